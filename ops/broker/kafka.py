@@ -1,0 +1,490 @@
+"""A real Apache Kafka on this machine, one KRaft node per directory: the code behind ops/kafka.
+
+Everything of a broker is in its directory: broker.json (what it is: version, ports, cluster id,
+process), server.properties, broker.log, log/ (Kafka's data), tmp/. The jars are shared by all
+checkouts of a user, in ${XDG_CACHE_HOME:-~/.cache}/weir/kafka-VERSION.
+"""
+
+import argparse
+import base64
+import contextlib
+import fcntl
+import functools
+import hashlib
+import json
+import os
+import pathlib
+import random
+import select
+import shutil
+import signal
+import socket
+import string
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+CHECKOUT = HERE.parent.parent
+VERSIONS = sorted((p.parent.name for p in HERE.glob("*/pom.xml")), reverse=True)
+START_SECONDS_MAX = 90
+TERM_SECONDS_MAX = 15
+PORTS = ("port", "broker_port", "controller_port")
+
+EXIT_USAGE, EXIT_BYTES, EXIT_UNREACHABLE, EXIT_DISK = 64, 65, 69, 74
+EXIT_TEMPORARY, EXIT_PERMISSION, EXIT_SETUP = 75, 77, 78
+
+
+class Refusal(Exception):
+    """The message names the thing and the way out; the code is the exit status."""
+
+    def __init__(self, code, message):
+        super().__init__(message)
+        self.code = code
+
+
+def notice(message):
+    print(f"ops/kafka: {message}", file=sys.stderr, flush=True)
+
+
+# --- the jars ---------------------------------------------------------------------------------
+
+
+def expected_sums(version):
+    lines = (HERE / version / "SHA256SUMS").read_text().splitlines()
+    return {name: digest for digest, name in (line.split() for line in lines)}
+
+
+def first_difference(version, folder):
+    """What in the folder is not as SHA256SUMS says, or None."""
+    for name, digest in expected_sums(version).items():
+        try:
+            found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        except FileNotFoundError:
+            return f"{folder / name} is missing"
+        if found != digest:
+            return f"{folder / name} has SHA-256 {found}, expected {digest}"
+    return None
+
+
+def fetch_jars(version, folder):
+    if not shutil.which("mvn"):
+        raise Refusal(EXIT_SETUP, "Maven (mvn) is missing; ops/setup installs it")
+    notice(f"fetching Apache Kafka {version} with Maven into {folder} (once)")
+    staging = pathlib.Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
+    try:
+        command = ["mvn", "-q", "-B", "-f", HERE / version / "pom.xml"]
+        command += ["dependency:copy-dependencies", f"-DoutputDirectory={staging}"]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if done.returncode != 0:
+            last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-8:])
+            raise Refusal(EXIT_TEMPORARY, f"Maven could not fetch Kafka {version}:\n{last}\n"
+                          "is the network there? ~/.m2/settings.xml names a mirror or a proxy")
+        difference = first_difference(version, staging)
+        if difference:
+            raise Refusal(EXIT_BYTES, f"{difference}\nnot used: what was fetched is not what "
+                          f"{HERE / version / 'SHA256SUMS'} names")
+        staging.chmod(0o755)
+        staging.rename(folder)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+@functools.lru_cache
+def jars_of(version):
+    """The class path, each jar verified."""
+    home = os.environ.get("KAFKA_HOME")
+    if home:
+        jars = sorted(pathlib.Path(home, "libs").glob("*.jar"))
+        if not jars:
+            raise Refusal(EXIT_SETUP, f"KAFKA_HOME is {home}, but {home}/libs has no jars; unset it "
+                          "to use the pinned ones")
+        return jars
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache", "weir")
+    folder = cache / f"kafka-{version}"
+    cache.mkdir(parents=True, exist_ok=True)
+    with open(cache / f"kafka-{version}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            fetch_jars(version, folder)
+    difference = first_difference(version, folder)
+    if difference:
+        raise Refusal(EXIT_BYTES, f"{difference}\ndelete {folder} to have it fetched again")
+    return [folder / name for name in expected_sums(version)]
+
+
+# --- one broker -------------------------------------------------------------------------------
+
+
+def is_free(port):
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the broker does
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port(taken):
+    # Below the kernel's ephemeral range: no client's outgoing connection takes the port of a
+    # broker that is down for a moment.
+    for port in random.sample(range(20000, 32000), 200):
+        if port not in taken and is_free(port):
+            return port
+    raise Refusal(EXIT_TEMPORARY, "no free port found between 20000 and 32000; give one: --port N")
+
+
+def new_cluster_id():
+    while True:
+        text = base64.urlsafe_b64encode(os.urandom(16)).decode().rstrip("=")
+        if not text.startswith("-"):  # the format tool takes that for an option
+            return text
+
+
+class Broker:
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder).absolute()
+        self.record = self.folder / "broker.json"
+        self.properties = self.folder / "server.properties"
+        self.log = self.folder / "broker.log"
+
+    @contextlib.contextmanager
+    def locked(self):
+        """One command at a time per directory; the directory exists inside."""
+        while True:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                lock = os.open(self.folder, os.O_RDONLY)
+            except FileNotFoundError:
+                continue  # another command's `stop` removed it between the two calls
+            except (FileExistsError, NotADirectoryError):
+                raise Refusal(EXIT_USAGE, f"{self.folder} is not a directory; give another --dir")
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                with contextlib.suppress(FileNotFoundError):
+                    if os.fstat(lock).st_ino == os.stat(self.folder).st_ino:
+                        yield
+                        return
+            finally:
+                os.close(lock)
+
+    def load(self):
+        """What broker.json says, or None for a directory without a broker."""
+        try:
+            return json.loads(self.record.read_text())
+        except FileNotFoundError:
+            return None
+        except ValueError:
+            raise Refusal(EXIT_DISK, f"{self.record} is damaged; remove {self.folder} and start again")
+
+    def save(self, what):
+        staged = self.record.with_suffix(".new")
+        staged.write_text(json.dumps(what, indent=1) + "\n")
+        staged.rename(self.record)
+
+    def pid(self):
+        """The running broker's process, or None. A recycled process id is not mistaken for it."""
+        what = self.load()
+        if not what or not what.get("pid"):
+            return None
+        try:
+            command = pathlib.Path(f"/proc/{what['pid']}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            return None
+        return what["pid"] if os.fsencode(self.properties) in command else None
+
+    def java(self, version, main, arguments, options=()):
+        java = shutil.which("java")
+        if not java:
+            raise Refusal(EXIT_SETUP, "java is missing; ops/setup installs a Java 17 runtime")
+        jars = jars_of(version)
+        log4j2 = any(jar.name.startswith("log4j-core") for jar in jars)
+        logging = (f"-Dlog4j2.configurationFile={HERE / '4.3.1/log4j2.properties'}" if log4j2 else
+                   f"-Dlog4j.configuration=file:{HERE / '3.9.1/log4j.properties'}")
+        # The perf file and unpacked native libraries would stay behind in /tmp after a kill.
+        return [java, *options, "-XX:+UseSerialGC", "-XX:-UsePerfData", logging,
+                f"-Djava.io.tmpdir={self.folder / 'tmp'}", "-cp", ":".join(map(str, jars)),
+                main, *map(str, arguments)]
+
+    def prepare(self, options):
+        """The directory as the broker needs it; returns what broker.json holds."""
+        what = self.load()
+        if what is None:
+            if set(str(self.folder)) & set(",\\\n"):  # Kafka reads a list of directories there
+                raise Refusal(EXIT_USAGE, f"{self.folder}: no comma, backslash or newline in --dir")
+            if any(self.folder.iterdir()):
+                raise Refusal(EXIT_USAGE, f"{self.folder} is not empty and holds no broker; give "
+                              "another --dir (stop would remove it)")
+            what = {"version": options.version or VERSIONS[0], "cluster_id": new_cluster_id()}
+            for name in PORTS:
+                what[name] = free_port(what.values())
+            if options.port:
+                what["port"] = options.port
+        for name in ("port", "version"):
+            asked = getattr(options, name)
+            if asked and asked != what[name]:
+                raise Refusal(EXIT_USAGE, f"the broker in {self.folder} has {name} {what[name]}, not "
+                              f"{asked}; remove it first (ops/kafka stop --dir {self.folder}) or "
+                              f"leave out --{name}")
+        if options.advertise:
+            what["advertised_port"] = options.advertise
+        what.setdefault("advertised_port", what["port"])
+        what["pid"] = None
+        for name in PORTS:
+            if not is_free(what[name]):
+                raise Refusal(EXIT_SETUP, f"port {what[name]} is taken by another program (ss -ltnp "
+                              "shows which); leave out --port to get a free one")
+        self.save(what)
+        (self.folder / "tmp").mkdir(exist_ok=True)
+        template = string.Template((HERE / "server.properties").read_text())
+        self.properties.write_text(template.substitute(what, dir=self.folder))
+        return what
+
+    def format(self, what):
+        if (self.folder / "log" / "meta.properties").exists():
+            return
+        command = self.java(what["version"], "kafka.tools.StorageTool",
+                            ["format", "-t", what["cluster_id"], "-c", self.properties],
+                            ["-Xmx256m", "-XX:TieredStopAtLevel=1"])
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if done.returncode != 0:
+            shutil.rmtree(self.folder / "log", ignore_errors=True)
+            last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-8:])
+            raise Refusal(EXIT_DISK, f"Kafka could not format {self.folder / 'log'}:\n{last}")
+
+    def start(self, options):
+        began = time.monotonic()
+        with self.locked():
+            what = self.load()
+            if self.pid():
+                notice(f"Kafka {what['version']} runs already in {self.folder}")
+                wait_until_usable(self, what["port"], None)
+                return what["port"]
+            what = self.prepare(options)
+            self.format(what)
+            # No heap figure of its own fits all; 512 MB carries every test, three brokers included.
+            command = self.java(what["version"], "kafka.Kafka", [self.properties],
+                                ["-Xms256m", "-Xmx512m"])
+            with open(self.log, "ab") as log:
+                process = subprocess.Popen(command, cwd=self.folder, stdin=subprocess.DEVNULL,
+                                           stdout=log, stderr=log, start_new_session=True)
+            what["pid"] = process.pid
+            self.save(what)
+            try:
+                wait_until_usable(self, what["port"], process)
+            except BaseException:
+                process.kill()
+                process.wait()
+                raise
+            notice(f"Kafka {what['version']} ready in {time.monotonic() - began:.1f} s, "
+                   f"directory {self.folder}")
+            return what["port"]
+
+    def end(self, first_signal):
+        """Signals the broker and waits until it is gone; says whether there was one."""
+        pid = self.pid()
+        if not pid:
+            return False
+        process = os.pidfd_open(pid)
+        gone = select.poll()
+        gone.register(process, select.POLLIN)
+        try:
+            signal.pidfd_send_signal(process, first_signal)
+            if not gone.poll(TERM_SECONDS_MAX * 1000):
+                notice(f"process {pid} did not end within {TERM_SECONDS_MAX} s: SIGKILL")
+                signal.pidfd_send_signal(process, signal.SIGKILL)
+                gone.poll()
+        finally:
+            os.close(process)
+        self.save({**self.load(), "pid": None})
+        return True
+
+
+# --- is it usable? ----------------------------------------------------------------------------
+
+
+def ask(port, api_key, api_version, body):
+    """One request of Kafka's protocol, header version 1; returns the answer after its header."""
+
+    def receive(connection, count):
+        received = b""
+        while len(received) < count:
+            part = connection.recv(count - len(received))
+            if not part:
+                raise OSError("connection closed")
+            received += part
+        return received
+
+    client = b"ops-kafka"
+    request = struct.pack(">hhih", api_key, api_version, 0, len(client)) + client + body
+    with socket.create_connection(("127.0.0.1", port), 5) as connection:
+        connection.sendall(struct.pack(">i", len(request)) + request)
+        size, = struct.unpack(">i", receive(connection, 4))
+        return receive(connection, size)[4:]
+
+
+def knows_a_broker(port):
+    answer = ask(port, 3, 4, struct.pack(">ib", 0, 0))  # Metadata of no topic
+    return struct.unpack_from(">i", answer, 4)[0] > 0
+
+
+def has_coordinator(port, kind):
+    # FindCoordinator creates the internal topic at its first use, and fails until a leader is there.
+    answer = ask(port, 10, 2, struct.pack(">h9sb", 9, b"ops-kafka", kind))
+    return struct.unpack_from(">h", answer, 4)[0] == 0
+
+
+def gives_producer_ids(port):
+    answer = ask(port, 22, 1, struct.pack(">hi", -1, 60000))  # InitProducerId, not transactional
+    return struct.unpack_from(">h", answer, 4)[0] == 0
+
+
+def wait_until_usable(broker, port, process):
+    """Returns when metadata, both coordinators and producer ids are there."""
+    began = time.monotonic()
+    steps = [("metadata", lambda: knows_a_broker(port)),
+             ("group coordinator", lambda: has_coordinator(port, 0)),
+             ("transaction coordinator", lambda: has_coordinator(port, 1)),
+             ("producer ids", lambda: gives_producer_ids(port))]
+    told = 10
+    while steps:
+        if process and process.poll() is not None or not process and not broker.pid():
+            raise Refusal(EXIT_UNREACHABLE, "Kafka ended while starting; the end of "
+                          f"{broker.log}:\n{last_lines(broker.log)}")
+        with contextlib.suppress(OSError, struct.error):
+            if steps[0][1]():
+                steps.pop(0)
+                continue
+        waited = time.monotonic() - began
+        if waited > START_SECONDS_MAX:
+            raise Refusal(EXIT_UNREACHABLE, f"Kafka gave no {steps[0][0]} within {START_SECONDS_MAX} "
+                          f"s; ops/kafka log --dir {broker.folder} shows why:\n{last_lines(broker.log)}")
+        if waited > told:
+            notice(f"waiting for Kafka's {steps[0][0]} ({waited:.0f} s)")
+            told += 10
+        time.sleep(0.03)
+
+
+def last_lines(path, count=12):
+    with contextlib.suppress(OSError):
+        return "\n".join(path.read_text(errors="replace").splitlines()[-count:])
+    return "(no log)"
+
+
+# --- the commands -----------------------------------------------------------------------------
+
+
+def start(broker, options):
+    foreign = os.environ.get("WEIR_BOOTSTRAP")
+    if foreign:
+        notice("WEIR_BOOTSTRAP is set: that broker is used, nothing is started")
+        print(f"bootstrap={foreign}")
+        return
+    print(f"bootstrap=127.0.0.1:{broker.start(options)}")
+
+
+def stop(broker, options):
+    if not broker.folder.exists():
+        notice(f"no broker in {broker.folder}")
+        return
+    with broker.locked():
+        if broker.load() is None:
+            if any(broker.folder.iterdir()):
+                raise Refusal(EXIT_USAGE, f"{broker.folder} holds no broker: nothing stopped or removed")
+            broker.folder.rmdir()
+            return
+        ended = broker.end(signal.SIGTERM)
+        if not options.keep:
+            shutil.rmtree(broker.folder)
+        notice(("stopped" if ended else "was not running") +
+               (f"; kept {broker.folder}" if options.keep else f"; removed {broker.folder}"))
+
+
+def kill(broker, _):
+    if not broker.folder.exists() or not broker.end(signal.SIGKILL):
+        raise Refusal(EXIT_UNREACHABLE, f"no broker runs in {broker.folder}")
+
+
+def status(broker, _):
+    what = broker.load() if broker.folder.exists() else None
+    if what is None:
+        raise Refusal(EXIT_UNREACHABLE, f"no broker in {broker.folder}; ops/kafka start makes one")
+    pid = broker.pid()
+    if not pid:
+        raise Refusal(EXIT_UNREACHABLE, f"the broker in {broker.folder} is not running; "
+                      f"ops/kafka start --dir {broker.folder} resumes it")
+    try:
+        knows_a_broker(what["port"])
+    except (OSError, struct.error):
+        raise Refusal(EXIT_UNREACHABLE, f"process {pid} of {broker.folder} does not answer on port "
+                      f"{what['port']}; ops/kafka log shows why, ops/kafka kill ends it")
+    print(f"version={what['version']} pid={pid} cluster={what['cluster_id']} dir={broker.folder}")
+    print(f"bootstrap=127.0.0.1:{what['port']}")
+
+
+def log(broker, _):
+    try:
+        with open(broker.log, "rb") as lines:
+            shutil.copyfileobj(lines, sys.stdout.buffer)
+    except FileNotFoundError:
+        raise Refusal(EXIT_USAGE, f"no log in {broker.folder}: no broker was started there")
+
+
+class Arguments(argparse.ArgumentParser):
+    def error(self, message):
+        self.print_usage(sys.stderr)
+        notice(message)
+        sys.exit(EXIT_USAGE)
+
+
+def port_number(text):
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text} is not a port")
+    return int(text)
+
+
+def main():
+    parser = Arguments(prog="ops/kafka", description="A real Apache Kafka on 127.0.0.1, one node. "
+                       "The last line on stdout of start and status is bootstrap=HOST:PORT.")
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=Arguments)
+    for run, text in ((start, "start it, or resume what is in the directory; returns when it is usable"),
+                      (stop, "end it and remove its directory"),
+                      (kill, "SIGKILL; the directory stays, start resumes it"),
+                      (status, "exit 0 if it runs and answers, 69 if not"),
+                      (log, "print its log")):
+        command = commands.add_parser(run.__name__, help=text, description=text)
+        command.set_defaults(run=run)
+        command.add_argument("--dir", default=CHECKOUT / "build" / "kafka", metavar="D",
+                             help="the broker's directory (default: build/kafka of this checkout)")
+        if run is start:
+            command.add_argument("--port", type=port_number, metavar="N", help="default: a free one")
+            command.add_argument("--version", choices=VERSIONS, metavar="V",
+                                 help=f"one of {', '.join(VERSIONS)}; default {VERSIONS[0]}")
+            command.add_argument("--advertise", type=port_number, metavar="N",
+                                 help="tell clients this port instead: a proxy's in front of it")
+        if run is stop:
+            command.add_argument("--keep", action="store_true", help="leave the directory")
+    options = parser.parse_args()
+    try:
+        options.run(Broker(options.dir), options)
+    except Refusal as refusal:
+        notice(refusal)
+        return refusal.code
+    except PermissionError as refusal:
+        notice(f"{refusal.filename or options.dir}: permission denied; give another --dir")
+        return EXIT_PERMISSION
+    except BrokenPipeError:
+        return EXIT_TEMPORARY
+    except OSError as refusal:
+        notice(f"{refusal.filename or options.dir}: {refusal.strerror}")
+        return EXIT_DISK
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
