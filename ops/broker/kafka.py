@@ -157,11 +157,12 @@ class Broker:
         while True:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
+            except (FileExistsError, NotADirectoryError):
+                raise Refusal(EXIT_USAGE, f"{self.folder} is not a directory; give another --dir")
+            try:
                 lock = os.open(self.folder, os.O_RDONLY)
             except FileNotFoundError:
                 continue  # another command's `stop` removed it between the two calls
-            except (FileExistsError, NotADirectoryError):
-                raise Refusal(EXIT_USAGE, f"{self.folder} is not a directory; give another --dir")
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 with contextlib.suppress(FileNotFoundError):
@@ -223,12 +224,6 @@ class Broker:
                 what[name] = free_port(what.values())
             if options.port:
                 what["port"] = options.port
-        for name in ("port", "version"):
-            asked = getattr(options, name)
-            if asked and asked != what[name]:
-                raise Refusal(EXIT_USAGE, f"the broker in {self.folder} has {name} {what[name]}, not "
-                              f"{asked}; remove it first (ops/kafka stop --dir {self.folder}) or "
-                              f"leave out --{name}")
         if options.advertise:
             what["advertised_port"] = options.advertise
         what.setdefault("advertised_port", what["port"])
@@ -259,12 +254,24 @@ class Broker:
         began = time.monotonic()
         with self.locked():
             what = self.load()
+            for name in ("port", "version"):
+                asked = getattr(options, name)
+                if what and asked and asked != what[name]:
+                    raise Refusal(EXIT_USAGE, f"the broker in {self.folder} has {name} {what[name]}, "
+                                  f"not {asked}; remove it first (ops/kafka stop --dir "
+                                  f"{self.folder}) or leave out --{name}")
             if self.pid():
                 notice(f"Kafka {what['version']} runs already in {self.folder}")
                 wait_until_usable(self, what["port"], None)
                 return what["port"]
-            what = self.prepare(options)
-            self.format(what)
+            try:
+                jars_of(what["version"] if what else options.version or VERSIONS[0])
+                what = self.prepare(options)
+                self.format(what)
+            except Refusal:
+                with contextlib.suppress(OSError):
+                    self.folder.rmdir()  # only if nothing is in it
+                raise
             # No heap figure of its own fits all; 512 MB carries every test, three brokers included.
             command = self.java(what["version"], "kafka.Kafka", [self.properties],
                                 ["-Xms256m", "-Xmx512m"])
@@ -293,6 +300,7 @@ class Broker:
         gone.register(process, select.POLLIN)
         try:
             signal.pidfd_send_signal(process, first_signal)
+            signal.pidfd_send_signal(process, signal.SIGCONT)  # a stopped one would not hear it
             if not gone.poll(TERM_SECONDS_MAX * 1000):
                 notice(f"process {pid} did not end within {TERM_SECONDS_MAX} s: SIGKILL")
                 signal.pidfd_send_signal(process, signal.SIGKILL)
