@@ -1,0 +1,115 @@
+#include "weir/stage.h"
+
+#include <charconv>
+#include <exception>
+
+namespace weir {
+
+DedupKey Stage::dedup_key(const Record&) const {
+  throw std::logic_error(
+      "this stage doesn't say what makes two records the same: override dedup_key, or declare "
+      "dedup.key or `dedup: off` in its YAML");
+}
+
+void Stage::process(std::span<const Record> records, Out& out) {
+  for (const Record& record : records) {
+    out.at(record);
+    try {
+      process(record, out);
+    } catch (const InvalidMessage& e) {
+      out.dead_letter("invalid_message", e.what());
+    } catch (const std::exception& e) {
+      out.dead_letter("stage_exception", e.what());
+    }
+  }
+}
+
+StageSpec& StageSpec::input(std::string name, std::string help) {
+  inputs_.push_back({std::move(name), std::move(help), nullptr});
+  return *this;
+}
+
+StageSpec& StageSpec::output(std::string name, std::string help) {
+  outputs_.push_back({std::move(name), std::move(help), nullptr, nullptr, false});
+  return *this;
+}
+
+StageSpec& StageSpec::rekeyed_output(std::string name, std::string help) {
+  outputs_.push_back({std::move(name), std::move(help), nullptr, nullptr, true});
+  return *this;
+}
+
+StageSpec& StageSpec::revision(int revision) {
+  revision_ = revision;
+  return *this;
+}
+
+Result<std::unique_ptr<Stage>> StageSpec::make_stage(const void* options) const {
+  try {
+    return make_stage_(options);
+  } catch (const std::exception& e) {
+    return Status::stop(ExitCode::config, "stage " + name_ + " can't start: " + e.what());
+  }
+}
+
+namespace option_text {
+
+namespace {
+
+template <class Number>
+Status parse_number(std::string_view text, Number& value, const char* expected) {
+  const char* end = text.data() + text.size();
+  const auto [stopped, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc{} || stopped != end) {
+    return Status::stop(ExitCode::config,
+                        "\"" + std::string(text) + "\" is not " + std::string(expected));
+  }
+  return Status::ok();
+}
+
+}  // namespace
+
+Status parse(std::string_view text, std::string& value) {
+  value = text;
+  return Status::ok();
+}
+
+Status parse(std::string_view text, bool& value) {
+  if (text != "true" && text != "false") {
+    return Status::stop(ExitCode::config,
+                        "\"" + std::string(text) + "\" is neither true nor false");
+  }
+  value = text == "true";
+  return Status::ok();
+}
+
+Status parse(std::string_view text, std::int64_t& value) {
+  return parse_number(text, value, "a whole number");
+}
+
+Status parse(std::string_view text, double& value) {
+  return parse_number(text, value, "a number");
+}
+
+std::string print(const std::string& value) {
+  return value;
+}
+
+std::string print(bool value) {
+  return value ? "true" : "false";
+}
+
+std::string print(std::int64_t value) {
+  return std::to_string(value);
+}
+
+std::string print(double value) {
+  char buffer[32];
+  const auto [end, error] = std::to_chars(buffer, buffer + sizeof buffer, value);
+  WEIR_ASSERT(error == std::errc{});
+  return {buffer, end};
+}
+
+}  // namespace option_text
+
+}  // namespace weir

@@ -1,0 +1,264 @@
+// The seams of the runtime. What stands behind them is Kafka, protobuf and the wall clock in
+// production, the simulated Kafka in tests; the loop can't tell. No client's type shows here, so
+// that another client can stand behind them.
+#pragma once
+
+#include <chrono>
+#include <compare>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "weir/record.h"
+#include "weir/status.h"
+
+namespace weir {
+
+// Which of the lane's inputs, in the order of its settings.
+using InputIndex = Strong<struct InputIndexTag, std::uint16_t>;
+// Which of the lane's outputs, in the order of its settings.
+using OutputIndex = Strong<struct OutputIndexTag, std::uint16_t>;
+
+struct InputPartition {
+  InputIndex input;
+  Partition partition;
+
+  friend auto operator<=>(const InputPartition&, const InputPartition&) = default;
+};
+
+// Where to read on.
+struct Position {
+  InputPartition where;
+  NextOffset next;
+};
+
+// The place of one input record: who is to blame for an output.
+struct Origin {
+  InputPartition where;
+  Offset offset;
+
+  friend auto operator<=>(const Origin&, const Origin&) = default;
+};
+
+// ---- input ----
+
+// One record as Kafka delivered it; a view into its Batch.
+struct RawRecord {
+  InputPartition where;
+  Offset offset;
+  Timestamp timestamp;
+  std::optional<std::string_view> key;
+  std::optional<std::string_view> value;  // nullopt: a tombstone
+  std::span<const Header> headers;
+};
+
+// Records and the bytes that they are views into. Offsets ascend per partition, with gaps (control
+// records, aborted transactions).
+struct Batch {
+  // The client's buffers; freed with the batch.
+  struct Buffers {
+    virtual ~Buffers() = default;
+  };
+
+  std::vector<RawRecord> records;
+  // Partitions whose end was reached, after their records: the position there, which lies past
+  // control records. A later record takes it back.
+  std::vector<Position> ends;
+  std::unique_ptr<Buffers> buffers;
+};
+
+// The group's committed offset of a partition and the metadata committed with it.
+struct Committed {
+  InputPartition where;
+  std::optional<NextOffset> next;  // nullopt: never committed, or expired
+  std::string metadata;
+};
+
+// What the log holds now for a read_committed reader.
+struct LogBounds {
+  NextOffset start;  // the earliest retained record, or later
+  NextOffset end;    // the last stable offset
+};
+
+// What a topic is, to bind local state to it and to refuse one that can't be deduplicated.
+struct TopicIdentity {
+  std::string cluster_id;
+  std::string topic;
+  std::string topic_id;  // empty where the broker can't be asked
+  std::int32_t partitions = 0;
+};
+
+// Told about the group's decisions, inside Source::poll, on the lane's thread.
+class AssignmentListener {
+ public:
+  virtual ~AssignmentListener() = default;
+
+  // The lane owns `partitions` and nothing else from now on. Returns where to read each of them; a
+  // failure leaves them unread and becomes the result of poll.
+  virtual Result<std::vector<Position>> assigned(std::span<const InputPartition> partitions) = 0;
+
+  // The lane owns nothing when this returns. Not `lost`: the open turn may still be committed
+  // within this call, and only within it. `lost`: others may own the partitions already.
+  virtual void revoked(bool lost) = 0;
+};
+
+// The consumer of one lane. All calls on the lane's thread; each returns within its bound.
+class Source {
+ public:
+  virtual ~Source() = default;
+
+  // Joins the group. `listener` is borrowed and outlives the source.
+  virtual Status open(AssignmentListener& listener) = 0;
+
+  // Up to `records_max` records, waiting `wait_max` for the first. An empty batch is no error.
+  // Records polled before a revocation in the same call are dropped here.
+  virtual Result<Batch> poll(std::chrono::milliseconds wait_max, std::size_t records_max) = 0;
+
+  // Reads on from these positions; the partitions are owned. Nothing polled before is delivered
+  // after.
+  virtual Status seek(std::span<const Position> positions) = 0;
+
+  // The group's committed offsets as of now, after any transaction in flight on them has ended.
+  virtual Result<std::vector<Committed>> committed(std::span<const InputPartition> partitions) = 0;
+
+  virtual Result<LogBounds> log_bounds(InputPartition where) = 0;
+
+  // The first record stamped at or after `time`; the end of the log when there is none.
+  virtual Result<NextOffset> offset_at(InputPartition where, Timestamp time) = 0;
+
+  virtual Result<TopicIdentity> identity(InputIndex input) = 0;
+
+  // Proof of membership for Sink::send_offsets, opaque; the broker refuses it once the group moved
+  // on.
+  virtual Result<std::string> membership() = 0;
+
+  // A new consumer in place of this one, as a new member. The old assignment is gone (revoked(lost)
+  // is not called).
+  virtual Status rejoin() = 0;
+
+  // Leaves for good; revoked(false) is called if partitions are owned.
+  virtual void close() = 0;
+};
+
+// ---- output ----
+
+// A partition chosen by murmur2 of the key, as Java's clients do.
+inline constexpr Partition kPartitionByKey{-1};
+
+// One record to be sent; a view.
+struct OutRecord {
+  OutputIndex output;
+  Partition partition;
+  Timestamp timestamp;  // > 0
+  std::optional<std::string_view> key;
+  std::optional<std::string_view> value;
+  std::span<const Header> headers;
+  Origin origin;
+};
+
+// Offsets to commit with the outputs that they led to.
+struct OffsetToCommit {
+  InputPartition where;
+  NextOffset next;
+  std::string metadata;
+};
+
+// A record that the broker will not take, however often: too large, timestamp out of bounds.
+struct Refusal {
+  Origin origin;
+  OutputIndex output;
+  std::string reason;
+  std::string message;
+};
+
+// What must be made anew before the next transaction, because a request of the last one went out
+// without a clean answer and a late copy of it could strike the next.
+enum class Doubt { none, producer, producer_and_consumer };
+
+// The transactional producer of one lane. All calls on the lane's thread; each returns within a
+// bound of a second or so, Remedy::retry meaning "not yet, call again".
+class Sink {
+ public:
+  virtual ~Sink() = default;
+
+  // Fences every earlier producer of this transactional id, finishing or aborting what it left
+  // open.
+  virtual Status open() = 0;
+
+  virtual Status begin() = 0;
+
+  // Copies the records. Order is kept per (output, partition).
+  virtual Status send(std::span<const OutRecord> records) = 0;
+
+  // All records sent so far are acknowledged, or the failure says what to do. With
+  // Remedy::abort and non-empty refusals(), those records are the cause.
+  virtual Status flush() = 0;
+
+  // Adds offsets to the transaction. `membership` from Source::membership, taken after the last
+  // poll.
+  virtual Status send_offsets(std::span<const OffsetToCommit> offsets,
+                              std::string_view membership) = 0;
+
+  // Remedy::retry: outcome not known yet; only commit may be called, or recreate.
+  // Remedy::recreate: outcome unknown for good; after recreate() the committed offsets tell it.
+  virtual Status commit() = 0;
+
+  virtual Status abort() = 0;
+
+  // Of the transaction that ended last.
+  virtual Doubt doubt() const = 0;
+
+  // Records that the broker refused since the last begin.
+  virtual std::span<const Refusal> refusals() const = 0;
+
+  // A new producer with the same transactional id. Whatever the old one had in flight can't take
+  // effect any more once this returned ok.
+  virtual Status recreate() = 0;
+};
+
+// ---- codec ----
+
+// What a record decodes to.
+struct Decoded {
+  std::string_view wire;  // protobuf wire bytes; valid until the next decode
+  std::string_view
+      declared_key;  // DedupKey bytes by the fields of `dedup.key`; empty: none declared
+  Status status;     // ok, or dead_letter with its reason
+};
+
+// What decoding found that is not worth a dead letter.
+struct DecodeCounts {
+  std::uint64_t unknown_fields = 0;
+  std::uint64_t cleaned_fields = 0;  // renamed, defaulted, trimmed
+
+  DecodeCounts& operator+=(const DecodeCounts& other) {
+    unknown_fields += other.unknown_fields;
+    cleaned_fields += other.cleaned_fields;
+    return *this;
+  }
+};
+
+// Turns the values of a lane's inputs into protobuf wire bytes. One thread.
+class Codec {
+ public:
+  virtual ~Codec() = default;
+
+  // decoded[i] belongs to records[i]; a record that can't be decoded says so in its status.
+  virtual DecodeCounts decode(std::span<const RawRecord> records, std::span<Decoded> decoded) = 0;
+};
+
+// ---- time ----
+
+// Monotonic, for deadlines only. No output depends on it.
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  virtual std::chrono::steady_clock::time_point now() = 0;
+};
+
+}  // namespace weir

@@ -1,0 +1,74 @@
+// One method per thing that happens. The loop neither logs nor counts; the probe owns metric names,
+// labels and log levels. Called on the lane's thread, at most once per batch or rarer, never per
+// record except for dead letters.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <string_view>
+
+#include "loop/io.h"
+
+namespace weir {
+
+// The six steps of a turn.
+enum class Step : std::uint8_t { poll, decode, deduplicate, transform, produce, commit };
+
+inline constexpr std::array kSteps{Step::poll,      Step::decode,  Step::deduplicate,
+                                   Step::transform, Step::produce, Step::commit};
+
+// What became of the records of a turn.
+struct TurnCounts {
+  std::uint64_t records_in = 0;
+  std::uint64_t emitted = 0;  // records that led to outputs
+  std::uint64_t outputs = 0;  // records sent, dead letters not counted
+  std::uint64_t duplicates = 0;
+  std::uint64_t dropped = 0;
+  std::uint64_t dead_letters = 0;
+  std::uint64_t redeliveries = 0;  // below the expected offset, ignored
+  std::uint64_t unknown_fields = 0;
+  std::uint64_t cleaned_fields = 0;
+  std::uint64_t output_bytes = 0;
+};
+
+enum class PartitionPhase : std::uint8_t { restoring, running };
+
+class Probe {
+ public:
+  virtual ~Probe() = default;
+
+  virtual void partition_assigned(InputPartition, PartitionPhase, NextOffset /*from*/,
+                                  NextOffset /*committed*/) {}
+
+  virtual void partition_restored(InputPartition, NextOffset /*committed*/) {}
+
+  virtual void partitions_revoked(bool /*lost*/) {}
+
+  virtual void step_took(Step, std::chrono::nanoseconds) {}
+
+  // Counted when it happens and again when an aborted turn is repeated; the committed truth is in
+  // turn_committed.
+  virtual void record_dead_lettered(const Origin&, std::string_view /*reason*/,
+                                    std::string_view /*message*/) {}
+
+  virtual void record_dropped(std::string_view /*reason*/) {}
+
+  virtual void turn_committed(const TurnCounts&, std::chrono::nanoseconds /*age*/) {}
+
+  virtual void turn_aborted(std::string_view /*why*/) {}
+
+  // Once per partition of a committed turn.
+  virtual void offset_committed(InputPartition, NextOffset, StreamTime) {}
+
+  // The end of the log that a read_committed reader sees.
+  virtual void end_seen(InputPartition, NextOffset) {}
+
+  virtual void producer_recreated(std::string_view /*why*/) {}
+
+  virtual void consumer_rejoined(std::string_view /*why*/) {}
+
+  virtual void state_restored(InputPartition, std::string_view /*why*/) {}
+};
+
+}  // namespace weir
