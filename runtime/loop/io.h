@@ -79,6 +79,13 @@ struct Committed {
   std::string metadata;
 };
 
+// An offset to commit and what to commit with it.
+struct OffsetToCommit {
+  InputPartition where;
+  NextOffset next;
+  std::string metadata;
+};
+
 // What the log holds now for a read_committed reader.
 struct LogBounds {
   NextOffset start;  // the earliest retained record, or later
@@ -112,8 +119,13 @@ class Source {
  public:
   virtual ~Source() = default;
 
-  // Joins the group. `listener` is borrowed and outlives the source.
+  // Joins the group. `listener` is borrowed and outlives the source. The questions below
+  // (committed, log_bounds, offset_at, identity) and `found` work before it, too.
   virtual Status open(AssignmentListener& listener) = 0;
+
+  // Commits where a new group begins, as no member of it: the broker accepts that only while the
+  // group has no members. Ok, too, when others founded it meanwhile.
+  virtual Status found(std::span<const OffsetToCommit> beginnings) = 0;
 
   // Up to `records_max` records, waiting `wait_max` for the first. An empty batch is no error.
   // Records polled before a revocation in the same call are dropped here.
@@ -159,13 +171,6 @@ struct OutRecord {
   std::optional<std::string_view> value;
   std::span<const Header> headers;
   Origin origin;
-};
-
-// Offsets to commit with the outputs that they led to.
-struct OffsetToCommit {
-  InputPartition where;
-  NextOffset next;
-  std::string metadata;
 };
 
 // A record that the broker will not take, however often: too large, timestamp out of bounds.
