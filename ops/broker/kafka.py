@@ -99,8 +99,8 @@ def jars_of(version):
     if home:
         jars = sorted(pathlib.Path(home, "libs").glob("*.jar"))
         if not jars:
-            raise Refusal(EXIT_SETUP, f"KAFKA_HOME is {home}, but {home}/libs has no jars; unset it "
-                          "to use the pinned ones")
+            raise Refusal(EXIT_SETUP, f"KAFKA_HOME is {home}, but {home}/libs has no jars; "
+                          "unset it to use the pinned ones")
         return jars
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache", "weir")
     folder = cache / f"kafka-{version}"
@@ -179,7 +179,8 @@ class Broker:
         except FileNotFoundError:
             return None
         except ValueError:
-            raise Refusal(EXIT_DISK, f"{self.record} is damaged; remove {self.folder} and start again")
+            raise Refusal(EXIT_DISK, f"{self.record} is damaged; remove {self.folder} and start "
+                          "again")
 
     def save(self, what):
         staged = self.record.with_suffix(".new")
@@ -230,8 +231,8 @@ class Broker:
         what["pid"] = None
         for name in PORTS:
             if not is_free(what[name]):
-                raise Refusal(EXIT_SETUP, f"port {what[name]} is taken by another program (ss -ltnp "
-                              "shows which); leave out --port to get a free one")
+                raise Refusal(EXIT_SETUP, f"port {what[name]} is taken by another program "
+                              "(ss -ltnp shows which); leave out --port to get a free one")
         self.save(what)
         (self.folder / "tmp").mkdir(exist_ok=True)
         template = string.Template((HERE / "server.properties").read_text())
@@ -257,9 +258,9 @@ class Broker:
             for name in ("port", "version"):
                 asked = getattr(options, name)
                 if what and asked and asked != what[name]:
-                    raise Refusal(EXIT_USAGE, f"the broker in {self.folder} has {name} {what[name]}, "
-                                  f"not {asked}; remove it first (ops/kafka stop --dir "
-                                  f"{self.folder}) or leave out --{name}")
+                    raise Refusal(EXIT_USAGE, f"the broker in {self.folder} has {name} "
+                                  f"{what[name]}, not {asked}; remove it first (ops/kafka stop "
+                                  f"--dir {self.folder}) or leave out --{name}")
             if self.pid():
                 notice(f"Kafka {what['version']} runs already in {self.folder}")
                 wait_until_usable(self, what["port"], None)
@@ -272,7 +273,7 @@ class Broker:
                 with contextlib.suppress(OSError):
                     self.folder.rmdir()  # only if nothing is in it
                 raise
-            # No heap figure of its own fits all; 512 MB carries every test, three brokers included.
+            # Small enough for three side by side, and more than the tests' load ever needs.
             command = self.java(what["version"], "kafka.Kafka", [self.properties],
                                 ["-Xms256m", "-Xmx512m"])
             with open(self.log, "ab") as log:
@@ -340,7 +341,7 @@ def knows_a_broker(port):
 
 
 def has_coordinator(port, kind):
-    # FindCoordinator creates the internal topic at its first use, and fails until a leader is there.
+    # FindCoordinator creates the internal topic at its first use, and fails until it has a leader.
     answer = ask(port, 10, 2, struct.pack(">h9sb", 9, b"ops-kafka", kind))
     return struct.unpack_from(">h", answer, 4)[0] == 0
 
@@ -368,8 +369,9 @@ def wait_until_usable(broker, port, process):
                 continue
         waited = time.monotonic() - began
         if waited > START_SECONDS_MAX:
-            raise Refusal(EXIT_UNREACHABLE, f"Kafka gave no {steps[0][0]} within {START_SECONDS_MAX} "
-                          f"s; ops/kafka log --dir {broker.folder} shows why:\n{last_lines(broker.log)}")
+            raise Refusal(EXIT_UNREACHABLE, f"Kafka gave no {steps[0][0]} within "
+                          f"{START_SECONDS_MAX} s; the end of {broker.log}:\n"
+                          f"{last_lines(broker.log)}")
         if waited > told:
             notice(f"waiting for Kafka's {steps[0][0]} ({waited:.0f} s)")
             told += 10
@@ -401,7 +403,8 @@ def stop(broker, options):
     with broker.locked():
         if broker.load() is None:
             if any(broker.folder.iterdir()):
-                raise Refusal(EXIT_USAGE, f"{broker.folder} holds no broker: nothing stopped or removed")
+                raise Refusal(EXIT_USAGE, f"{broker.folder} holds no broker: nothing stopped or "
+                              "removed")
             broker.folder.rmdir()
             return
         ended = broker.end(signal.SIGTERM)
@@ -458,17 +461,21 @@ def main():
     parser = Arguments(prog="ops/kafka", description="A real Apache Kafka on 127.0.0.1, one node. "
                        "The last line on stdout of start and status is bootstrap=HOST:PORT.")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=Arguments)
-    for run, text in ((start, "start it, or resume what is in the directory; returns when it is usable"),
-                      (stop, "end it and remove its directory"),
-                      (kill, "SIGKILL; the directory stays, start resumes it"),
-                      (status, "exit 0 if it runs and answers, 69 if not"),
-                      (log, "print its log")):
+    texts = {start: "start it, or resume what its directory holds; returns when it is usable",
+             stop: "end it and remove its directory",
+             kill: "SIGKILL; the directory stays, start resumes it",
+             status: "exit 0 if it runs and answers, 69 if not",
+             log: "print its log"}
+    for run, text in texts.items():
         command = commands.add_parser(run.__name__, help=text, description=text)
         command.set_defaults(run=run)
-        command.add_argument("--dir", default=CHECKOUT / "build" / "kafka", metavar="D",
-                             help="the broker's directory (default: build/kafka of this checkout)")
+        command.add_argument("--dir", metavar="D",
+                             default=os.environ.get("WEIR_KAFKA_DIR") or CHECKOUT / "build/kafka",
+                             help="the broker's directory; default $WEIR_KAFKA_DIR, else "
+                             "build/kafka of this checkout")
         if run is start:
-            command.add_argument("--port", type=port_number, metavar="N", help="default: a free one")
+            command.add_argument("--port", type=port_number, metavar="N",
+                                 help="default: a free one")
             command.add_argument("--version", choices=VERSIONS, metavar="V",
                                  help=f"one of {', '.join(VERSIONS)}; default {VERSIONS[0]}")
             command.add_argument("--advertise", type=port_number, metavar="N",
