@@ -171,6 +171,17 @@ TEST(FlatWeights, SayWhichFileCannotBeRead) {
   EXPECT_FALSE(load_flat_weights(".").is_ok()) << "a directory";
 }
 
+TEST(FlatWeights, RefuseAFileTooLargeToBeOneWithoutReadingIt) {
+  const auto path = std::filesystem::path(::testing::TempDir()) / "large.weights";
+  std::ofstream(path) << "WEIRFLAT";
+  std::filesystem::resize_file(path, std::uintmax_t{1} << 40);  // sparse
+  const auto parsed = load_flat_weights(path.string());
+  std::filesystem::remove(path);
+  ASSERT_FALSE(parsed.is_ok());
+  EXPECT_THAT(parsed.status().message(),
+              HasSubstr("1099511627776 bytes long; the largest there can be is 16777344"));
+}
+
 TEST(FlatWeights, SayWhichFileIsDamaged) {
   const auto path = std::filesystem::path(::testing::TempDir()) / "short.weights";
   std::ofstream(path) << "WEIR";

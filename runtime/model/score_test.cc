@@ -97,6 +97,7 @@ Model load() {
 
 std::vector<Score> scores_of(Model& model, const std::vector<Vector>& vectors) {
   std::vector<std::string_view> texts;
+  texts.reserve(vectors.size());
   for (const Vector& vector : vectors) {
     texts.push_back(vector.text);
   }
@@ -178,6 +179,7 @@ TEST(Model, ScoresTheSameInCopiesOnOtherThreads) {
   const std::vector<Score> expected = scores_of(model, vectors);
   std::vector<std::vector<Score>> found(4);
   std::vector<std::thread> threads;
+  threads.reserve(found.size());
   for (auto& scores : found) {
     threads.emplace_back([&, copy = model]() mutable { scores = scores_of(copy, vectors); });
   }

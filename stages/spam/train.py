@@ -346,6 +346,15 @@ HOSTILE = [
     ("fullwidth", 1, "ＣＨＥＣＫ　ｏｕｔ ＜ｂ＞ ＆ａｍｐ；１２３".encode()),
     ("scripts", 1, "Привет МИР ΑΒΓ 강남스타일 日本語 İstanbul ŞARKI مرحبا".encode()),
     ("digits", 1, "12:58 2,127,315,950 ４２ ٣".encode()), ("one_letter", 1, b"a"),
+    ("edges_of_words", 1, "".join(f"{chr(c)}a{chr(c)} " for c in (
+        0x27, 0x2F, 0x3A, 0x60, 0x7B, 0xBF, 0xC0, 0x1FFF, 0x2000, 0x303F, 0x3040, 0xD7FF,
+        0xE000)).encode()),
+    ("edges_of_spaces", 1, "".join(f"a{chr(c)}b " for c in (
+        0x1F, 0x21, 0x7E, 0x7F, 0x9F, 0xA0, 0xA1, 0x2027, 0x2028, 0x2029, 0x202A, 0x2FFF, 0x3000,
+        0x3001)).encode()),
+    ("edges_of_invisible", 1, "".join(f"a{chr(c)}b " for c in (
+        0x200A, 0x200B, 0x200F, 0x2010, 0x205F, 0x2060, 0x2061, 0xFE0E, 0xFE0F, 0xFE10, 0xFEFE,
+        0xFEFF, 0xFF00, 0xFF01, 0xFF5E, 0xFF5F)).encode()),
     ("quotes", 1, b"''' don't 'quote'"), ("megabyte_of_a", 1 << 20, b"a"),
     ("megabyte_of_open_tags", 1 << 19, b"<a"),
     ("megabyte_of_words", 30000, b"Check out my channel http://a.b/1 "),
@@ -359,7 +368,7 @@ def described(s):
             f"word weight {s.word_weight}, C {s.c:g}")
 
 
-def report(bench, lines, rows, chosen, inner, compared, digest, model_bytes):
+def report(bench, lines, rows, chosen, inner, compared, agreement, digest, model_bytes):
     videos = ", ".join(f"{v} ({int((bench.video == v).sum())})" for v in bench.videos)
     out = [f"""# The spam model `{MODEL_VERSION}`
 
@@ -368,8 +377,8 @@ Written by `stages/spam/train.py`; do not edit. Digest (XXH3-128 of the weights 
 
 ## Leaving one video out
 
-For each row, settings were chosen by cross-validation inside the other videos; then the video that
-was left out was scored, once.
+For each row, this program chose settings by cross-validation inside the other videos, then scored
+the video that was left out, once. What people had seen before: "How clean these figures are", below.
 
 | left out | comments | accuracy | AUC | log loss | settings chosen without it |
 |---|---|---|---|---|---|
@@ -385,7 +394,8 @@ Trained on {lines:,} comments, {len(bench.comments):,} distinct `comment_id` (a 
 
 Settings, chosen in the same way with all videos: {described(chosen)}.
 Their cross-validation: accuracy {inner.accuracy:.4f}, AUC {inner.auc:.4f}, log loss {inner.log_loss:.4f} (the choice saw these
-figures, so the table above is the honest one). Dimension {DIMENSION:,}, threshold
+figures, so the table above is the honest one). With the comments that it was trained on, the model
+agrees in {agreement:.4f} of cases; that says nothing about others. Dimension {DIMENSION:,}, threshold
 {THRESHOLD / 10000:g}, weights in steps of 2^-{FIXED_BITS}, hash XXH3-64 with seed {HASH_SEED:#x}.
 
 - **What it reads**: the text alone. Not the video, date or id: they tell the classes apart in this
@@ -396,9 +406,18 @@ figures, so the table above is the honest one). Dimension {DIMENSION:,}, thresho
   videos were exported with them; runs of spaces, because they are the export's line wrapping.
 - **Choice**: every settings in the grid of {len(GRID)} (`GRID` in train.py) is judged by the mean log
   loss over videos left out in turn; a random split would let a video's own words answer for it.
-  The grid itself, and which kinds of feature are in it, was drawn up after trying out others on
-  these videos, so a little of them is in the design; no figure in the table was used to pick a row.
 - **Threshold**: one half. Choosing it on these videos would fit their shares of spam.
+
+## How clean these figures are
+
+The choice of a row's settings saw nothing of the row's video. The design did. Which kinds of feature
+there are, the values in the grid and log loss as the criterion were settled after about 110 sets of
+features had been cross-validated among Psy, KatyPerry and Eminem (428 runs with different C), and in
+65 runs the figures of a video left out, with the other two to learn from, were looked at as well.
+The table itself was first made with C up to
+300; when 300 was chosen everywhere, 1,000 was added and it was made again (AUC 0.9815, 0.9874,
+0.9810 before; accuracies the same). So these figures lean to the good side by an unknown, probably
+small amount, and only a video that none of this has seen gives a clean one.
 
 ## Signed or unsigned hashing, and how many buckets
 
@@ -465,7 +484,7 @@ def main():
         "model/comments_features.tsv": vectors(comments, chosen, model, weights, bias),
         "model/hostile_features.tsv": vectors(HOSTILE, chosen, model, weights, bias),
         "MODEL.md": report(bench, len(lines), rows, chosen, inner, compare_hashing(bench, chosen),
-                           digest, len(content)).encode(),
+                           measure(model, bench.x(chosen), bench.y).accuracy, digest, len(content)).encode(),
     }
     for name, content in written.items():
         path = arguments.out / name
