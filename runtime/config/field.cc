@@ -1,0 +1,333 @@
+#include "config/field.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "config/words.h"
+
+namespace weir::config {
+
+namespace {
+
+constexpr std::string_view kMask = "***";
+// A shorter secret would also match other words of a message.
+constexpr std::size_t kMaskableBytesMin = 4;
+
+std::string_view name_of(Node::Kind kind) {
+  switch (kind) {
+    case Node::Kind::nothing:
+      return "nothing";
+    case Node::Kind::scalar:
+      return "text";
+    case Node::Kind::list:
+      return "a list";
+    case Node::Kind::map:
+      return "a map";
+  }
+  return "";
+}
+
+std::vector<std::string> operator/(std::vector<std::string> path, const std::string& key) {
+  path.push_back(key);
+  return path;
+}
+
+// As YAML that reads back as the same text.
+std::string as_yaml(std::string_view text) {
+  const auto is_plain_byte = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("_./+-").find(c) != std::string_view::npos;
+  };
+  if (!text.empty() && std::all_of(text.begin(), text.end(), is_plain_byte) && text[0] != '-' &&
+      text != "null" && text != "Null" && text != "NULL") {
+    return std::string(text);
+  }
+  std::string made = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      made += '\\';
+      made += c;
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      made += fmt::format("\\x{:02x}", static_cast<unsigned>(c));
+    } else {
+      made += c;
+    }
+  }
+  return made + "\"";
+}
+
+// One walk over the file's tree along the declarations.
+class Walk {
+ public:
+  explicit Walk(Reading& reading) : reading_(reading) {}
+
+  void group(const Group& group, const Node& map, void* object,
+             const std::vector<std::string>& path) {
+    if (map.kind != Node::Kind::map) {
+      if (map.kind == Node::Kind::nothing) {
+        say_nothing(map, path);
+      } else {
+        say(map.origin, path, fmt::format("a map of keys belongs here, not {}", name_of(map.kind)));
+      }
+      return;
+    }
+    for (const Entry& entry : map.entries) {
+      reading_.places[dotted(path / entry.key)] = entry.value.origin;
+      if (group.find(entry.key) == nullptr && group.any == nullptr) {
+        reading_.problems.push_back({entry.origin, unknown(group, path, entry.key)});
+      }
+    }
+    for (const Field& field : group.fields) {
+      const Node* node = map.find(field.name);
+      if (node != nullptr) {
+        written(field, *node, object, path / field.name);
+      } else {
+        absent(field, map, object, path / field.name);
+      }
+    }
+    for (const Entry& entry : map.entries) {
+      if (group.find(entry.key) == nullptr && group.any != nullptr) {
+        written(*group.any, entry.value, object, path / entry.key);
+      }
+    }
+    check_exactly_one(group, map, path);
+  }
+
+ private:
+  static std::string unknown(const Group& group, const std::vector<std::string>& path,
+                             const std::string& key) {
+    const std::string whose = !group.noun.empty() ? group.owner
+                              : path.empty()      ? "a deployment"
+                                                  : dotted(path);
+    return fmt::format("{} has no {} {}{}", whose, group.noun.empty() ? "key" : group.noun,
+                       quote(key), suggestion(key, group.names()));
+  }
+
+  void say(const Origin& origin, const std::vector<std::string>& path, const std::string& text) {
+    reading_.problems.push_back(
+        {origin, path.empty() ? text : fmt::format("{}: {}", dotted(path), text)});
+  }
+
+  void say_nothing(const Node& node, const std::vector<std::string>& path) {
+    say(node.origin, path, "has no value: write one, or leave the key out");
+  }
+
+  void check_exactly_one(const Group& group, const Node& map,
+                         const std::vector<std::string>& path) {
+    if (group.exactly_one.empty()) {
+      return;
+    }
+    const auto count = std::count_if(group.exactly_one.begin(), group.exactly_one.end(),
+                                     [&map](const auto& name) { return map.find(name); });
+    if (count != 1) {
+      say(map.origin, path,
+          fmt::format("give {}{}", alternatives(group.exactly_one),
+                      count == 0 ? "" : ", not more than one of them"));
+    }
+  }
+
+  void absent(const Field& field, const Node& map, void* object,
+              const std::vector<std::string>& path) {
+    if (field.is_required) {
+      reading_.problems.push_back(
+          {map.origin, fmt::format("{} is missing: {}", dotted(path), field.missing)});
+      return;
+    }
+    if (field.type == FieldType::group) {
+      if (!field.is_optional) {
+        Node empty;
+        empty.kind = Node::Kind::map;
+        empty.origin = map.origin;
+        group(*field.group, empty, field.child(object, field.name), path);
+      }
+      return;
+    }
+    const std::string text = field.derived    ? field.derived(map)
+                             : field.fallback ? *field.fallback
+                                              : std::string();
+    if (!field.derived && !field.fallback) {
+      return;
+    }
+    if (field.type == FieldType::list) {
+      list(field, split_list(text), object, path, map.origin, "default", false);
+    } else {
+      scalar(field, text, object, path, map.origin, "default", false);
+    }
+  }
+
+  void written(const Field& field, const Node& node, void* object,
+               const std::vector<std::string>& path) {
+    if (node.kind == Node::Kind::nothing) {
+      say_nothing(node, path);
+      return;
+    }
+    if (field.type == FieldType::group) {
+      if (field.set_off && node.kind == Node::Kind::scalar) {
+        off(field, node, object, path);
+      } else if (node.kind == Node::Kind::map) {
+        group(*field.group, node, field.child(object, path.back()), path);
+      } else {
+        say(node.origin, path,
+            fmt::format("a map of keys belongs here, not {}", name_of(node.kind)));
+      }
+    } else if (field.type == FieldType::list) {
+      written_list(field, node, object, path);
+    } else if (node.kind != Node::Kind::scalar) {
+      say(node.origin, path, fmt::format("text belongs here, not {}", name_of(node.kind)));
+    } else if (const auto resolved = value_of(node, path)) {
+      scalar(field, resolved->text, object, path, node.origin, to_string(node.origin),
+             resolved->is_secret);
+    }
+  }
+
+  void off(const Field& field, const Node& node, void* object,
+           const std::vector<std::string>& path) {
+    const auto resolved = value_of(node, path);
+    if (!resolved) {
+      return;
+    }
+    if (resolved->text != "off") {
+      say(node.origin, path,
+          masked(fmt::format("{} is neither off nor a map of keys", quote(resolved->text)),
+                 resolved->text, resolved->is_secret));
+      return;
+    }
+    field.set_off(object);
+    reading_.settings.push_back({path, "off", to_string(node.origin)});
+  }
+
+  void written_list(const Field& field, const Node& node, void* object,
+                    const std::vector<std::string>& path) {
+    if (node.kind != Node::Kind::list) {
+      say(node.origin, path,
+          fmt::format("a list belongs here, not {}{}", name_of(node.kind),
+                      node.kind == Node::Kind::scalar ? ": write [ ] around it" : ""));
+      return;
+    }
+    std::vector<std::string> items;
+    bool is_secret = false;
+    for (const Node& item : node.items) {
+      if (item.kind != Node::Kind::scalar) {
+        say(item.origin, path,
+            fmt::format("text belongs into this list, not {}", name_of(item.kind)));
+        return;
+      }
+      const auto resolved = value_of(item, path);
+      if (!resolved) {
+        return;
+      }
+      is_secret = is_secret || resolved->is_secret;
+      items.push_back(resolved->text);
+    }
+    list(field, std::move(items), object, path, node.origin, to_string(node.origin), is_secret);
+  }
+
+  std::optional<Resolved> value_of(const Node& node, const std::vector<std::string>& path) {
+    Resolved resolved = resolve(node.text, reading_.environment);
+    if (!resolved.failure.empty()) {
+      say(node.origin, path, resolved.failure);
+      return std::nullopt;
+    }
+    resolved.is_secret = resolved.is_secret || is_secret_key(path.back());
+    return resolved;
+  }
+
+  void scalar(const Field& field, const std::string& text, void* object,
+              const std::vector<std::string>& path, const Origin& origin, std::string from,
+              bool is_secret) {
+    const Value value{path.back(), text, is_secret};
+    if (const std::string wrong = field.set(object, value); !wrong.empty()) {
+      say(origin, path, masked(wrong, text, is_secret));
+      return;
+    }
+    reading_.settings.push_back(
+        {path, is_secret ? as_yaml(kMask) : as_yaml(text), std::move(from)});
+  }
+
+  void list(const Field& field, std::vector<std::string> items, void* object,
+            const std::vector<std::string>& path, const Origin& origin, std::string from,
+            bool is_secret) {
+    std::vector<std::string> shown;
+    for (const std::string& item : items) {
+      shown.push_back(as_yaml(is_secret ? kMask : std::string_view(item)));
+    }
+    if (const std::string wrong = field.set_list(object, std::move(items)); !wrong.empty()) {
+      say(origin, path, is_secret ? "this value is refused (it is secret and not shown)" : wrong);
+      return;
+    }
+    reading_.settings.push_back(
+        {path, fmt::format("[{}]", fmt::join(shown, ", ")), std::move(from)});
+  }
+
+  Reading& reading_;
+};
+
+}  // namespace
+
+std::string masked(std::string said, const std::string& value, bool is_secret) {
+  if (!is_secret || said.empty()) {
+    return said;
+  }
+  const bool is_plain = std::none_of(value.begin(), value.end(), [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == '"';
+  });
+  if (!is_plain || value.size() < kMaskableBytesMin || said.find(value) == std::string::npos) {
+    return "this value is refused (it is secret and not shown)";
+  }
+  for (std::size_t at = said.find(value); at != std::string::npos;
+       at = said.find(value, at + kMask.size())) {
+    said.replace(at, value.size(), kMask);
+  }
+  return said;
+}
+
+const Field* Group::find(std::string_view name) const {
+  for (const Field& field : fields) {
+    if (field.name == name) {
+      return &field;
+    }
+  }
+  return nullptr;
+}
+
+std::vector<std::string> Group::names() const {
+  std::vector<std::string> names;
+  for (const Field& field : fields) {
+    names.push_back(field.name);
+  }
+  return names;
+}
+
+void read_group(const Group& group, const Node& map, void* object,
+                const std::vector<std::string>& path, Reading& reading) {
+  Walk(reading).group(group, map, object, path);
+}
+
+std::vector<std::string> split_list(std::string_view text) {
+  if (text.size() >= 2 && text.front() == '[' && text.back() == ']') {
+    text = text.substr(1, text.size() - 2);
+  }
+  std::vector<std::string> items;
+  while (!text.empty()) {
+    const std::size_t comma = text.find(',');
+    std::string_view item = text.substr(0, comma);
+    while (!item.empty() && item.front() == ' ') {
+      item.remove_prefix(1);
+    }
+    while (!item.empty() && item.back() == ' ') {
+      item.remove_suffix(1);
+    }
+    items.emplace_back(item);
+    text.remove_prefix(comma == std::string_view::npos ? text.size() : comma + 1);
+  }
+  return items;
+}
+
+std::string dotted(const std::vector<std::string>& path) {
+  return fmt::format("{}", fmt::join(path, "."));
+}
+
+}  // namespace weir::config

@@ -1,0 +1,779 @@
+// The declarations of a deployment's fields, in the order in which the reference shows them.
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <type_traits>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "config/field.h"
+#include "config/words.h"
+
+namespace weir::config {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr const char* kNamePattern = "^[a-z][a-z0-9_]*([.-][a-z][a-z0-9_]*)*$";
+constexpr const char* kNameRule =
+    "a name is lower-case words of letters, digits and _, joined by . or -, such as "
+    "comments.classified";
+constexpr std::size_t kNameBytesMax = 200;
+constexpr std::size_t kTopicBytesMax = 249;
+
+struct Unit {
+  std::string_view name;
+  std::int64_t factor;
+};
+
+constexpr Unit kTimeUnits[] = {
+    {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
+constexpr Unit kSizeUnits[] = {{"B", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}};
+
+// ---- text to values; each returns what is wrong, or nothing ----
+
+std::string parse_integer(std::string_view text, std::int64_t min, std::int64_t max,
+                          std::int64_t& value) {
+  const char* end = text.data() + text.size();
+  const auto [stopped, error] = std::from_chars(text.data(), end, value);
+  if (stopped != end || error == std::errc::invalid_argument) {
+    return fmt::format("{} is not a whole number", quote(text));
+  }
+  if (text.size() > 1 && (text[0] == '0' || text.substr(0, 2) == "-0")) {
+    return fmt::format("{} begins with a zero", quote(text));
+  }
+  if (error == std::errc::result_out_of_range || value < min || value > max) {
+    return fmt::format("{} is outside {} … {}", quote(text), min, max);
+  }
+  return {};
+}
+
+// The largest unit that leaves a whole number.
+template <std::size_t N>
+std::string print_quantity(std::int64_t value, const Unit (&units)[N]) {
+  const Unit* unit = &units[0];
+  for (const Unit& u : units) {
+    if (value % u.factor == 0) {
+      unit = &u;
+    }
+  }
+  return fmt::format("{}{}", value / unit->factor, unit->name);
+}
+
+template <std::size_t N>
+std::string parse_quantity(std::string_view text, const Unit (&units)[N], std::string_view kind,
+                           std::int64_t min, std::int64_t max, std::int64_t& value) {
+  std::vector<std::string> names;
+  for (const Unit& unit : units) {
+    names.emplace_back(unit.name);
+  }
+  std::int64_t count = 0;
+  const char* end = text.data() + text.size();
+  const auto [stopped, error] = std::from_chars(text.data(), end, count);
+  const auto digits = static_cast<std::size_t>(stopped - text.data());
+  const std::string_view name = text.substr(digits);
+  if (digits == 0 || error == std::errc::invalid_argument || text[0] == '-') {
+    return fmt::format("{} is no {}: a whole number and {}", quote(text), kind,
+                       alternatives(names));
+  }
+  if (name.empty()) {
+    return fmt::format("{} has no unit: add {}", quote(text), alternatives(names));
+  }
+  const auto unit = std::find_if(std::begin(units), std::end(units),
+                                 [name](const Unit& u) { return u.name == name; });
+  if (unit == std::end(units)) {
+    return fmt::format("{} has the unit {}, not {}", quote(text), quote(name), alternatives(names));
+  }
+  if (error == std::errc::result_out_of_range || count > max / unit->factor ||
+      count * unit->factor < min) {
+    return fmt::format("{} is outside {} … {}", quote(text), print_quantity(min, units),
+                       print_quantity(max, units));
+  }
+  value = count * unit->factor;
+  return {};
+}
+
+std::string check_name(std::string_view text) {
+  if (text.size() > kNameBytesMax) {
+    return fmt::format("{} is longer than {} characters", quote(text), kNameBytesMax);
+  }
+  return is_name(text) ? "" : fmt::format("{}: {}", quote(text), kNameRule);
+}
+
+std::string check_dataset(std::string_view text) {
+  const std::size_t at = text.rfind(".v");
+  if (at != std::string_view::npos && at + 2 < text.size() &&
+      std::all_of(text.begin() + static_cast<std::ptrdiff_t>(at) + 2, text.end(),
+                  [](char c) { return c >= '0' && c <= '9'; })) {
+    return fmt::format("{} is the topic; the dataset is {}", quote(text),
+                       quote(text.substr(0, at)));
+  }
+  return check_name(text);
+}
+
+std::string check_topic(std::string_view text) {
+  const bool is_plain = std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+  });
+  if (!is_plain || text.size() > kTopicBytesMax || text == "." || text == "..") {
+    return fmt::format(
+        "{} can't be a topic: Kafka takes at most {} letters, digits and the characters . _ -",
+        quote(text), kTopicBytesMax);
+  }
+  return {};
+}
+
+std::string check_message(std::string_view text) {
+  const bool is_plain = std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_';
+  });
+  return is_plain && text.front() != '.' && text.back() != '.'
+             ? ""
+             : fmt::format("{} is not a message's full name, such as comments.v1.Comment",
+                           quote(text));
+}
+
+std::string check_instance(std::string_view text) {
+  const bool is_plain = std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-';
+  });
+  return is_plain && text.size() <= 100
+             ? ""
+             : fmt::format("{}: at most 100 letters, digits, _ and -", quote(text));
+}
+
+// Two or four digits at `at`; -1: there are none.
+int digits_at(std::string_view text, std::size_t at, std::size_t count) {
+  if (at + count > text.size()) {
+    return -1;
+  }
+  int value = 0;
+  for (const char c : text.substr(at, count)) {
+    if (c < '0' || c > '9') {
+      return -1;
+    }
+    value = value * 10 + (c - '0');
+  }
+  return value;
+}
+
+// "UTC" or "+02:00".
+std::optional<std::chrono::minutes> parse_zone(std::string_view text) {
+  if (text == "UTC" || text == "Z") {
+    return std::chrono::minutes(0);
+  }
+  const int hours = digits_at(text, 1, 2), minutes = digits_at(text, 4, 2);
+  if (text.size() != 6 || (text[0] != '+' && text[0] != '-') || text[3] != ':' || hours < 0 ||
+      hours > 23 || minutes < 0 || minutes > 59) {
+    return std::nullopt;
+  }
+  const std::chrono::minutes east = std::chrono::hours(hours) + std::chrono::minutes(minutes);
+  return text[0] == '-' ? -east : east;
+}
+
+// RFC 3339 to milliseconds since the epoch.
+std::optional<std::int64_t> parse_time(std::string_view text) {
+  using std::chrono::day, std::chrono::month, std::chrono::year;
+  const int y = digits_at(text, 0, 4), mo = digits_at(text, 5, 2), d = digits_at(text, 8, 2);
+  const int h = digits_at(text, 11, 2), mi = digits_at(text, 14, 2), s = digits_at(text, 17, 2);
+  if (y < 0 || mo < 0 || d < 0 || h < 0 || h > 23 || mi < 0 || mi > 59 || s < 0 || s > 59 ||
+      text[4] != '-' || text[7] != '-' || (text[10] != 'T' && text[10] != 't') || text[13] != ':' ||
+      text[16] != ':') {
+    return std::nullopt;
+  }
+  const std::chrono::year_month_day date(year(y), month(static_cast<unsigned>(mo)),
+                                         day(static_cast<unsigned>(d)));
+  std::string_view rest = text.substr(19);
+  std::int64_t fraction = 0;
+  if (!rest.empty() && rest[0] == '.') {
+    std::size_t n = 1;
+    for (std::int64_t scale = 100; n < rest.size() && rest[n] >= '0' && rest[n] <= '9'; ++n) {
+      fraction += (rest[n] - '0') * scale;
+      scale /= 10;
+    }
+    if (n == 1) {
+      return std::nullopt;
+    }
+    rest.remove_prefix(n);
+  }
+  const auto zone = parse_zone(rest);
+  if (!date.ok() || !zone || rest == "UTC") {
+    return std::nullopt;
+  }
+  const auto time = std::chrono::sys_days(date) + std::chrono::hours(h) + std::chrono::minutes(mi) -
+                    *zone + std::chrono::seconds(s) + milliseconds(fraction);
+  return std::chrono::duration_cast<milliseconds>(time.time_since_epoch()).count();
+}
+
+std::string parse_listen(std::string_view text, Http& http) {
+  const std::size_t colon = text.rfind(':');
+  std::int64_t port = 0;
+  std::string_view host = text.substr(0, colon);
+  const bool is_bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (is_bracketed) {
+    host = host.substr(1, host.size() - 2);
+  }
+  if (colon == std::string_view::npos || host.empty() ||
+      (!is_bracketed && host.find(':') != std::string_view::npos) ||
+      !parse_integer(text.substr(colon + 1), 0, 65535, port).empty()) {
+    return fmt::format("{} is not HOST:PORT, such as 127.0.0.1:9464 (port 0: any free one)",
+                       quote(text));
+  }
+  http.host = host;
+  http.port = static_cast<std::uint16_t>(port);
+  return {};
+}
+
+// ---- how a field is declared ----
+
+using TextCheck = std::string (*)(std::string_view);
+
+template <class T>
+Field text(std::string name, std::string T::*member, std::string help, TextCheck check = nullptr,
+           std::string pattern = "") {
+  Field field;
+  field.name = std::move(name);
+  field.help = std::move(help);
+  field.pattern = std::move(pattern);
+  field.set = [member, check](void* object, const Value& value) -> std::string {
+    if (value.text.empty()) {
+      return "is empty";
+    }
+    if (std::string wrong = check != nullptr ? check(value.text) : ""; !wrong.empty()) {
+      return wrong;
+    }
+    static_cast<T*>(object)->*member = value.text;
+    return {};
+  };
+  return field;
+}
+
+// A text that becomes something else. `parse` returns what is wrong.
+template <class T>
+Field parsed(std::string name, std::string help, std::string range, std::string pattern,
+             std::string (*parse)(std::string_view, T&)) {
+  Field field;
+  field.name = std::move(name);
+  field.help = std::move(help);
+  field.range = std::move(range);
+  field.pattern = std::move(pattern);
+  field.set = [parse](void* object, const Value& value) {
+    return parse(value.text, *static_cast<T*>(object));
+  };
+  return field;
+}
+
+template <class T, class N>
+Field integer(std::string name, N T::*member, std::int64_t min, std::int64_t max,
+              std::string help) {
+  Field field;
+  field.name = std::move(name);
+  field.help = std::move(help);
+  field.type = FieldType::integer;
+  field.range = fmt::format("{} … {}", min, max);
+  field.minimum = static_cast<double>(min);
+  field.maximum = static_cast<double>(max);
+  field.set = [member, min, max](void* object, const Value& value) {
+    std::int64_t number = 0;
+    std::string wrong = parse_integer(value.text, min, max, number);
+    if (wrong.empty()) {
+      static_cast<T*>(object)->*member = static_cast<N>(number);
+    }
+    return wrong;
+  };
+  return field;
+}
+
+template <class T>
+Field duration(std::string name, milliseconds T::*member, milliseconds min, milliseconds max,
+               std::string help) {
+  Field field;
+  field.name = std::move(name);
+  field.help = std::move(help);
+  field.type = FieldType::duration;
+  field.pattern = "^[0-9]+(ms|s|m|h|d)$";
+  field.range = fmt::format("{} … {}", print_quantity(min.count(), kTimeUnits),
+                            print_quantity(max.count(), kTimeUnits));
+  field.set = [member, min, max](void* object, const Value& value) {
+    std::int64_t number = 0;
+    std::string wrong =
+        parse_quantity(value.text, kTimeUnits, "duration", min.count(), max.count(), number);
+    if (wrong.empty()) {
+      static_cast<T*>(object)->*member = milliseconds(number);
+    }
+    return wrong;
+  };
+  return field;
+}
+
+template <class T>
+Field size(std::string name, std::size_t T::*member, std::int64_t min, std::int64_t max,
+           std::string help) {
+  Field field;
+  field.name = std::move(name);
+  field.help = std::move(help);
+  field.type = FieldType::size;
+  field.pattern = "^[0-9]+(B|KiB|MiB|GiB)$";
+  field.range =
+      fmt::format("{} … {}", print_quantity(min, kSizeUnits), print_quantity(max, kSizeUnits));
+  field.set = [member, min, max](void* object, const Value& value) {
+    std::int64_t number = 0;
+    std::string wrong = parse_quantity(value.text, kSizeUnits, "size", min, max, number);
+    if (wrong.empty()) {
+      static_cast<T*>(object)->*member = static_cast<std::size_t>(number);
+    }
+    return wrong;
+  };
+  return field;
+}
+
+template <class T, class E>
+Field choice(std::string name, E T::*member, std::vector<std::pair<std::string, E>> values,
+             std::string help) {
+  Field field;
+  field.name = std::move(name);
+  field.help = std::move(help);
+  for (const auto& [word, meaning] : values) {
+    field.choices.push_back(word);
+  }
+  field.set = [member, values = std::move(values), words = field.choices](
+                  void* object, const Value& value) -> std::string {
+    for (const auto& [word, meaning] : values) {
+      if (word == value.text) {
+        static_cast<T*>(object)->*member = meaning;
+        return {};
+      }
+    }
+    return fmt::format("{} is not {}", quote(value.text), alternatives(words));
+  };
+  return field;
+}
+
+template <class T>
+Field list(std::string name, std::vector<std::string> T::*member, std::string help) {
+  Field field;
+  field.name = std::move(name);
+  field.help = std::move(help);
+  field.type = FieldType::list;
+  field.set_list = [member](void* object, std::vector<std::string> items) -> std::string {
+    if (items.empty()) {
+      return "an empty list: leave the key out";
+    }
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      if (items[i].empty()) {
+        return "an empty text in the list";
+      }
+      if (std::find(items.begin(), items.begin() + static_cast<std::ptrdiff_t>(i), items[i]) !=
+          items.begin() + static_cast<std::ptrdiff_t>(i)) {
+        return fmt::format("{} is in the list twice", quote(items[i]));
+      }
+    }
+    static_cast<T*>(object)->*member = std::move(items);
+    return {};
+  };
+  return field;
+}
+
+template <class T>
+Field group(std::string name, std::string help, Group fields, T child) {
+  Field field;
+  field.name = std::move(name);
+  field.help = std::move(help);
+  field.type = FieldType::group;
+  field.group = std::make_shared<const Group>(std::move(fields));
+  field.child = std::move(child);
+  return field;
+}
+
+// A map of texts under keys of the writer's own.
+template <class T>
+Field pairs(std::string name, TextPairs T::*member, const std::string& key, std::string help) {
+  Field any;
+  any.name = key;
+  any.help = help;
+  any.set = [member](void* object, const Value& value) {
+    (static_cast<T*>(object)->*member).emplace_back(value.key, value.text);
+    return std::string();
+  };
+  Group fields;
+  fields.any = std::make_shared<const Field>(std::move(any));
+  return group(std::move(name), std::move(help), std::move(fields),
+               [](void* object, const std::string&) { return object; });
+}
+
+Field with_default(std::string fallback, Field field) {
+  field.fallback = std::move(fallback);
+  return field;
+}
+
+Field required(std::string missing, Field field) {
+  field.is_required = true;
+  field.missing = std::move(missing);
+  return field;
+}
+
+Field optional(Field field) {
+  field.is_optional = true;
+  return field;
+}
+
+// ---- the fields ----
+
+Group event_time_fields() {
+  Group made;
+  made.fields = {
+      required("name the JSON field", text("from", &EventTime::from, "Field of the JSON.")),
+      required("name the message's field",
+               text("to", &EventTime::to,
+                    "Field of the message, a google.protobuf.Timestamp. Null or absent in the "
+                    "JSON leaves it absent.")),
+      with_default("rfc3339", choice("format", &EventTime::format,
+                                     {{"rfc3339", TimeFormat::rfc3339},
+                                      {"epoch_s", TimeFormat::epoch_s},
+                                      {"epoch_ms", TimeFormat::epoch_ms},
+                                      {"epoch_us", TimeFormat::epoch_us},
+                                      {"zoneless", TimeFormat::zoneless}},
+                                     "How the JSON writes it; zoneless: RFC 3339 without a zone.")),
+      parsed<EventTime>("zone", "The zone that zoneless times are in.", "UTC, or +HH:MM",
+                        "^(UTC|Z|[+-][0-9]{2}:[0-9]{2})$",
+                        [](std::string_view value, EventTime& to) {
+                          const auto zone = parse_zone(value);
+                          to.zone = zone.value_or(std::chrono::minutes(0));
+                          return zone ? ""
+                                      : fmt::format("{} is no zone: UTC, or +HH:MM east of it",
+                                                    quote(value));
+                        }),
+  };
+  return made;
+}
+
+Group dedup_fields() {
+  Group made;
+  made.fields = {
+      list("key", &Dedup::key,
+           "Fields that together make two records the same. Without it the stage's code says."),
+      required(
+          "how long is a key remembered? e.g. window: 24h",
+          duration("window", &Dedup::window, std::chrono::seconds(1), std::chrono::hours(24) * 3650,
+                   "How long after its last sighting a key is remembered, in Kafka's record "
+                   "time.")),
+      with_default("4", integer("buckets", &Dedup::buckets, 1, 64,
+                                "Parts of the window: it is forgotten part by part.")),
+      with_default("dead_letter",
+                   choice("on_missing_key", &Dedup::on_missing_key,
+                          {{"dead_letter", MissingKey::dead_letter}, {"pass", MissingKey::pass}},
+                          "What becomes of a record without the key.")),
+  };
+  return made;
+}
+
+Field dedup() {
+  Field made =
+      group("dedup", "Which records are the same one sent again. Mandatory: off, or a map.",
+            dedup_fields(), [](void* object, const std::string&) {
+              return &static_cast<Input*>(object)->dedup.emplace();
+            });
+  made.set_off = [](void* object) { static_cast<Input*>(object)->dedup.reset(); };
+  return required("say dedup: off, or for how long, e.g. dedup: {window: 24h}", std::move(made));
+}
+
+Field format() {
+  Field made =
+      choice("format", &Input::format,
+             {{"json", Format::json}, {"protobuf", Format::protobuf}, {"bytes", Format::bytes}},
+             "How values are written.");
+  made.derived = [](const Node& input) { return input.find("topic") ? "json" : "protobuf"; };
+  made.derived_help = "json for a topic, protobuf for a dataset";
+  return made;
+}
+
+Field start() {
+  Field made = parsed<Start>(
+      "start",
+      "Where to begin, only where the group has never committed: a later start goes on from there.",
+      "earliest, latest, or an RFC 3339 time",
+      "^(earliest|latest|[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt].*)$",
+      [](std::string_view value, Start& to) {
+        const auto time = parse_time(value);
+        to.at = value == "latest" ? StartAt::latest : time ? StartAt::time : StartAt::earliest;
+        to.time = Timestamp(time.value_or(0));
+        return time || value == "latest" || value == "earliest"
+                   ? ""
+                   : fmt::format(
+                         "{} is not earliest, latest or a time such as 2026-01-31T00:00:00Z",
+                         quote(value));
+      });
+  made.set = [set = made.set](void* object, const Value& value) {
+    return set(&static_cast<Input*>(object)->start, value);
+  };
+  return with_default("earliest", std::move(made));
+}
+
+Group input_fields() {
+  Group made;
+  made.exactly_one = {"topic", "dataset"};
+  made.fields = {
+      text("topic", &Input::topic, "An external topic, under the name that Kafka knows.",
+           check_topic, "^[A-Za-z0-9._-]{1,249}$"),
+      text("dataset", &Input::dataset, "A dataset that another deployment writes.", check_dataset,
+           kNamePattern),
+      integer("version", &Input::version, 1, 999'999, "The dataset's version that is read."),
+      format(),
+      text("message", &Input::message,
+           "Full name of the protobuf message, where the stage leaves it open. Without it values "
+           "pass on untouched.",
+           check_message, "^[A-Za-z_][A-Za-z0-9_.]*$"),
+      optional(group("event_time", "Fills a Timestamp of the message; touches nothing else.",
+                     event_time_fields(),
+                     [](void* object, const std::string&) {
+                       return &static_cast<Input*>(object)->event_time.emplace();
+                     })),
+      pairs("rename", &Input::rename, "FIELD", "Field of the JSON → field of the message."),
+      pairs("defaults", &Input::defaults, "FIELD",
+            "Field of the message → its value where the JSON has none."),
+      list("trim", &Input::trim, "Text fields that lose the white space around them."),
+      with_default("count", choice("unknown_fields", &Input::unknown_fields,
+                                   {{"count", UnknownFields::count},
+                                    {"dead_letter", UnknownFields::dead_letter}},
+                                   "What becomes of JSON fields that the message doesn't have.")),
+      with_default("10MiB", size("value_bytes_max", &Input::value_bytes_max, 1, 1 << 30,
+                                 "A larger value is a dead letter.")),
+      with_default("64", integer("depth_max", &Input::depth_max, 1, 1000,
+                                 "A value that is nested deeper is a dead letter.")),
+      dedup(),
+      start(),
+  };
+  return made;
+}
+
+Group output_fields() {
+  Group made;
+  made.fields = {
+      required("name the dataset that this output writes",
+               text("dataset", &Output::dataset,
+                    "The dataset, written in the deployment's version: topic <dataset>.v<version>.",
+                    check_dataset, kNamePattern))};
+  return made;
+}
+
+// The fields of `inputs` or `outputs`: one per port of the spec, or any name.
+template <class Port, class Make>
+Group ports(const StageSpec* spec, const std::vector<Port>* declared, const char* noun,
+            const std::string& missing, const Make& make) {
+  Group made;
+  if (spec == nullptr) {
+    Field any = make("");
+    any.name = "NAME";
+    any.help = fmt::format("An {} of the stage.", noun);
+    made.any = std::make_shared<const Field>(std::move(any));
+    return made;
+  }
+  made.noun = noun;
+  made.owner = spec->name();
+  for (const Port& port : *declared) {
+    Field field = make(port.help);
+    field.name = port.name;
+    made.fields.push_back(required(missing, std::move(field)));
+  }
+  return made;
+}
+
+Field option(const OptionSpec& declared) {
+  Field made;
+  made.name = declared.name;
+  made.help = declared.help;
+  made.fallback = declared.default_value;
+  made.range = declared.range;
+  made.type = declared.type == "boolean"   ? FieldType::boolean
+              : declared.type == "integer" ? FieldType::integer
+              : declared.type == "number"  ? FieldType::number
+                                           : FieldType::text;
+  made.set = [set = declared.set, type = made.type](void* object, const Value& value) {
+    std::int64_t number = 0;
+    if (type == FieldType::integer && value.text.size() > 1) {
+      std::string wrong = parse_integer(value.text, std::numeric_limits<std::int64_t>::min(),
+                                        std::numeric_limits<std::int64_t>::max(), number);
+      if (!wrong.empty()) {
+        return wrong;
+      }
+    }
+    const Status status = set(object, value.text);
+    return status.is_ok() ? std::string() : status.message();
+  };
+  return made;
+}
+
+Group option_fields(const StageSpec* spec) {
+  Group made;
+  if (spec == nullptr) {
+    Field any;
+    any.name = "OPTION";
+    any.help = "An option of the stage; `<stage> schema` lists them.";
+    any.set = [](void*, const Value&) { return std::string(); };
+    made.any = std::make_shared<const Field>(std::move(any));
+    return made;
+  }
+  made.noun = "option";
+  made.owner = spec->name();
+  for (const OptionSpec& declared : spec->options()) {
+    made.fields.push_back(option(declared));
+  }
+  return made;
+}
+
+Field http() {
+  Group fields;
+  fields.fields = {with_default(
+      "127.0.0.1:0", parsed<Http>("listen", "Address of metrics, health and status.",
+                                  "HOST:PORT; port 0: any free one", "^.+:[0-9]+$", parse_listen))};
+  Field made = group("http", "Metrics, health and status. off: not served.", std::move(fields),
+                     [](void* object, const std::string&) {
+                       return &static_cast<Deployment*>(object)->http.emplace();
+                     });
+  made.set_off = [](void* object) { static_cast<Deployment*>(object)->http.reset(); };
+  return made;
+}
+
+Field kafka() {
+  const auto add = [](void* object, const Value& value) {
+    static_cast<Deployment*>(object)->kafka.push_back({value.key, value.text, value.is_secret});
+    return std::string();
+  };
+  Field servers;
+  servers.name = "bootstrap.servers";
+  servers.help = "Brokers to begin with, HOST:PORT joined by commas.";
+  servers.fallback = "127.0.0.1:9092";
+  servers.set = add;
+  Field any;
+  any.name = "PROPERTY";
+  any.help = "Any property of librdkafka, except those that would break exactly-once.";
+  any.set = add;
+  Group fields;
+  fields.fields = {std::move(servers)};
+  fields.any = std::make_shared<const Field>(std::move(any));
+  fields.has_dotted_keys = true;
+  return group("kafka", "Passed on to the client.", std::move(fields),
+               [](void* object, const std::string&) { return object; });
+}
+
+Field turn() {
+  Group fields;
+  fields.fields = {
+      with_default("100ms", duration("interval_max", &Turn::interval_max, milliseconds(1),
+                                     std::chrono::seconds(30),
+                                     "A turn commits when it is this old: what a reader waits.")),
+      with_default("50000", integer("records_max", &Turn::records_max, 1, 10'000'000,
+                                    "… or holds this many records,")),
+      with_default("64MiB", size("bytes_max", &Turn::bytes_max, 1 << 10, 1 << 30,
+                                 "… or produced this many bytes.")),
+  };
+  return group(
+      "turn", "When the transaction of a turn commits.", std::move(fields),
+      [](void* object, const std::string&) { return &static_cast<Deployment*>(object)->turn; });
+}
+
+Field log() {
+  Group fields;
+  fields.fields = {with_default("info", choice("level", &Deployment::log_level,
+                                               {{"debug", LogLevel::debug},
+                                                {"info", LogLevel::info},
+                                                {"warning", LogLevel::warning},
+                                                {"error", LogLevel::error}},
+                                               "The least severe lines that are written."))};
+  return group("log", "JSON lines on standard error.", std::move(fields),
+               [](void* object, const std::string&) { return object; });
+}
+
+Field inputs(const StageSpec* spec) {
+  const auto make = [](std::string help) {
+    return group("", std::move(help), input_fields(), [](void* object, const std::string& name) {
+      auto& all = static_cast<Deployment*>(object)->inputs;
+      all.emplace_back().name = name;
+      return &all.back();
+    });
+  };
+  return group("inputs", "Each input of the stage, bound to what it reads.",
+               ports(spec, spec != nullptr ? &spec->inputs() : nullptr, "input",
+                     "say what it reads: topic, or dataset and version", make),
+               [](void* object, const std::string&) { return object; });
+}
+
+Field outputs(const StageSpec* spec) {
+  const auto make = [](std::string help) {
+    return group("", std::move(help), output_fields(), [](void* object, const std::string& name) {
+      auto& all = static_cast<Deployment*>(object)->outputs;
+      all.emplace_back().name = name;
+      return &all.back();
+    });
+  };
+  return group("outputs", "Each output of the stage, bound to the dataset that it writes.",
+               ports(spec, spec != nullptr ? &spec->outputs() : nullptr, "output",
+                     "bind it: {dataset: NAME}", make),
+               [](void* object, const std::string&) { return object; });
+}
+
+}  // namespace
+
+bool is_name(std::string_view text) {
+  if (text.empty() || text.size() > kNameBytesMax) {
+    return false;
+  }
+  bool begins_word = true;
+  for (const char c : text) {
+    const bool is_letter = c >= 'a' && c <= 'z';
+    if (begins_word ? !is_letter
+                    : !is_letter && !(c >= '0' && c <= '9') && c != '_' && c != '.' && c != '-') {
+      return false;
+    }
+    begins_word = c == '.' || c == '-';
+  }
+  return !begins_word;
+}
+
+Group fields_of(const StageSpec* spec) {
+  Group made;
+  made.fields = {
+      required("name the program, e.g. stage: ingest",
+               text("stage", &Deployment::stage, "The stage that runs: the program's name.",
+                    check_name, kNamePattern)),
+      text(
+          "name", &Deployment::name,
+          "Tells deployments of one stage apart. The deployment is <stage>-<name>, or <stage>; the "
+          "file is named after it.",
+          check_name, kNamePattern),
+      with_default("1", integer("version", &Deployment::version, 1, 999'999,
+                                "Shared by the outputs, dead letters, consumer group and state.")),
+      inputs(spec),
+      outputs(spec),
+      group("options", "The stage's own options.", option_fields(spec),
+            [](void* object, const std::string&) {
+              return static_cast<Deployment*>(object)->options.get();
+            }),
+      with_default("[../proto]",
+                   list("proto", &Deployment::import_roots,
+                        "Folders in which .proto files and their imports are looked for, relative "
+                        "to this file's folder.")),
+      text("descriptor_set", &Deployment::descriptor_set,
+           "A compiled FileDescriptorSet in place of proto, relative to this file's folder."),
+      with_default("1", integer("lanes", &Deployment::lanes, 1, 256,
+                                "Threads, each with its own consumer and producer.")),
+      turn(),
+      with_default("state", text("state", &Deployment::state,
+                                 "Root folder of local state, relative to the working directory.")),
+      http(),
+      kafka(),
+      log(),
+      with_default("0", text("instance", &Deployment::instance,
+                             "Unique among the live processes of the deployment, and stable: a "
+                             "StatefulSet's ordinal.",
+                             check_instance, "^[A-Za-z0-9_-]{1,100}$")),
+  };
+  return made;
+}
+
+}  // namespace weir::config

@@ -1,0 +1,24 @@
+// How messages quote a value and guess what was meant.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace weir::config {
+
+// `"text"`, on one line, shortened when it is long.
+std::string quote(std::string_view text);
+
+// The candidate that `word` is a slip of: at most a third of its letters left out, added, changed
+// or swapped with their neighbour, case aside. Empty: none is near. The earliest wins a tie.
+std::string_view nearest(std::string_view word, std::span<const std::string> candidates);
+
+// `; did you mean "lanes"?`, or, where nothing is near, `; there is a, b, c`; empty without
+// candidates.
+std::string suggestion(std::string_view word, std::span<const std::string> candidates);
+
+// "a, b or c".
+std::string alternatives(std::span<const std::string> words);
+
+}  // namespace weir::config
