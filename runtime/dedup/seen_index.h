@@ -21,6 +21,7 @@ struct DedupWindow {
   std::chrono::milliseconds length{};
   std::int32_t buckets = 4;
 
+  // ⌊T·K/W⌋, rounded down below zero too.
   Bucket bucket_of(StreamTime time) const;
 
   Bucket oldest_live(StreamTime time) const { return Bucket(bucket_of(time).value() - buckets); }
@@ -47,19 +48,22 @@ struct Sighting {
 class SeenIndex {
  public:
   // A `store` never written to starts empty at `start`, the first offset that will be read.
+  // stop(config) when the window is not at least 1 ms per bucket.
   static Result<std::unique_ptr<SeenIndex>> open(DedupWindow window,
                                                  std::unique_ptr<SegmentStore> store,
                                                  NextOffset start);
 
-  // Verdicts for the next records of the log, in its order, and remembers them for the open turn.
-  // Offsets ascend within a call and from call to call, until discard().
+  // verdicts[i] for sightings[i], and remembers them for the open turn. The records are the next of
+  // the log, all of them, in its order; a call may also go back, to S at most, and gives the same
+  // verdicts again. A keyless record is `fresh`. After a failure nothing of the call is remembered.
   Status see(std::span<const Sighting> sightings, std::span<Verdict> verdicts);
 
   // All sightings since the last commit lie below `next`; Kafka committed it (or, while restoring,
-  // an offset at or above it). `time` is T(next).
+  // an offset at or above it). `time` is T(next). After a failure the object is unusable: open the
+  // store again.
   Status commit(NextOffset next, StreamTime time);
 
-  // Forgets the sightings since the last commit; the log will be read again from there.
+  // Forgets the sightings since the last commit; the log will be read again from S.
   void discard();
 
   // S: sightings below it are on disk.
@@ -74,30 +78,37 @@ class SeenIndex {
  private:
   struct PendingKey {
     KeyHash hash;
-    std::int64_t bucket;
+    Bucket bucket;
 
     friend bool operator==(const PendingKey&, const PendingKey&) = default;
   };
 
   struct PendingHash {
-    std::size_t operator()(const PendingKey& k) const {
-      return k.hash.low ^ (static_cast<std::uint64_t>(k.bucket) * 0x9E3779B97F4A7C15ULL);
+    std::size_t operator()(const PendingKey& key) const {
+      return key.hash.low ^
+             (static_cast<std::uint64_t>(key.bucket.value()) * 0x9E3779B97F4A7C15ULL);
     }
   };
 
   SeenIndex(DedupWindow window, std::unique_ptr<SegmentStore> store, Checkpoint checkpoint);
 
-  bool holds_below(const Sighting& sighting) const;
+  void enter(Bucket bucket, Offset offset);
+  bool pending_below(const SegmentStore::Query& query, Offset offset) const;
+  void remember(const PendingKey& key, Offset offset);
+  std::vector<BucketStart> live_starts(StreamTime time) const;
 
   DedupWindow window_;
   std::unique_ptr<SegmentStore> store_;
   Checkpoint checkpoint_;
   // Of the open turn.
   std::unordered_map<PendingKey, Offset, PendingHash> pending_;
-  std::vector<BucketStart> pending_starts_;
+  std::vector<BucketStart> pending_starts_;  // all above those of checkpoint_
+  Bucket pending_oldest_;                    // no key is pending in a bucket below
+  NextOffset seen_;                          // sightings so far lie below
   // Reused from call to call.
   std::vector<SegmentStore::Query> queries_;
   std::vector<SegmentStore::Found> found_;
+  std::vector<SegmentStore::Entry> entries_;
 };
 
 }  // namespace weir

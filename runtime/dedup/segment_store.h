@@ -72,7 +72,8 @@ class SegmentStore {
   // found[i] answers queries[i].
   virtual Status find(std::span<const Query> queries, std::span<Found> found) = 0;
 
-  // Adds the entries and moves to the checkpoint, both or neither; survives a kill of the process.
+  // Adds the entries, none of whose (bucket, hash) the store holds already, and moves to the
+  // checkpoint, both or neither; survives a kill of the process.
   // Buckets below the first of checkpoint.starts are dropped whole.
   virtual Status write(std::span<const Entry> entries, const Checkpoint& checkpoint) = 0;
 };
@@ -90,6 +91,11 @@ struct StoreIdentity {
   std::int32_t window_buckets = 0;
   std::string key_rule;  // how dedup keys are made, e.g. "fields:comment_id" or "code:spam:1"
 };
+
+// ok when equal; else stop(config) that names the store (`place`), the first field that differs,
+// both values and the ways out.
+Status check_identity(const StoreIdentity& stored, const StoreIdentity& wanted,
+                      std::string_view place);
 
 // Opens stores by identity.
 class SegmentStores {
