@@ -86,9 +86,11 @@ void Out::reset(std::size_t records) {
   current_ = 0;
 }
 
-void Out::forget(std::uint32_t record) {
-  std::erase_if(emitted_, [record](const Emitted& e) { return e.record == record; });
-  outcomes_.at(record) = Outcome{};
+void Out::sort_by_record() {
+  const auto by_record = [](const Emitted& a, const Emitted& b) { return a.record < b.record; };
+  if (!std::is_sorted(emitted_.begin(), emitted_.end(), by_record)) {
+    std::stable_sort(emitted_.begin(), emitted_.end(), by_record);
+  }
 }
 
 std::uint16_t Out::find(std::string_view output) const {

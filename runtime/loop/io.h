@@ -105,8 +105,9 @@ class AssignmentListener {
  public:
   virtual ~AssignmentListener() = default;
 
-  // The lane owns `partitions` and nothing else from now on. Returns where to read each of them; a
-  // failure leaves them unread and becomes the result of poll.
+  // The lane owns `partitions` and nothing else from now on. Returns where to read each of them. A
+  // failure leaves them unread and becomes the result of poll; unless they are revoked meanwhile,
+  // the next poll asks again.
   virtual Result<std::vector<Position>> assigned(std::span<const InputPartition> partitions) = 0;
 
   // The lane owns nothing when this returns. Not `lost`: the open turn may still be committed
@@ -139,6 +140,9 @@ class Source {
   virtual Result<std::vector<Committed>> committed(std::span<const InputPartition> partitions) = 0;
 
   virtual Result<LogBounds> log_bounds(InputPartition where) = 0;
+
+  // The log's end as the last fetch told it: cheap, for measuring lag only.
+  virtual std::optional<NextOffset> known_end(InputPartition where) = 0;
 
   // The first record stamped at or after `time`; the end of the log when there is none.
   virtual Result<NextOffset> offset_at(InputPartition where, Timestamp time) = 0;

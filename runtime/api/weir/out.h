@@ -85,8 +85,8 @@ class Out {
   // Forgets everything; the next batch has `records` records. Keeps its memory.
   void reset(std::size_t records);
 
-  // Forgets the outcome of one record.
-  void forget(std::uint32_t record);
+  // Orders emitted() by record; within one record the order of the calls stays.
+  void sort_by_record();
 
   std::span<const Emitted> emitted() const { return emitted_; }
 

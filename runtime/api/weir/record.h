@@ -143,6 +143,13 @@ class Record {
   // Position in the batch; `Out` uses it to know which record an output belongs to.
   std::uint32_t index() const { return parts_.index; }
 
+  // The same record at another position of a batch; for the runtime.
+  Record at(std::uint32_t index) const {
+    Record moved = *this;
+    moved.parts_.index = index;
+    return moved;
+  }
+
  private:
   const google::protobuf::Message& parse(const google::protobuf::Message& prototype) const;
 

@@ -1,0 +1,249 @@
+#include "loop/assignment.h"
+
+#include <algorithm>
+
+#include "weir/test_points.h"
+
+namespace weir {
+
+namespace {
+
+std::string text(NextOffset offset) {
+  return std::to_string(offset.value());
+}
+
+}  // namespace
+
+Status Assignment::found_group() {
+  std::vector<OffsetToCommit> beginnings;
+  std::string committed_somewhere;
+  std::string missing_somewhere;
+  for (std::size_t i = 0; i < settings_.inputs.size(); ++i) {
+    const InputIndex input(static_cast<std::uint16_t>(i));
+    WEIR_TRY_ASSIGN(const TopicIdentity topic, source_.identity(input));
+    std::vector<InputPartition> partitions;
+    for (std::int32_t p = 0; p < topic.partitions; ++p) {
+      partitions.push_back({input, Partition(p)});
+    }
+    WEIR_TRY_ASSIGN(const std::vector<Committed> committed, source_.committed(partitions));
+    for (const Committed& c : committed) {
+      (c.next ? committed_somewhere : missing_somewhere) = text(c.where);
+      if (c.next) {
+        continue;
+      }
+      const Start& start = settings_.inputs[i].start;
+      NextOffset next;
+      if (start.kind == Start::Kind::timestamp) {
+        WEIR_TRY_ASSIGN(next, source_.offset_at(c.where, start.timestamp));
+      } else {
+        WEIR_TRY_ASSIGN(const LogBounds bounds, source_.log_bounds(c.where));
+        next = start.kind == Start::Kind::earliest ? bounds.start : bounds.end;
+      }
+      beginnings.push_back({c.where, next, CommitMetadata{next, StreamTime()}.print()});
+    }
+  }
+  if (beginnings.empty()) {
+    return Status::ok();
+  }
+  if (!committed_somewhere.empty()) {
+    return Status::stop(ExitCode::bad_input,
+                        "group " + settings_.group + " has a committed offset for " +
+                            committed_somewhere + " but none for " + missing_somewhere +
+                            ": its partitions were added, its topic re-created, or its offsets "
+                            "expired. Where to go "
+                            "on is for a person to say: set the group's offset for it with Kafka's "
+                            "tools, or deploy "
+                            "a new version, which starts by `start`");
+  }
+  return source_.found(beginnings);
+}
+
+Result<std::vector<Position>> Assignment::take(std::span<const InputPartition> partitions) {
+  owned_.clear();
+  for (const InputPartition& where : partitions) {
+    owned_.emplace_back().where = where;
+  }
+  Result<std::vector<Position>> positions = take_again();
+  if (!positions.is_ok()) {
+    owned_.clear();
+  }
+  return positions;
+}
+
+Result<std::vector<Position>> Assignment::take_again() {
+  std::vector<InputPartition> partitions;
+  for (const OwnedPartition& owned : owned_) {
+    partitions.push_back(owned.where);
+  }
+  WEIR_TRY_ASSIGN(const std::vector<Committed> committed, source_.committed(partitions));
+  WEIR_ASSERT(committed.size() == partitions.size());
+  std::vector<Position> positions;
+  for (std::size_t i = 0; i < owned_.size(); ++i) {
+    WEIR_TRY_ASSIGN(const Position position, place(owned_[i], committed[i]));
+    positions.push_back(position);
+    probe_.partition_assigned(owned_[i].where, owned_[i].phase, position.next, owned_[i].committed);
+  }
+  return positions;
+}
+
+std::vector<Position> Assignment::rewind() {
+  std::vector<Position> positions;
+  for (OwnedPartition& owned : owned_) {
+    if (owned.index) {
+      owned.index->discard();
+    }
+    owned.has_reached_end = false;
+    if (owned.phase == PartitionPhase::running) {
+      if (!is_mutant("clock_not_rewound")) {
+        owned.clock.rewind();
+      }
+      owned.expected = owned.committed;
+    } else {  // what was restored stays: it is on disk
+      owned.clock = StreamClock(owned.index->time());
+      owned.expected = owned.index->covered();
+    }
+    positions.push_back({owned.where, owned.expected});
+  }
+  return positions;
+}
+
+Status Assignment::wipe() {
+  for (OwnedPartition& owned : owned_) {
+    if (!settings_.inputs[owned.where.input.value()].dedup) {
+      continue;
+    }
+    owned.index.reset();
+    WEIR_TRY_ASSIGN(const TopicIdentity topic, source_.identity(owned.where.input));
+    WEIR_TRY(stores_.wipe(store_identity(owned.where, topic)));
+  }
+  return Status::ok();
+}
+
+OwnedPartition* Assignment::find(InputPartition where) {
+  const auto found = std::find_if(owned_.begin(), owned_.end(),
+                                  [where](const OwnedPartition& o) { return o.where == where; });
+  return found == owned_.end() ? nullptr : &*found;
+}
+
+// C is where the last transaction ended. The index covers S ≤ C; [S, C) is read again into the
+// index only. A lost disk has no S: then from r, the first offset of the oldest bucket live at C.
+Result<Position> Assignment::place(OwnedPartition& owned, const Committed& committed) {
+  const std::string name = text(owned.where);
+  if (!committed.next) {
+    return Status::stop(ExitCode::bad_input,
+                        "group " + settings_.group + " has no committed offset for " + name +
+                            " any more: the topic was re-created or the offsets expired. Set the "
+                            "group's offset with Kafka's tools, or deploy a new version");
+  }
+  WEIR_TRY_ASSIGN(const LogBounds bounds, source_.log_bounds(owned.where));
+  const NextOffset c = *committed.next;
+  if (c < bounds.start || c > bounds.end) {
+    return Status::stop(
+        ExitCode::bad_input,
+        name + ": the committed offset " + weir::text(c) + " lies outside the log, which holds " +
+            weir::text(bounds.start) + " to " + weir::text(bounds.end) +
+            (c < bounds.start
+                 ? ": records between were deleted unread by the topic's retention. To go on "
+                   "without them set the group's offset with Kafka's tools"
+                 : ": the topic was re-created or lost its tail. Deploy a new version, or set the "
+                   "group's offset with Kafka's tools"));
+  }
+  const bool dedups = settings_.inputs[owned.where.input.value()].dedup.has_value();
+  std::optional<CommitMetadata> metadata = CommitMetadata::parse(committed.metadata);
+  if (!metadata) {
+    if (dedups) {
+      return Status::stop(
+          ExitCode::bad_input,
+          name + ": the committed offset " + weir::text(c) + " was not set by weir (metadata \"" +
+              committed.metadata.substr(0, 64) +
+              "\"), so what lies in its dedup window is unknown. Deploy a new version to start "
+              "anew, or turn dedup off");
+    }
+    metadata = CommitMetadata{c, StreamTime()};
+  }
+  owned.committed = c;
+  owned.committed_time = metadata->time;
+  owned.has_reached_end = false;
+  if (!dedups) {
+    owned.phase = PartitionPhase::running;
+    owned.clock = StreamClock(metadata->time);
+    owned.expected = c;
+    return Position{owned.where, c};
+  }
+  if (!owned.index) {
+    WEIR_TRY(open_index(owned, *metadata));
+  }
+  owned.index->discard();
+  if (owned.index->covered() > c) {
+    return Status::stop(
+        ExitCode::broken,
+        name + ": local state covers offsets below " + weir::text(owned.index->covered()) +
+            " but the group committed only " + weir::text(c) +
+            ". Somebody set the group back, or the state is another's: going on would drop those "
+            "records as duplicates. To process them again deploy a new version");
+  }
+  if (owned.index->covered() < metadata->rebuild_from || owned.index->covered() < bounds.start) {
+    if (metadata->rebuild_from < bounds.start) {
+      return Status::stop(
+          ExitCode::bad_input,
+          name + ": the dedup window begins at offset " + weir::text(metadata->rebuild_from) +
+              " but the log at " + weir::text(bounds.start) +
+              ", and local state covers only below " + weir::text(owned.index->covered()) +
+              ": it can't be rebuilt. Keep the topic for longer than the window; to go on with an "
+              "incomplete window deploy a new version");
+    }
+    probe_.state_restored(owned.where, "local state is older than the dedup window");
+    owned.index.reset();
+    WEIR_TRY_ASSIGN(const TopicIdentity topic, source_.identity(owned.where.input));
+    WEIR_TRY(stores_.wipe(store_identity(owned.where, topic)));
+    WEIR_TRY(open_index(owned, *metadata));
+  }
+  owned.clock = StreamClock(owned.index->time());
+  owned.expected = owned.index->covered();
+  owned.phase = owned.expected < c ? PartitionPhase::restoring : PartitionPhase::running;
+  if (is_mutant("no_restore")) {
+    owned.phase = PartitionPhase::running;
+    owned.expected = c;
+  }
+  return Position{owned.where, owned.expected};
+}
+
+Status Assignment::open_index(OwnedPartition& owned, const CommitMetadata& metadata) {
+  WEIR_TRY_ASSIGN(const TopicIdentity topic, source_.identity(owned.where.input));
+  const StoreIdentity identity = store_identity(owned.where, topic);
+  Result<std::unique_ptr<SegmentStore>> store = stores_.open(identity);
+  if (!store.is_ok() && store.status().remedy() == Remedy::restore) {
+    probe_.state_restored(owned.where, store.status().message());
+    WEIR_TRY(stores_.wipe(identity));
+    store = stores_.open(identity);
+  }
+  if (!store.is_ok()) {
+    return store.status().within(text(owned.where));
+  }
+  const InputSettings& input = settings_.inputs[owned.where.input.value()];
+  WEIR_TRY_ASSIGN(owned.index,
+                  SeenIndex::open(*input.dedup, std::move(store).value(), metadata.rebuild_from));
+  return Status::ok();
+}
+
+StoreIdentity Assignment::store_identity(InputPartition where, const TopicIdentity& topic) const {
+  const InputSettings& input = settings_.inputs[where.input.value()];
+  StoreIdentity identity;
+  identity.cluster_id = topic.cluster_id;
+  identity.topic = topic.topic;
+  identity.topic_id = topic.topic_id;
+  identity.partition = where.partition.value();
+  identity.partitions = topic.partitions;
+  identity.group = settings_.group;
+  identity.window_ms = input.dedup->length.count();
+  identity.window_buckets = input.dedup->buckets;
+  identity.key_rule = input.key_rule;
+  return identity;
+}
+
+std::string Assignment::text(InputPartition where) const {
+  return settings_.inputs[where.input.value()].topic + " partition " +
+         std::to_string(where.partition.value());
+}
+
+}  // namespace weir

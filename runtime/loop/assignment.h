@@ -1,0 +1,87 @@
+// The partitions that a lane owns, and how far it is in each.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "dedup/seen_index.h"
+#include "dedup/stream_time.h"
+#include "loop/io.h"
+#include "loop/probe.h"
+#include "loop/settings.h"
+#include "loop/turn.h"
+
+namespace weir {
+
+// One owned partition:
+//
+//   (assigned) ──> restoring ──> running ──> (revoked)
+//        └────────────────────────^
+//
+// restoring: the index is behind the committed offset; records below it go into the index only.
+// A partition that is restoring is never in an offset list.
+struct OwnedPartition {
+  InputPartition where;
+  PartitionPhase phase = PartitionPhase::running;
+  NextOffset committed;              // C
+  NextOffset expected;               // records below are redeliveries
+  StreamClock clock;                 // T
+  StreamTime committed_time;         // T(C) as committed with C; checked when restoring ends
+  std::unique_ptr<SeenIndex> index;  // nullptr: dedup is off
+  bool has_reached_end = false;      // since it was placed or rewound
+
+  // What to commit with `next` as the offset, next = the position of clock and index.
+  CommitMetadata metadata(NextOffset next) const {
+    return {index ? index->rebuild_from(next, clock.now()) : next, clock.now()};
+  }
+};
+
+class Assignment {
+ public:
+  Assignment(const LaneSettings& settings, Source& source, SegmentStores& stores, Probe& probe)
+      : settings_(settings), source_(source), stores_(stores), probe_(probe) {}
+
+  // Commits where the group begins, if it never committed anything. After that a missing offset is
+  // never taken for a new group. Call before joining.
+  Status found_group();
+
+  // Owns `partitions`: decides per partition where reading starts, from the committed offset and
+  // what the local index covers. Positions are returned in the same order.
+  // Fails with stop where it can't be proven that nothing is lost or doubled.
+  Result<std::vector<Position>> take(std::span<const InputPartition> partitions);
+
+  // As take, for the partitions owned now: the truth is asked from the broker again, open indexes
+  // are kept.
+  Result<std::vector<Position>> take_again();
+
+  // Back to the committed offsets as known here.
+  std::vector<Position> rewind();
+
+  // Wipes and rebuilds all local state at the next take_again.
+  Status wipe();
+
+  void clear() { owned_.clear(); }
+
+  // nullptr when not owned.
+  OwnedPartition* find(InputPartition where);
+
+  std::span<OwnedPartition> all() { return owned_; }
+
+  std::span<const OwnedPartition> all() const { return owned_; }
+
+ private:
+  Result<Position> place(OwnedPartition& owned, const Committed& committed);
+  Status open_index(OwnedPartition& owned, const CommitMetadata& metadata);
+  StoreIdentity store_identity(InputPartition where, const TopicIdentity& topic) const;
+  std::string text(InputPartition where) const;
+
+  const LaneSettings& settings_;
+  Source& source_;
+  SegmentStores& stores_;
+  Probe& probe_;
+  std::vector<OwnedPartition> owned_;
+};
+
+}  // namespace weir

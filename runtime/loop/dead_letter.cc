@@ -1,0 +1,49 @@
+#include "loop/dead_letter.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace weir {
+
+Timestamp derived_timestamp(StreamTime time) {
+  return Timestamp(std::max<std::int64_t>(time.value(), 1));
+}
+
+OutRecord DeadLetters::make(const RawRecord& record, StreamTime time, std::string_view reason,
+                            std::string_view message) {
+  constexpr std::size_t kMessageBytesMax = 4096;
+  const std::array<std::pair<std::string_view, std::string>, 8> own{{
+      {"weir-reason", std::string(reason)},
+      {"weir-message", std::string(message.substr(0, kMessageBytesMax))},
+      {"weir-topic", settings_.inputs[record.where.input.value()].topic},
+      {"weir-partition", std::to_string(record.where.partition.value())},
+      {"weir-offset", std::to_string(record.offset.value())},
+      {"weir-timestamp", std::to_string(record.timestamp.value())},
+      {"weir-stage", settings_.deployment},
+      {"weir-version", std::to_string(settings_.version)},
+  }};
+  auto letter = std::make_unique<Letter>();
+  for (const Header& header : record.headers) {
+    if (header.name.substr(0, kOwnHeaderPrefix.size()) != kOwnHeaderPrefix ||
+        header.name == kRetryHeader) {
+      letter->headers.push_back(header);
+    }
+  }
+  letter->texts.reserve(own.size());
+  for (const auto& [name, value] : own) {
+    letter->headers.push_back({name, letter->texts.emplace_back(value)});
+  }
+  OutRecord out;
+  out.output = settings_.dead_letters();
+  out.partition = record.where.partition;
+  out.timestamp = derived_timestamp(time);
+  out.key = record.key;
+  out.value = record.value;
+  out.headers = letter->headers;
+  out.origin = {record.where, record.offset};
+  letters_.push_back(std::move(letter));
+  return out;
+}
+
+}  // namespace weir

@@ -1,0 +1,46 @@
+// A record set aside: its original bytes, key and headers, plus why and where.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "loop/io.h"
+#include "loop/settings.h"
+
+namespace weir {
+
+// Headers whose names begin so are weir's own: dropped from passed-on headers, except kRetryHeader
+// in dead letters.
+inline constexpr std::string_view kOwnHeaderPrefix = "weir-";
+// On a retried dead letter: how often it was retried. Part of its dedup key, so that it isn't taken
+// for a duplicate of itself.
+inline constexpr std::string_view kRetryHeader = "weir-retry";
+
+// Builds dead letters of a batch and keeps the bytes that they need. One thread.
+class DeadLetters {
+ public:
+  explicit DeadLetters(const LaneSettings& settings) : settings_(settings) {}
+
+  // The letter for `record`; its views live until clear(). `time` is T at the record.
+  OutRecord make(const RawRecord& record, StreamTime time, std::string_view reason,
+                 std::string_view message);
+
+  void clear() { letters_.clear(); }
+
+ private:
+  struct Letter {
+    std::vector<std::string> texts;
+    std::vector<Header> headers;
+  };
+
+  const LaneSettings& settings_;
+  std::vector<std::unique_ptr<Letter>> letters_;
+};
+
+// Kafka's timestamp for what derives from a record at stream time `time`. At least 1: the client
+// takes 0 for "now", which would not be a function of the log.
+Timestamp derived_timestamp(StreamTime time);
+
+}  // namespace weir

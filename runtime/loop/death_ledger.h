@@ -1,0 +1,68 @@
+// Which record the process died on: what lets a lane set aside a record that kills it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "loop/io.h"
+
+namespace weir {
+
+// A memory-mapped file that outlives a kill of the process (not of the machine, nor needs it to).
+// Before foreign code (codec, stage) sees records, begin() notes them; end() clears the note. A
+// note found at open means that the process died in between. Records of such a note are then run
+// alone, so that the next death names its record exactly. One thread.
+class DeathLedger {
+ public:
+  static constexpr std::size_t kRangesMax = 64;
+
+  // An empty path keeps the ledger in memory only.
+  static Result<std::unique_ptr<DeathLedger>> open(const std::string& path);
+
+  ~DeathLedger();
+  DeathLedger(const DeathLedger&) = delete;
+  DeathLedger& operator=(const DeathLedger&) = delete;
+
+  // `records` are about to be given to foreign code. Costs a few stores per partition run.
+  void begin(std::span<const RawRecord> records);
+  void end();
+
+  // True when the process died while one of these records was among those noted: run each alone.
+  bool has_suspect_among(std::span<const RawRecord> records) const;
+
+  // How often the process died on this record, as far as known.
+  int deaths(const Origin& origin) const;
+
+  // Everything below is committed: forget suspects there.
+  void forget_below(InputPartition where, NextOffset next);
+
+ private:
+  struct Range {
+    std::int32_t input;
+    std::int32_t partition;
+    std::int64_t first;
+    std::int64_t last;
+    std::int32_t deaths;
+    std::int32_t reserved;
+  };
+
+  struct Page {
+    std::uint64_t magic;
+    std::uint32_t noted;
+    std::uint32_t suspects;
+    Range notes[kRangesMax];
+    Range suspect[kRangesMax];
+  };
+
+  DeathLedger() = default;
+
+  void take_over_notes();
+  const Range* find(const Origin& origin) const;
+
+  Page* page_ = nullptr;
+};
+
+}  // namespace weir

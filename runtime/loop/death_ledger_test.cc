@@ -1,0 +1,104 @@
+#include "loop/death_ledger.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+
+#include <gtest/gtest.h>
+
+namespace weir {
+namespace {
+
+class DeathLedgerTest : public ::testing::Test {
+ protected:
+  // Opens the ledger as the next life of the process does.
+  void next_life() {
+    ledger_.reset();
+    auto opened = DeathLedger::open(path_);
+    ASSERT_TRUE(opened.is_ok()) << opened.status().message();
+    ledger_ = std::move(opened).value();
+  }
+
+  static RawRecord record(std::int64_t offset, std::int32_t partition = 0) {
+    RawRecord raw;
+    raw.where = {InputIndex(0), Partition(partition)};
+    raw.offset = Offset(offset);
+    return raw;
+  }
+
+  static Origin origin(std::int64_t offset) {
+    return {{InputIndex(0), Partition(0)}, Offset(offset)};
+  }
+
+  void die_on(std::vector<RawRecord> records) {
+    ledger_->begin(records);
+    next_life();
+  }
+
+  std::string path_ =
+      (std::filesystem::temp_directory_path() /
+       ("weir-ledger-" + std::to_string(::testing::UnitTest::GetInstance()->random_seed()) + "-" +
+        std::to_string(::getpid())))
+          .string();
+  std::unique_ptr<DeathLedger> ledger_;
+
+  void SetUp() override { next_life(); }
+
+  void TearDown() override { std::filesystem::remove(path_); }
+};
+
+TEST_F(DeathLedgerTest, ADeathAmongManyMakesThemSuspect) {
+  die_on({record(5), record(6), record(7)});
+  EXPECT_TRUE(ledger_->has_suspect_among(std::vector{record(6)}));
+  EXPECT_FALSE(ledger_->has_suspect_among(std::vector{record(8), record(6, 1)}));
+  EXPECT_EQ(ledger_->deaths(origin(6)), 1);
+}
+
+TEST_F(DeathLedgerTest, ThreeDeathsNameTheRecord) {
+  die_on({record(5), record(6), record(7)});
+  die_on({record(6)});
+  EXPECT_EQ(ledger_->deaths(origin(6)), 2);
+  die_on({record(6)});
+  EXPECT_EQ(ledger_->deaths(origin(6)), 3);
+  EXPECT_EQ(ledger_->deaths(origin(5)), 1);
+}
+
+TEST_F(DeathLedgerTest, ARangeThatDiesOftenBlamesNoneOfItsRecords) {
+  die_on({record(5), record(6)});
+  die_on({record(5), record(6)});
+  die_on({record(5), record(6)});
+  EXPECT_EQ(ledger_->deaths(origin(5)), 1);
+}
+
+TEST_F(DeathLedgerTest, ADeathOutsideForeignCodeBlamesNobody) {
+  ledger_->begin(std::vector{record(5)});
+  ledger_->end();
+  next_life();
+  EXPECT_EQ(ledger_->deaths(origin(5)), 0);
+}
+
+TEST_F(DeathLedgerTest, CommittedRecordsAreForgotten) {
+  die_on({record(5), record(6)});
+  ledger_->forget_below({InputIndex(0), Partition(0)}, NextOffset(6));
+  EXPECT_EQ(ledger_->deaths(origin(6)), 1);
+  ledger_->forget_below({InputIndex(0), Partition(0)}, NextOffset(7));
+  EXPECT_EQ(ledger_->deaths(origin(6)), 0);
+}
+
+TEST_F(DeathLedgerTest, ADamagedFileIsBegunAnew) {
+  die_on({record(5)});
+  ledger_.reset();
+  std::ofstream(path_, std::ios::binary) << std::string(8192, '\xff');
+  next_life();
+  EXPECT_EQ(ledger_->deaths(origin(5)), 0);
+}
+
+TEST_F(DeathLedgerTest, AnUnwritableDirectoryIsADiskFailureThatNamesIt) {
+  const auto opened = DeathLedger::open("/nonexistent/ledger");
+  ASSERT_FALSE(opened.is_ok());
+  EXPECT_EQ(opened.status().exit_code(), ExitCode::disk);
+  EXPECT_NE(opened.status().message().find("/nonexistent/ledger"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace weir

@@ -1,0 +1,536 @@
+#include "loop/loop.h"
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+#include "weir/test_points.h"
+
+namespace weir {
+
+namespace {
+
+// Runs `step` and tells the probe how long it took.
+template <class Step_>
+auto timed(Probe& probe, Step step, Step_&& body) {
+  struct Stopwatch {
+    Probe& probe;
+    Step step;
+    std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
+
+    ~Stopwatch() { probe.step_took(step, std::chrono::steady_clock::now() - began); }
+  } const stopwatch{probe, step};
+
+  return body();
+}
+
+// What makes `record` the same as others, as the index remembers it. nullopt: it has no key and may
+// pass without.
+Result<std::optional<KeyHash>> key_of(const Stage& stage, const InputSettings& input,
+                                      const Record& record) {
+  DedupKey key;
+  if (input.key_in_code) {
+    try {
+      key = stage.dedup_key(record);
+    } catch (const InvalidMessage& e) {
+      return Status::dead_letter("invalid_message", e.what());
+    } catch (const std::exception& e) {
+      return Status::dead_letter("stage_exception", std::string("dedup_key: ") + e.what());
+    }
+  } else {
+    key = DedupKey::from_bytes(record.declared_key());
+  }
+  if (key.is_empty()) {
+    if (input.pass_without_key) {
+      return std::optional<KeyHash>();
+    }
+    return Status::dead_letter("missing_key", "the record has no dedup key");
+  }
+  for (const Header& header : record.headers()) {
+    if (header.name == kRetryHeader) {
+      key.add_number(header.value.value_or(""));
+    }
+  }
+  return std::optional<KeyHash>(hash_of(key.bytes()));
+}
+
+}  // namespace
+
+Loop::Loop(LaneSettings settings, const LoopParts& parts)
+    : settings_(std::move(settings)),
+      source_(parts.source),
+      sink_(parts.sink),
+      codec_(parts.codec),
+      stage_(parts.stage),
+      deaths_(parts.deaths),
+      clock_(parts.clock),
+      probe_(parts.probe),
+      assignment_(settings_, parts.source, parts.stores, parts.probe),
+      out_(settings_.outputs),
+      dead_letters_(settings_) {}
+
+Status Loop::start() {
+  WEIR_TRY(sink_.open());
+  WEIR_TRY(assignment_.found_group());
+  return source_.open(*this);
+}
+
+// One batch of a turn, in six steps: 1 poll, 2 decode, 3 deduplicate, 4 transform, 5 produce; and
+// when the turn is due, 6 commit. Everything a turn does becomes visible together at step 6.
+Status Loop::run_once() {
+  if (turn_.phase != Turn::Phase::gathering) {
+    return commit();  // its broker didn't answer in time
+  }
+  WEIR_TRY(settle_doubt());
+
+  Result<Batch> polled = timed(probe_, Step::poll, [&] {
+    return source_.poll(poll_wait(), settings_.limits.batch_records_max);
+  });
+  if (!polled.is_ok()) {
+    return polled.status();
+  }
+  if (!owed_.is_ok()) {  // a revocation inside poll could not end its turn
+    return std::exchange(owed_, Status::ok());
+  }
+  Batch batch = std::move(polled).value();
+  test_point("after_poll");
+  admit(batch);
+  Status done = Status::ok();
+  // After the process died on one of these records, each runs alone, so that the next death names
+  // it.
+  const std::size_t piece = deaths_.has_suspect_among(batch.records) ? 1 : rows_.size();
+  for (std::size_t at = 0; done.is_ok() && at < rows_.size(); at += piece) {
+    done =
+        process(std::span(batch.records).subspan(at, piece), std::span(rows_).subspan(at, piece));
+  }
+  if (done.is_ok()) {
+    done = reach_ends(batch.ends);
+  }
+  if (!done.is_ok()) {
+    // The batch is gone with this call: trying again means reading it again.
+    return done.remedy() == Remedy::retry ? Status::abort(done.message()) : done;
+  }
+
+  if (turn_.is_due(settings_.limits, clock_.now(), last_commit_)) {
+    return commit();
+  }
+  return Status::ok();
+}
+
+Status Loop::process(std::span<const RawRecord> records, std::span<Row> rows) {
+  deaths_.begin(records);
+  timed(probe_, Step::decode, [&] { decode(records, rows); });
+  const Status seen = timed(probe_, Step::deduplicate, [&] { return deduplicate(rows); });
+  timed(probe_, Step::transform, [&] { transform(rows); });
+  deaths_.end();
+  WEIR_TRY(seen);
+  test_point("before_produce");
+  return timed(probe_, Step::produce, [&] { return produce(rows); });
+}
+
+// ---- 1 poll ----
+
+std::chrono::milliseconds Loop::poll_wait() const {
+  if (!turn_.began) {
+    return settings_.limits.poll_wait_max;
+  }
+  const auto due = *turn_.began + settings_.limits.turn_interval_max;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(due - clock_.now());
+  return std::clamp(left, std::chrono::milliseconds(0), settings_.limits.poll_wait_max);
+}
+
+// Takes redeliveries out of the batch and makes a row of each record that stays (invariant 4).
+void Loop::admit(Batch& batch) {
+  OwnedPartition* owned = nullptr;
+  std::size_t kept = 0;
+  rows_.clear();
+  for (RawRecord& record : batch.records) {
+    if (owned == nullptr || owned->where != record.where) {
+      owned = assignment_.find(record.where);
+    }
+    if (owned == nullptr ||
+        (is_below(record.offset, owned->expected) && !is_mutant("no_redelivery_guard"))) {
+      ++turn_.counts.redeliveries;
+      continue;
+    }
+    owned->expected = next(record.offset);
+    batch.records[kept++] = record;
+    Row& row = rows_.emplace_back();
+    row.owned = owned;
+    row.is_restoring =
+        owned->phase == PartitionPhase::restoring && is_below(record.offset, owned->committed);
+  }
+  batch.records.resize(kept);
+  for (std::size_t i = 0; i < kept; ++i) {
+    rows_[i].raw = &batch.records[i];
+  }
+}
+
+// ---- 2 decode ----
+
+void Loop::decode(std::span<const RawRecord> records, std::span<Row> rows) {
+  decoded_.resize(records.size());
+  records_.assign(records.size(), std::nullopt);
+  pool_.reset();
+  if (records.size() == 1 &&
+      deaths_.deaths({records[0].where, records[0].offset}) >= settings_.limits.deaths_max) {
+    rows[0].failure = Status::dead_letter(
+        "process_died", "the process died " + std::to_string(settings_.limits.deaths_max) +
+                            " times on this record; it was set aside unread");
+    return;
+  }
+  const DecodeCounts counts = codec_.decode(records, decoded_);
+  turn_.counts.unknown_fields += counts.unknown_fields;
+  turn_.counts.cleaned_fields += counts.cleaned_fields;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    Row& row = rows[i];
+    row.failure = decoded_[i].status;
+    if (!row.failure.is_ok()) {
+      continue;
+    }
+    const InputSettings& input = settings_.inputs[row.raw->where.input.value()];
+    Record::Parts parts;
+    parts.input = input.name;
+    parts.partition = row.raw->where.partition;
+    parts.timestamp = row.raw->timestamp;
+    parts.key = row.raw->key;
+    parts.headers = row.raw->headers;
+    parts.wire = decoded_[i].wire;
+    parts.declared_key = decoded_[i].declared_key;
+    parts.descriptor = input.descriptor;
+    parts.pool = &pool_;
+    records_[i].emplace(parts);
+  }
+}
+
+// ---- 3 deduplicate ----
+
+Status Loop::deduplicate(std::span<Row> rows) {
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const InputSettings& input = settings_.inputs[rows[i].raw->where.input.value()];
+    if (!input.dedup || !records_[i]) {
+      continue;
+    }
+    Result<std::optional<KeyHash>> key = key_of(stage_, input, *records_[i]);
+    if (key.is_ok()) {
+      rows[i].key = key.value();
+    } else {
+      rows[i].failure = key.status();
+    }
+  }
+  // Runs of one partition: its records keep their order, and the index is asked in batches.
+  for (std::size_t begin = 0; begin < rows.size();) {
+    std::size_t end = begin + 1;
+    while (end < rows.size() && rows[end].owned == rows[begin].owned &&
+           rows[end].is_restoring == rows[begin].is_restoring) {
+      ++end;
+    }
+    WEIR_TRY(see(*rows[begin].owned, rows.subspan(begin, end - begin)));
+    begin = end;
+  }
+  return Status::ok();
+}
+
+// Moves the partition's clock over the rows and asks its index which are duplicates.
+Status Loop::see(OwnedPartition& owned, std::span<Row> rows) {
+  const bool restoring = rows[0].is_restoring;
+  if (owned.phase == PartitionPhase::restoring && !restoring) {
+    WEIR_TRY(finish_restoring(owned));
+  }
+  sightings_.clear();
+  for (Row& row : rows) {
+    row.time = owned.clock.observe(row.raw->timestamp);
+    sightings_.push_back({row.raw->offset, row.time, row.key});
+  }
+  if (!owned.index) {
+    return Status::ok();
+  }
+  verdicts_.assign(rows.size(), Verdict::fresh);
+  WEIR_TRY(owned.index->see(sightings_, verdicts_));
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    rows[i].is_duplicate = verdicts_[i] == Verdict::duplicate;
+  }
+  if (restoring) {
+    WEIR_TRY(owned.index->commit(next(rows.back().raw->offset), owned.clock.now()));
+    owned.clock.commit();
+  }
+  return Status::ok();
+}
+
+// The index has caught up with the committed offset.
+Status Loop::finish_restoring(OwnedPartition& owned) {
+  WEIR_TRY(owned.index->commit(owned.committed, owned.clock.now()));
+  owned.clock.commit();
+  if (owned.clock.now() != owned.committed_time) {
+    return Status::stop(ExitCode::broken,
+                        settings_.inputs[owned.where.input.value()].topic + " partition " +
+                            std::to_string(owned.where.partition.value()) +
+                            ": read again, the log shows stream time " +
+                            std::to_string(owned.clock.now().value()) +
+                            " at the committed offset " + std::to_string(owned.committed.value()) +
+                            ", where it showed " + std::to_string(owned.committed_time.value()) +
+                            " before: it is not the same log. Deploy a new version to start anew");
+  }
+  owned.phase = PartitionPhase::running;
+  probe_.partition_restored(owned.where, owned.committed);
+  return Status::ok();
+}
+
+// ---- 4 transform ----
+
+void Loop::transform(std::span<Row> rows) {
+  fresh_.clear();
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    Row& row = rows[i];
+    if (row.is_restoring || row.is_duplicate || !row.failure.is_ok()) {
+      continue;
+    }
+    if (!refused_.empty()) {
+      const auto refusal = refused_.find({row.raw->where, row.raw->offset});
+      if (refusal != refused_.end()) {
+        row.failure = Status::dead_letter(refusal->second.reason, refusal->second.message);
+        continue;
+      }
+    }
+    fresh_.push_back(records_[i]->at(static_cast<std::uint32_t>(fresh_.size())));
+  }
+  out_.reset(fresh_.size());
+  if (fresh_.empty()) {
+    return;
+  }
+  try {
+    stage_.process(fresh_, out_);
+  } catch (const std::exception&) {
+    // `process` is pure: once more, record by record, to find whose fault it was.
+    transform_one_by_one();
+  }
+}
+
+void Loop::transform_one_by_one() {
+  out_.reset(fresh_.size());
+  for (const Record& record : fresh_) {
+    out_.at(record);
+    try {
+      stage_.process(record, out_);
+    } catch (const InvalidMessage& e) {
+      out_.dead_letter("invalid_message", e.what());
+    } catch (const std::exception& e) {
+      out_.dead_letter("stage_exception", e.what());
+    }
+  }
+}
+
+// ---- 5 produce ----
+
+Status Loop::produce(std::span<Row> rows) {
+  out_records_.clear();
+  passed_headers_.clear();
+  dead_letters_.clear();
+  out_.sort_by_record();
+  std::uint32_t record = 0;
+  std::size_t emitted = 0;
+  for (const Row& row : rows) {
+    if (row.is_restoring) {
+      continue;
+    }
+    ++turn_.counts.records_in;
+    turn_.next_offsets[row.raw->where] = next(row.raw->offset);
+    if (row.is_duplicate) {
+      ++turn_.counts.duplicates;
+    } else if (row.failure.is_ok()) {
+      add_outputs(row, record++, emitted);
+    } else {
+      add_dead_letter(row, row.failure.reason(), row.failure.message());
+    }
+  }
+  if (turn_.counts.records_in > 0 && !turn_.began) {
+    turn_.began = clock_.now();
+  }
+  if (out_records_.empty()) {
+    return Status::ok();
+  }
+  WEIR_TRY(begin());
+  test_point("after_begin");
+  WEIR_TRY(sink_.send(out_records_));
+  test_point("after_produce");
+  return Status::ok();
+}
+
+// Turns the outcome of the `record`-th fresh record into outputs; `emitted` walks over Out's.
+void Loop::add_outputs(const Row& row, std::uint32_t record, std::size_t& emitted) {
+  const Out::Outcome& outcome = out_.outcome(record);
+  const auto first = out_records_.size();
+  for (; emitted < out_.emitted().size() && out_.emitted()[emitted].record == record; ++emitted) {
+    if (outcome.fate != Out::Fate::emitted) {
+      continue;
+    }
+    const Out::Emitted& e = out_.emitted()[emitted];
+    OutRecord& out = out_records_.emplace_back();
+    out.output = OutputIndex(e.output);
+    out.partition = e.rekeyed ? kPartitionByKey : row.raw->where.partition;
+    out.timestamp = derived_timestamp(row.time);
+    out.key = e.rekeyed ? out_.key(e) : row.raw->key;
+    out.value = out_.value(e);
+    out.headers = passed_headers(*row.raw);
+    out.origin = {row.raw->where, row.raw->offset};
+    turn_.counts.output_bytes += e.value_bytes;
+  }
+  switch (outcome.fate) {
+    case Out::Fate::emitted:
+      ++turn_.counts.emitted;
+      turn_.counts.outputs += out_records_.size() - first;
+      break;
+    case Out::Fate::dropped:
+      ++turn_.counts.dropped;
+      probe_.record_dropped(outcome.reason);
+      break;
+    case Out::Fate::dead_lettered:
+      add_dead_letter(row, outcome.reason, outcome.message);
+      break;
+    case Out::Fate::untouched:
+      add_dead_letter(row, "no_outcome",
+                      "the stage neither emitted nor dropped this record; a record without output "
+                      "needs out.drop(reason)");
+      break;
+  }
+}
+
+void Loop::add_dead_letter(const Row& row, std::string_view reason, std::string_view message) {
+  ++turn_.counts.dead_letters;
+  out_records_.push_back(dead_letters_.make(*row.raw, row.time, reason, message));
+  turn_.counts.output_bytes += row.raw->value.value_or("").size();
+  probe_.record_dead_lettered({row.raw->where, row.raw->offset}, reason, message);
+}
+
+// The input's headers, in order, without weir's own.
+std::span<const Header> Loop::passed_headers(const RawRecord& record) {
+  const auto is_own = [](const Header& h) {
+    return h.name.substr(0, kOwnHeaderPrefix.size()) == kOwnHeaderPrefix;
+  };
+  if (std::none_of(record.headers.begin(), record.headers.end(), is_own)) {
+    return record.headers;
+  }
+  auto passed = std::make_unique<std::vector<Header>>();
+  std::remove_copy_if(record.headers.begin(), record.headers.end(), std::back_inserter(*passed),
+                      is_own);
+  return *passed_headers_.emplace_back(std::move(passed));
+}
+
+Status Loop::begin() {
+  if (!turn_.has_begun) {
+    WEIR_TRY(sink_.begin());
+    turn_.has_begun = true;
+  }
+  return Status::ok();
+}
+
+// The position at the end lies past control records: it is committed, too, or lag never reaches 0.
+Status Loop::reach_ends(std::span<const Position> ends) {
+  for (const Position& end : ends) {
+    OwnedPartition* owned = assignment_.find(end.where);
+    if (owned == nullptr) {
+      continue;
+    }
+    probe_.end_seen(end.where, end.next);
+    owned->expected = std::max(owned->expected, end.next);
+    if (owned->phase == PartitionPhase::restoring && owned->expected >= owned->committed) {
+      WEIR_TRY(finish_restoring(*owned));
+    }
+    owned->has_reached_end = owned->phase == PartitionPhase::running;
+    if (owned->has_reached_end && owned->expected > owned->committed) {
+      turn_.next_offsets[end.where] = owned->expected;
+    }
+  }
+  return Status::ok();
+}
+
+// ---- 6 commit ----
+
+// Kafka first, local state after it (invariant 1): the index may lag the log, never lead it.
+Status Loop::commit() {
+  return timed(probe_, Step::commit, [&] {
+    using enum Turn::Phase;
+    if (turn_.phase == gathering) {
+      WEIR_TRY(begin());
+      turn_.phase = flushing;
+    }
+    if (turn_.phase == flushing) {
+      WEIR_TRY(sink_.flush());
+      turn_.phase = sending_offsets;
+      test_point("after_flush");
+    }
+    if (turn_.phase == sending_offsets) {
+      WEIR_TRY(send_offsets());
+      turn_.phase = committing;
+      test_point("after_send_offsets");
+    }
+    if (is_mutant("state_before_commit")) {
+      WEIR_TRY(apply_to_state(turn_));
+    }
+    test_point("before_commit");
+    WEIR_TRY(sink_.commit());
+    test_point("after_commit");
+    return apply_committed();
+  });
+}
+
+Status Loop::send_offsets() {
+  std::vector<OffsetToCommit> offsets;
+  for (const auto& [where, next] : turn_.next_offsets) {
+    const OwnedPartition* owned = assignment_.find(where);
+    WEIR_ASSERT(owned != nullptr && owned->phase == PartitionPhase::running);
+    WEIR_ASSERT(owned->expected == next);
+    offsets.push_back({where, next, owned->metadata(next).print()});
+  }
+  WEIR_TRY_ASSIGN(const std::string membership, source_.membership());
+  return sink_.send_offsets(offsets, membership);
+}
+
+Status Loop::apply_committed() {
+  const auto now = clock_.now();
+  const Turn done = std::exchange(turn_, Turn());
+  last_commit_ = now;
+  probe_.turn_committed(done.counts, now - done.began.value_or(now));
+  for (const auto& [where, next] : done.next_offsets) {
+    OwnedPartition& owned = *assignment_.find(where);
+    owned.committed = next;
+    owned.clock.commit();
+    probe_.offset_committed(where, next, owned.clock.now());
+    if (const auto end = source_.known_end(where)) {
+      probe_.end_seen(where, *end);
+    }
+    deaths_.forget_below(where, next);
+    std::erase_if(refused_, [&](const auto& refusal) {
+      return refusal.first.where == where && is_below(refusal.first.offset, next);
+    });
+  }
+  return apply_to_state(done);
+}
+
+Status Loop::apply_to_state(const Turn& done) {
+  for (const auto& [where, next] : done.next_offsets) {
+    OwnedPartition& owned = *assignment_.find(where);
+    if (owned.index) {
+      WEIR_TRY(owned.index->commit(next, owned.clock.now()));
+    }
+    test_point("between_state_commits");
+  }
+  return Status::ok();
+}
+
+Status Loop::drain() {
+  return turn_.is_empty() ? Status::ok() : commit();
+}
+
+bool Loop::has_reached_end() const {
+  return is_assigned_ && std::all_of(assignment_.all().begin(), assignment_.all().end(),
+                                     [](const OwnedPartition& o) { return o.has_reached_end; });
+}
+
+bool Loop::is_ready() const {
+  return is_assigned_ &&
+         std::all_of(assignment_.all().begin(), assignment_.all().end(),
+                     [](const OwnedPartition& o) { return o.phase == PartitionPhase::running; });
+}
+
+}  // namespace weir

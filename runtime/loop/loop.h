@@ -1,0 +1,149 @@
+// The heart: one lane's way from records to committed outputs.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "loop/assignment.h"
+#include "loop/dead_letter.h"
+#include "loop/death_ledger.h"
+#include "loop/io.h"
+#include "loop/probe.h"
+#include "loop/settings.h"
+#include "loop/turn.h"
+#include "weir/message_pool.h"
+#include "weir/stage.h"
+
+namespace weir {
+
+// What a loop works with. Borrowed; all of it outlives the loop and is used on its thread only.
+struct LoopParts {
+  Source& source;
+  Sink& sink;
+  Codec& codec;
+  Stage& stage;
+  SegmentStores& stores;
+  DeathLedger& deaths;
+  Clock& clock;
+  Probe& probe;
+};
+
+// Reads, deduplicates, transforms and commits, turn by turn. A turn is one transaction: all that it
+// produced becomes visible with its offsets, or none of it.
+//
+// Invariants (tests cite them):
+//  1. Kafka commits before local state does: the index never covers more than the committed offset.
+//  2. Offsets are sent only of partitions owned now and running, with membership taken after the
+//  poll.
+//  3. After a failure inside a turn nothing of it remains: aborted, rewound, discarded.
+//  4. A record below the expected offset of its partition is a redelivery and is ignored.
+//
+// The caller repeats: run_once(); after a failure recover(failure), until it returns ok. Each call
+// returns within a few seconds. Remedy::retry means the broker didn't answer: wait, call the same
+// again.
+class Loop final : public AssignmentListener {
+ public:
+  Loop(LaneSettings settings, const LoopParts& parts);
+
+  // Fences earlier lives, founds the group if it is new, joins it. In this order: a dead process's
+  // open transaction ends now, not at its timeout.
+  Status start();
+
+  // One batch, and the commit if the turn is due.
+  Status run_once();
+
+  // Carries out the remedy of a failure. Ok: go on with run_once. A stop is passed on.
+  Status recover(const Status& failure);
+
+  // Commits the open turn. Afterwards the lane may close its source. Repeat while it says retry.
+  Status drain();
+
+  // Every owned partition was read to its end; a drain then commits all of it.
+  bool has_reached_end() const;
+
+  // The lane owns partitions and none of them is restoring.
+  bool is_ready() const;
+
+  // Joined and was told what it owns (perhaps nothing).
+  bool is_assigned() const { return is_assigned_; }
+
+ private:
+  // A record of the batch and what is known of it so far.
+  struct Row {
+    const RawRecord* raw = nullptr;
+    OwnedPartition* owned = nullptr;
+    bool is_restoring = false;  // goes into the index only
+    bool is_duplicate = false;
+    StreamTime time;
+    std::optional<KeyHash> key;
+    Status failure;  // ok, or why it is a dead letter
+  };
+
+  Result<std::vector<Position>> assigned(std::span<const InputPartition> partitions) override;
+  void revoked(bool lost) override;
+
+  std::chrono::milliseconds poll_wait() const;
+  void admit(Batch& batch);
+  Status process(std::span<const RawRecord> records, std::span<Row> rows);
+  void decode(std::span<const RawRecord> records, std::span<Row> rows);
+  Status deduplicate(std::span<Row> rows);
+  Status see(OwnedPartition& owned, std::span<Row> rows);
+  void transform(std::span<Row> rows);
+  void transform_one_by_one();
+  Status produce(std::span<Row> rows);
+  void add_outputs(const Row& row, std::uint32_t record, std::size_t& emitted);
+  void add_dead_letter(const Row& row, std::string_view reason, std::string_view message);
+  std::span<const Header> passed_headers(const RawRecord& record);
+  Status reach_ends(std::span<const Position> ends);
+  Status finish_restoring(OwnedPartition& owned);
+
+  Status settle_doubt();
+  Status begin();
+  Status commit();
+  Status send_offsets();
+  Status apply_to_state(const Turn& done);
+  Status apply_committed();
+  Status abort_turn(std::string_view why);
+  Status abort_revoked();
+  void forget_turn(std::string_view why);
+  Status resume();
+  Status remember_refusals();
+
+  const LaneSettings settings_;
+  Source& source_;
+  Sink& sink_;
+  Codec& codec_;
+  Stage& stage_;
+  DeathLedger& deaths_;
+  Clock& clock_;
+  Probe& probe_;
+
+  Assignment assignment_;
+  Turn turn_;
+  bool is_assigned_ = false;
+  std::chrono::steady_clock::time_point last_commit_{};
+  // What a callback could not carry out inside poll.
+  Status owed_;
+  // Records that the broker refused to take the outputs of; dead letters from now on.
+  std::map<Origin, Refusal> refused_;
+
+  // Of the batch in work; reused from batch to batch.
+  std::vector<Row> rows_;
+  std::vector<Decoded> decoded_;
+  std::vector<std::optional<Record>> records_;  // per row; nullopt: not decoded
+  std::vector<Record> fresh_;                   // what the stage is given
+  std::vector<Sighting> sightings_;
+  std::vector<Verdict> verdicts_;
+  std::vector<OutRecord> out_records_;
+  std::vector<std::unique_ptr<std::vector<Header>>> passed_headers_;
+  MessagePool pool_;
+  Out out_;
+  DeadLetters dead_letters_;
+};
+
+}  // namespace weir

@@ -1,0 +1,393 @@
+// What the loop promises, one promise a test, over the simulated Kafka.
+#include "loop/loop.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "testing/lane_lab.h"
+
+namespace weir {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Pair;
+
+class LoopTest : public ::testing::Test {
+ protected:
+  LoopTest() { create_lab_topics(kafka_, 1); }
+
+  void send(const std::string& value, std::int64_t timestamp = 1000) {
+    SimRecord record;
+    record.key = "k";
+    record.value = value;
+    record.timestamp = Timestamp(timestamp);
+    kafka_.append(kLabInput, 0, std::move(record));
+  }
+
+  void start() {
+    lane_ = std::make_unique<LabLane>(
+        kafka_, stores_, settings_, "lab.v1.0.0",
+        [this](std::string_view operation) { return fault(operation); }, probe_);
+  }
+
+  // As kill -9: nothing is committed, closed or told.
+  void crash() { lane_.reset(); }
+
+  // Enough calls for everything sent to be committed, or the stop that prevented it.
+  Status run() {
+    if (!lane_) {
+      start();
+    }
+    for (int i = 0; i < 100; ++i) {
+      WEIR_TRY(lane_->step());
+    }
+    return Status::ok();
+  }
+
+  std::vector<std::string> values(const std::string& topic) {
+    std::vector<std::string> values;
+    for (const auto& [offset, record] : kafka_.read(topic, 0)) {
+      values.push_back(record.value.value_or("(null)"));
+    }
+    return values;
+  }
+
+  std::map<std::string, std::string> dead_letter_headers(std::size_t index = 0) {
+    std::map<std::string, std::string> headers;
+    const SimRecord letter = kafka_.read(kLabDeadLetters, 0).at(index).second;
+    for (const auto& [name, value] : letter.headers) {
+      headers[name] = value.value_or("(null)");
+    }
+    return headers;
+  }
+
+  // The next call of `operation` fails with `failure`, then `times` - 1 more.
+  void fail(const std::string& operation, Status failure, int times = 1) {
+    faults_[operation] = {failure, times};
+  }
+
+  Status fault(std::string_view operation) {
+    auto& [failure, times] = faults_[std::string(operation)];
+    if (times == 0) {
+      return Status::ok();
+    }
+    --times;
+    return failure;
+  }
+
+  struct CountingProbe final : Probe {
+    void turn_committed(const TurnCounts& counts, std::chrono::nanoseconds) override {
+      last = counts;
+      ++commits;
+    }
+
+    void producer_recreated(std::string_view) override { ++recreations; }
+
+    TurnCounts last;
+    int commits = 0;
+    int recreations = 0;
+  };
+
+  SimKafka kafka_;
+  MemoryStores stores_;
+  LaneSettings settings_ = lab_settings();
+  std::map<std::string, std::pair<Status, int>> faults_;
+  CountingProbe probe_;
+  std::unique_ptr<LabLane> lane_;
+};
+
+TEST_F(LoopTest, EmitsEachKeyOnceAndInOrder) {
+  send("a:1");
+  send("b:1");
+  send("a:2");
+  send("c:1");
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "b:1", "c:1"));
+  EXPECT_EQ(kafka_.committed(kLabGroup, kLabInput, 0), NextOffset(4));
+}
+
+TEST_F(LoopTest, AKeyMayTakeEffectAgainAfterTheWindow) {
+  send("a:1", 1000);
+  send("a:2", 1900);
+  send("a:3", 4000);
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "a:3"));
+}
+
+TEST_F(LoopTest, RemembersAcrossACrash) {
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  crash();
+  send("a:2");
+  send("b:1");
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "b:1"));
+}
+
+TEST_F(LoopTest, RemembersAfterTheDiskIsLost) {
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  crash();
+  stores_ = MemoryStores();
+  send("a:2");
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1"));
+}
+
+TEST_F(LoopTest, EachRecordHasExactlyOneOutcome) {
+  send("a:drop");
+  send("b:throw");
+  send("c:set_aside");
+  send("d:nothing");
+  send("undecodable");
+  send(":keyless");
+  send("e:twice");
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("e:twice", "e:twice"));
+  EXPECT_THAT(values(kLabDeadLetters),
+              ElementsAre("b:throw", "c:set_aside", "d:nothing", "undecodable", ":keyless"));
+  EXPECT_EQ(dead_letter_headers(0)["weir-reason"], "stage_exception");
+  EXPECT_EQ(dead_letter_headers(2)["weir-reason"], "no_outcome");
+  EXPECT_EQ(dead_letter_headers(3)["weir-reason"], "undecodable");
+  EXPECT_EQ(dead_letter_headers(4)["weir-reason"], "missing_key");
+}
+
+TEST_F(LoopTest, ADeadLetterTellsWhereItCameFrom) {
+  send("a:1");
+  send("b:throw", 1234);
+  ASSERT_TRUE(run().is_ok());
+  const auto headers = dead_letter_headers();
+  EXPECT_THAT(headers,
+              ::testing::IsSupersetOf({Pair("weir-topic", "in"), Pair("weir-partition", "0"),
+                                       Pair("weir-offset", "1"), Pair("weir-timestamp", "1234"),
+                                       Pair("weir-stage", "lab"), Pair("weir-version", "1"),
+                                       Pair("weir-message", "asked to")}));
+}
+
+TEST_F(LoopTest, ADuplicateOfADeadLetterIsADuplicate) {
+  send("a:throw");
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), IsEmpty());
+  EXPECT_EQ(values(kLabDeadLetters).size(), 1U);
+}
+
+TEST_F(LoopTest, ARetriedDeadLetterIsNoDuplicateOfItselfUnlessRetriedTwiceAlike) {
+  send("a:throw");
+  for (const char* retry : {"1", "1", "2"}) {
+    SimRecord record;
+    record.value = "a:fine now";
+    record.headers = {{"weir-retry", retry}};
+    record.timestamp = Timestamp(1000);
+    kafka_.append(kLabInput, 0, record);
+  }
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:fine now", "a:fine now"));
+}
+
+TEST_F(LoopTest, HeadersPassInOrderWithoutOurOwn) {
+  SimRecord record;
+  record.value = "a:1";
+  record.headers = {{"x", "1"}, {"weir-reason", "old"}, {"x", std::nullopt}, {"y", "2"}};
+  kafka_.append(kLabInput, 0, record);
+  ASSERT_TRUE(run().is_ok());
+  const SimRecord out = kafka_.read(kLabOutput, 0).at(0).second;
+  EXPECT_THAT(out.headers,
+              ElementsAre(Pair("x", ::testing::Optional(std::string("1"))), Pair("x", std::nullopt),
+                          Pair("y", ::testing::Optional(std::string("2")))));
+}
+
+TEST_F(LoopTest, OutputsCarryStreamTimeNotTheRecordsOwn) {
+  send("a:1", 5000);
+  send("b:1", 3000);
+  send("c:1", -1);
+  ASSERT_TRUE(run().is_ok());
+  std::vector<std::int64_t> times;
+  for (const auto& [offset, record] : kafka_.read(kLabOutput, 0)) {
+    times.push_back(record.timestamp.value());
+  }
+  EXPECT_THAT(times, ElementsAre(5000, 5000, 5000));
+}
+
+TEST_F(LoopTest, AnUnstampedTopicGetsTheSmallestTimestampThatIsNotNow) {
+  send("a:1", 0);
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_EQ(kafka_.read(kLabOutput, 0).at(0).second.timestamp, Timestamp(1));
+}
+
+TEST_F(LoopTest, ATurnOfDuplicatesOnlyCommitsItsOffsets) {
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_EQ(kafka_.committed(kLabGroup, kLabInput, 0), NextOffset(2));
+}
+
+TEST_F(LoopTest, LagReachesZeroPastControlRecords) {
+  send("a:1");
+  kafka_.append_aborted(kLabInput, 0, {});
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_EQ(kafka_.committed(kLabGroup, kLabInput, 0), NextOffset(3));
+}
+
+TEST_F(LoopTest, NothingToDoOpensNoTransaction) {
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_EQ(probe_.commits, 0);
+}
+
+TEST_F(LoopTest, AnAbortedTurnIsRepeatedOnce) {
+  fail("send_offsets", Status::abort("the group has moved on"));
+  send("a:1", 1000);
+  send("b:1", 9000);
+  send("a:2", 1000);
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "b:1", "a:2"));
+}
+
+TEST_F(LoopTest, ACommitWithoutAnswerIsOnlyEverTriedAgain) {
+  fail("commit", Status::retry("timed out"), 3);
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1"));
+}
+
+TEST_F(LoopTest, ACommitOfUnknownOutcomeThatHappenedIsNotRepeated) {
+  fail("commit_answer", Status::recreate("connection lost"));
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  send("a:2");
+  send("b:1");
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "b:1"));
+  EXPECT_EQ(probe_.recreations, 1);
+}
+
+TEST_F(LoopTest, ACommitOfUnknownOutcomeThatDidNotHappenIsRepeated) {
+  fail("commit", Status::recreate("connection lost"));
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1"));
+}
+
+TEST_F(LoopTest, AnOutputThatTheBrokerRefusesBecomesADeadLetter) {
+  send("a:1");
+  send("b:big");
+  send("c:1");
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "c:1"));
+  EXPECT_THAT(values(kLabDeadLetters), ElementsAre("b:big"));
+  EXPECT_EQ(dead_letter_headers()["weir-reason"], "output_too_large");
+}
+
+TEST_F(LoopTest, ADeadLetterThatTheBrokerRefusesStops) {
+  kafka_ = SimKafka();
+  kafka_.create_topic(kLabInput);
+  kafka_.create_topic(kLabOutput);
+  kafka_.create_topic(kLabDeadLetters, {.partitions = 1, .record_bytes_max = 3});
+  send("a:throw");
+  const Status stopped = run();
+  ASSERT_FALSE(stopped.is_ok());
+  EXPECT_EQ(stopped.exit_code(), ExitCode::config);
+  EXPECT_THAT(stopped.message(), HasSubstr("in partition 0 offset 0"));
+}
+
+TEST_F(LoopTest, BeginsWhereStartSaysOnlyTheFirstTime) {
+  settings_.inputs[0].start.kind = Start::Kind::latest;
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  crash();
+  send("b:1");
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("b:1"));
+}
+
+TEST_F(LoopTest, BeginsAtATimestamp) {
+  settings_.inputs[0].start = {Start::Kind::timestamp, Timestamp(2000)};
+  send("a:1", 1000);
+  send("b:1", 2000);
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("b:1"));
+}
+
+TEST_F(LoopTest, StateAheadOfTheCommittedOffsetStops) {
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  crash();
+  kafka_.set_committed(kLabGroup, kLabInput, 0, NextOffset(0), "weir1;r=0;t=0");
+  const Status stopped = run();
+  ASSERT_FALSE(stopped.is_ok());
+  EXPECT_EQ(stopped.exit_code(), ExitCode::broken);
+  EXPECT_THAT(stopped.message(), HasSubstr("covers offsets below 1"));
+}
+
+TEST_F(LoopTest, UnreadRecordsThatRetentionDeletedStop) {
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  crash();
+  send("b:1");
+  send("c:1");
+  kafka_.delete_below(kLabInput, 0, NextOffset(2));
+  const Status stopped = run();
+  ASSERT_FALSE(stopped.is_ok());
+  EXPECT_EQ(stopped.exit_code(), ExitCode::bad_input);
+  EXPECT_THAT(stopped.message(), HasSubstr("deleted unread"));
+}
+
+TEST_F(LoopTest, AWindowThatCannotBeRebuiltStops) {
+  send("a:1", 1000);
+  send("b:1", 1000);
+  ASSERT_TRUE(run().is_ok());
+  crash();
+  stores_ = MemoryStores();
+  kafka_.delete_below(kLabInput, 0, NextOffset(1));
+  const Status stopped = run();
+  ASSERT_FALSE(stopped.is_ok());
+  EXPECT_EQ(stopped.exit_code(), ExitCode::bad_input);
+  EXPECT_THAT(stopped.message(), HasSubstr("can't be rebuilt"));
+}
+
+TEST_F(LoopTest, ARecreatedTopicIsNotTakenForTheOldOne) {
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  crash();
+  kafka_.recreate_topic(kLabInput);
+  send("a:1");
+  const Status stopped = run();
+  ASSERT_FALSE(stopped.is_ok());
+  EXPECT_EQ(stopped.exit_code(), ExitCode::config);
+  EXPECT_THAT(stopped.message(), HasSubstr("created again"));
+}
+
+TEST_F(LoopTest, AnOffsetSetByOtherToolsStopsWhereDedupIsOn) {
+  kafka_.set_committed(kLabGroup, kLabInput, 0, NextOffset(0), "");
+  const Status stopped = run();
+  ASSERT_FALSE(stopped.is_ok());
+  EXPECT_THAT(stopped.message(), HasSubstr("not set by weir"));
+}
+
+TEST_F(LoopTest, DedupOffPassesDuplicates) {
+  settings_.inputs[0].dedup.reset();
+  send("a:1");
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "a:1"));
+}
+
+TEST_F(LoopTest, ASecondLaneTakesOverWhatTheFirstLeaves) {
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  ASSERT_TRUE(lane_->drain().is_ok());
+  MemoryStores other_disk;
+  LabLane second(kafka_, other_disk, settings_, "lab.v1.0.1", {}, probe_);
+  send("a:2");
+  send("b:1");
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(second.step().is_ok());
+  }
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "b:1"));
+}
+
+}  // namespace
+}  // namespace weir

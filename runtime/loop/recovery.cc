@@ -1,0 +1,131 @@
+// What a lane does when something failed, and when the group decides: the other half of Loop.
+#include <utility>
+
+#include "loop/loop.h"
+#include "weir/test_points.h"
+
+namespace weir {
+
+Status Loop::recover(const Status& failure) {
+  switch (failure.remedy()) {
+    case Remedy::retry:
+      return Status::ok();
+    case Remedy::stop:
+      return failure;
+    case Remedy::abort:
+      WEIR_TRY(remember_refusals());
+      WEIR_TRY(abort_turn(failure.message()));
+      return source_.seek(is_mutant("no_rewind") ? std::vector<Position>() : assignment_.rewind());
+    case Remedy::recreate:
+      WEIR_TRY(sink_.recreate());
+      probe_.producer_recreated(failure.message());
+      forget_turn(failure.message());
+      return is_mutant("unknown_outcome_taken_for_aborted") ? source_.seek(assignment_.rewind())
+                                                            : resume();
+    case Remedy::rejoin:
+      probe_.consumer_rejoined(failure.message());
+      WEIR_TRY(abort_turn(failure.message()));
+      assignment_.clear();
+      is_assigned_ = false;
+      return source_.rejoin();
+    case Remedy::restore:
+      WEIR_TRY(abort_turn(failure.message()));
+      WEIR_TRY(assignment_.wipe());
+      return resume();
+    case Remedy::dead_letter:
+      break;
+  }
+  WEIR_ASSERT(false);  // a dead letter never leaves the turn
+}
+
+// The committed offsets are asked from the broker, because the outcome of the last commit may be
+// unknown here: what it committed and the index lacks is restored.
+Status Loop::resume() {
+  WEIR_TRY_ASSIGN(const std::vector<Position> positions, assignment_.take_again());
+  return source_.seek(positions);
+}
+
+// The resend defence: a request of the last transaction went out without a clean answer, and a late
+// copy of it could end the next transaction half-way or set its offsets back. A new producer fences
+// the copies; those of offsets also need a new group member.
+Status Loop::settle_doubt() {
+  if (turn_.has_begun || sink_.doubt() == Doubt::none) {
+    return Status::ok();
+  }
+  constexpr auto kWhy = "in doubt: a request of the last transaction had no clean answer";
+  const bool consumer_too = sink_.doubt() == Doubt::producer_and_consumer;
+  WEIR_TRY(sink_.recreate());
+  probe_.producer_recreated(kWhy);
+  return consumer_too ? Status::rejoin(kWhy) : Status::ok();
+}
+
+// Safe to repeat: a transaction that is aborted already isn't aborted twice.
+Status Loop::abort_turn(std::string_view why) {
+  if (turn_.has_begun) {
+    WEIR_TRY(sink_.abort());
+  }
+  forget_turn(why);
+  return Status::ok();
+}
+
+void Loop::forget_turn(std::string_view why) {
+  if (!turn_.is_empty()) {
+    probe_.turn_aborted(why);
+  }
+  turn_ = Turn();
+}
+
+Status Loop::remember_refusals() {
+  for (const Refusal& refusal : sink_.refusals()) {
+    if (refusal.output == settings_.dead_letters()) {
+      return Status::stop(
+          ExitCode::config,
+          "the broker refuses a dead letter of " +
+              settings_.inputs[refusal.origin.where.input.value()].topic + " partition " +
+              std::to_string(refusal.origin.where.partition.value()) + " offset " +
+              std::to_string(refusal.origin.offset.value()) + ": " + refusal.message +
+              ". Raise the limits of the dead letters' topic (`weir topics apply` shows them)");
+    }
+    refused_.emplace(refusal.origin, refusal);
+  }
+  return Status::ok();
+}
+
+Result<std::vector<Position>> Loop::assigned(std::span<const InputPartition> partitions) {
+  WEIR_ASSERT(turn_.is_empty());
+  Result<std::vector<Position>> positions = assignment_.take(partitions);
+  is_assigned_ = positions.is_ok();
+  return positions;
+}
+
+// Within this call the partitions are still ours, unless they are lost: finish the turn, or abort
+// it.
+void Loop::revoked(bool lost) {
+  const auto deadline = clock_.now() + settings_.limits.revoke_wait_max;
+  const auto in_time = [&](Status (Loop::*action)()) {
+    Status done = (this->*action)();
+    while (!done.is_ok() && done.remedy() == Remedy::retry && clock_.now() < deadline) {
+      done = (this->*action)();
+    }
+    return done;
+  };
+  Status done = lost ? Status::abort("partitions lost") : in_time(&Loop::drain);
+  if (!done.is_ok() && done.remedy() == Remedy::abort) {
+    done = in_time(&Loop::abort_revoked);
+  }
+  if (!done.is_ok()) {
+    owed_ = done.remedy() == Remedy::retry
+                ? Status::recreate("the turn could not be ended before its partitions were revoked")
+                : done;
+  }
+  forget_turn("partitions revoked");
+  assignment_.clear();
+  is_assigned_ = false;
+  probe_.partitions_revoked(lost);
+}
+
+Status Loop::abort_revoked() {
+  return abort_turn("partitions revoked");
+}
+
+}  // namespace weir

@@ -1,0 +1,54 @@
+// What one lane is: a value, so that a process can run several, of different versions, side by
+// side.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <google/protobuf/descriptor.h>
+
+#include "dedup/seen_index.h"
+#include "loop/limits.h"
+#include "weir/out.h"
+
+namespace weir {
+
+// Where a group that never committed anything begins.
+struct Start {
+  enum class Kind { earliest, latest, timestamp };
+
+  Kind kind = Kind::earliest;
+  Timestamp timestamp;  // of kind timestamp: the first record stamped at or after it
+};
+
+struct InputSettings {
+  std::string name;   // in the stage's spec
+  std::string topic;  // as Kafka spells it
+  // Type of the decoded message; nullptr: the value passes as bytes.
+  const google::protobuf::Descriptor* descriptor = nullptr;
+  std::optional<DedupWindow> dedup;  // nullopt: off
+  // The stage says what makes two records the same; otherwise the codec's declared key does.
+  bool key_in_code = false;
+  // How a record without a key fares: true: it passes, not deduplicated; false: dead letter.
+  bool pass_without_key = false;
+  std::string key_rule;  // part of the state's identity: another rule, another index
+  Start start;
+};
+
+struct LaneSettings {
+  std::string deployment;
+  std::int32_t version = 1;
+  std::string group;
+  std::vector<InputSettings> inputs;
+  // OutputIndex i is outputs[i]; the dead letters' is outputs.size().
+  std::vector<OutputPort> outputs;
+  Limits limits;
+
+  OutputIndex dead_letters() const {
+    return OutputIndex(static_cast<std::uint16_t>(outputs.size()));
+  }
+};
+
+}  // namespace weir

@@ -1,0 +1,41 @@
+#include "loop/turn.h"
+
+#include <charconv>
+
+namespace weir {
+
+bool Turn::is_due(const Limits& limits, std::chrono::steady_clock::time_point now,
+                  std::chrono::steady_clock::time_point last_commit) const {
+  if (began.has_value()) {
+    return now - *began >= limits.turn_interval_max ||
+           counts.records_in >= limits.turn_records_max ||
+           counts.output_bytes >= limits.turn_bytes_max;
+  }
+  return !next_offsets.empty() && now - last_commit >= limits.idle_commit_interval_min;
+}
+
+std::string CommitMetadata::print() const {
+  return "weir1;r=" + std::to_string(rebuild_from.value()) + ";t=" + std::to_string(time.value());
+}
+
+std::optional<CommitMetadata> CommitMetadata::parse(std::string_view text) {
+  const auto take = [&text](std::string_view prefix) {
+    const bool found = text.substr(0, prefix.size()) == prefix;
+    text.remove_prefix(found ? prefix.size() : 0);
+    return found;
+  };
+  const auto take_number = [&text](std::int64_t& value) {
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+    return error == std::errc{} && value >= 0;
+  };
+  std::int64_t rebuild_from = 0;
+  std::int64_t time = 0;
+  if (take("weir1;r=") && take_number(rebuild_from) && take(";t=") && take_number(time) &&
+      text.empty()) {
+    return CommitMetadata{NextOffset(rebuild_from), StreamTime(time)};
+  }
+  return std::nullopt;
+}
+
+}  // namespace weir

@@ -1,0 +1,51 @@
+// What one turn gathered so far: a plain value, so that what a turn would do can be asserted
+// without a broker.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "loop/io.h"
+#include "loop/limits.h"
+#include "loop/probe.h"
+
+namespace weir {
+
+struct Turn {
+  // How far the turn has come towards its commit. A step that timed out is taken up again there;
+  // after a commit was sent, only committing again (or a new producer) is sound.
+  enum class Phase : std::uint8_t { gathering, flushing, sending_offsets, committing };
+
+  Phase phase = Phase::gathering;
+  // A transaction is open at the broker.
+  bool has_begun = false;
+  // When the first record came; nullopt before.
+  std::optional<std::chrono::steady_clock::time_point> began;
+  TurnCounts counts;
+  // Next offsets, only of partitions that moved.
+  std::map<InputPartition, NextOffset> next_offsets;
+  // Why records were set aside or dropped: reason → count.
+  std::map<std::string, std::uint64_t> dropped_by_reason;
+
+  bool is_empty() const { return !has_begun && next_offsets.empty(); }
+
+  // True when the turn should commit now. A turn that only moved past control records waits for
+  // `idle_commit_interval_min` since `last_commit`.
+  bool is_due(const Limits& limits, std::chrono::steady_clock::time_point now,
+              std::chrono::steady_clock::time_point last_commit) const;
+};
+
+// The metadata committed with each offset: what a lane that has lost its disk needs to go on.
+struct CommitMetadata {
+  NextOffset rebuild_from;  // r: the first offset of the oldest bucket live there
+  StreamTime time;          // T at the committed offset
+
+  std::string print() const;
+  // nullopt when somebody else than weir committed.
+  static std::optional<CommitMetadata> parse(std::string_view text);
+};
+
+}  // namespace weir

@@ -1,0 +1,51 @@
+#include "loop/turn.h"
+
+#include <gtest/gtest.h>
+
+namespace weir {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::chrono::steady_clock::time_point kStart{1h};
+
+TEST(Turn, IsDueByAgeCountAndBytes) {
+  Turn turn;
+  turn.began = kStart;
+  EXPECT_FALSE(turn.is_due(Limits(), kStart + 99ms, kStart));
+  EXPECT_TRUE(turn.is_due(Limits(), kStart + 100ms, kStart));
+  turn.counts.records_in = 50'000;
+  EXPECT_TRUE(turn.is_due(Limits(), kStart, kStart));
+  turn.counts.records_in = 1;
+  turn.counts.output_bytes = std::size_t{64} << 20;
+  EXPECT_TRUE(turn.is_due(Limits(), kStart, kStart));
+}
+
+TEST(Turn, ThatOnlyMovedPastControlRecordsCommitsOnceASecond) {
+  Turn turn;
+  turn.next_offsets[{InputIndex(0), Partition(0)}] = NextOffset(5);
+  EXPECT_FALSE(turn.is_due(Limits(), kStart + 999ms, kStart));
+  EXPECT_TRUE(turn.is_due(Limits(), kStart + 1000ms, kStart));
+}
+
+TEST(Turn, WithNothingIsNeverDue) {
+  EXPECT_FALSE(Turn().is_due(Limits(), kStart + 1h, kStart));
+}
+
+TEST(CommitMetadata, ComesBackAsPrinted) {
+  const auto parsed =
+      CommitMetadata::parse(CommitMetadata{NextOffset(12), StreamTime(1'700'000'000'000)}.print());
+  ASSERT_TRUE(parsed.has_value());
+  EXPECT_EQ(parsed->rebuild_from, NextOffset(12));
+  EXPECT_EQ(parsed->time, StreamTime(1'700'000'000'000));
+}
+
+TEST(CommitMetadata, OfSomebodyElseIsNotTakenForOurs) {
+  for (const char* text : {"", "weir1", "weir1;r=;t=1", "weir1;r=1;t=2;", "weir1;r=-1;t=2",
+                           "weir1;r=99999999999999999999;t=2", "r=1;t=2"}) {
+    EXPECT_FALSE(CommitMetadata::parse(text).has_value()) << text;
+  }
+}
+
+}  // namespace
+}  // namespace weir

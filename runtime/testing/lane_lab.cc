@@ -1,0 +1,101 @@
+#include "testing/lane_lab.h"
+
+#include <stdexcept>
+
+namespace weir {
+
+DecodeCounts TextCodec::decode(std::span<const RawRecord> records, std::span<Decoded> decoded) {
+  keys_.assign(records.size(), DedupKey());
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const std::string_view value = records[i].value.value_or("");
+    const std::size_t colon = value.find(':');
+    decoded[i] = Decoded();
+    if (colon == std::string_view::npos) {
+      decoded[i].status = Status::dead_letter("undecodable", "no colon");
+      continue;
+    }
+    decoded[i].wire = value;
+    if (colon > 0) {
+      keys_[i].add_string(value.substr(0, colon));
+      decoded[i].declared_key = keys_[i].bytes();
+    }
+  }
+  return {};
+}
+
+void TextStage::process(const Record& record, Out& out) {
+  const std::string_view rest = record.wire().substr(record.wire().find(':') + 1);
+  if (rest == "nothing") {
+    return;
+  }
+  if (rest == "drop") {
+    out.drop("asked_to");
+    return;
+  }
+  out.emit_bytes("out", rest == "big" ? std::string(kBigBytes, 'x') : std::string(record.wire()));
+  if (rest == "throw") {
+    throw std::runtime_error("asked to");
+  }
+  if (rest == "set_aside") {
+    out.dead_letter("asked_to", "asked to");
+  }
+  if (rest == "twice") {
+    out.emit_bytes("out", record.wire());
+  }
+}
+
+LaneSettings lab_settings() {
+  LaneSettings settings;
+  settings.deployment = "lab";
+  settings.group = kLabGroup;
+  InputSettings& input = settings.inputs.emplace_back();
+  input.name = "in";
+  input.topic = kLabInput;
+  input.dedup = DedupWindow{std::chrono::milliseconds(1000), 4};
+  input.key_rule = "fields:key";
+  settings.outputs.push_back({"out", 0, false});
+  settings.limits.batch_records_max = 7;
+  return settings;
+}
+
+void create_lab_topics(SimKafka& kafka, std::int32_t partitions) {
+  kafka.create_topic(kLabInput, {.partitions = partitions});
+  kafka.create_topic(kLabOutput, {.partitions = partitions, .record_bytes_max = 1000});
+  kafka.create_topic(kLabDeadLetters, {.partitions = partitions});
+}
+
+LabLane::LabLane(SimKafka& kafka, MemoryStores& stores, LaneSettings settings,
+                 const std::string& transactional_id, const SimFaults& faults, Probe& probe)
+    : source_(kafka.source(settings.group, {kLabInput}, faults)),
+      sink_(kafka.sink(transactional_id, {kLabOutput, kLabDeadLetters}, settings.group, {kLabInput},
+                       faults)) {
+  auto deaths = DeathLedger::open("");
+  WEIR_ASSERT(deaths.is_ok());
+  deaths_ = std::move(deaths).value();
+  loop_ = std::make_unique<Loop>(std::move(settings), LoopParts{*source_, *sink_, codec_, stage_,
+                                                                stores, *deaths_, clock_, probe});
+}
+
+Status LabLane::step() {
+  clock_.advance(std::chrono::milliseconds(20));
+  const Status done = !has_started_      ? loop_->start()
+                      : failure_.is_ok() ? loop_->run_once()
+                                         : loop_->recover(failure_);
+  if (done.is_ok()) {
+    has_started_ = true;
+    failure_ = Status::ok();
+  } else if (done.remedy() == Remedy::stop) {
+    return done;
+  } else if (done.remedy() != Remedy::retry && has_started_) {
+    failure_ = done;
+  }
+  return Status::ok();
+}
+
+Status LabLane::drain() {
+  WEIR_TRY(loop_->drain());
+  source_->close();
+  return Status::ok();
+}
+
+}  // namespace weir

@@ -1,0 +1,153 @@
+// A simulated Kafka: topics, transactions with markers and the last stable offset, consumer groups
+// with an eager rebalance, fencing. In memory, single-threaded, deterministic. It behaves as
+// brokers were seen to behave (see runtime/README.md); what it can't show is proven on a real
+// broker.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "loop/io.h"
+
+namespace weir {
+
+// A record as a test writes or reads it: owns its bytes.
+struct SimRecord {
+  std::optional<std::string> key;
+  std::optional<std::string> value;
+  std::vector<std::pair<std::string, std::optional<std::string>>> headers;
+  Timestamp timestamp;
+};
+
+// Chooses faults: called before each operation of a client with its name ("poll", "begin", "send",
+// "flush", "send_offsets", "commit", "abort", "seek", "committed"); a failed status is the
+// operation's result, and the operation did not happen. "commit_answer": it did happen.
+// "redeliver": the poll goes a few records back.
+using SimFaults = std::function<Status(std::string_view operation)>;
+
+class SimKafka {
+ public:
+  struct TopicOptions {
+    std::int32_t partitions = 1;
+    std::size_t record_bytes_max = std::size_t{1} << 20;
+  };
+
+  void create_topic(const std::string& topic, TopicOptions options);
+
+  void create_topic(const std::string& topic) { create_topic(topic, TopicOptions()); }
+
+  // Deletes and creates anew, with another topic id.
+  void recreate_topic(const std::string& topic);
+
+  bool has_topic(const std::string& topic) const { return topics_.count(topic) > 0; }
+
+  std::int32_t partitions(const std::string& topic) const;
+
+  // Appends outside any transaction.
+  Offset append(const std::string& topic, std::int32_t partition, SimRecord record);
+
+  // As append, in a transaction that is aborted at once: read_committed readers never see it.
+  void append_aborted(const std::string& topic, std::int32_t partition, SimRecord record);
+
+  // All that a read_committed reader sees, in order.
+  std::vector<std::pair<Offset, SimRecord>> read(const std::string& topic,
+                                                 std::int32_t partition) const;
+
+  // Removes what lies below `start`, as retention does.
+  void delete_below(const std::string& topic, std::int32_t partition, NextOffset start);
+
+  std::optional<NextOffset> committed(const std::string& group, const std::string& topic,
+                                      std::int32_t partition) const;
+
+  // As an operator does with Kafka's tools.
+  void set_committed(const std::string& group, const std::string& topic, std::int32_t partition,
+                     NextOffset next, const std::string& metadata);
+
+  std::unique_ptr<Source> source(const std::string& group, std::vector<std::string> topics,
+                                 SimFaults faults = {});
+
+  std::unique_ptr<Sink> sink(const std::string& transactional_id, std::vector<std::string> topics,
+                             std::string group, std::vector<std::string> input_topics,
+                             SimFaults faults = {});
+
+ private:
+  friend class SimSource;
+  friend class SimSink;
+
+  enum class Fate : std::uint8_t { open, committed, aborted };
+
+  struct Stored {
+    SimRecord record;
+    std::int64_t transaction = 0;  // 0: none
+    bool is_control = false;
+  };
+
+  struct Log {
+    std::deque<Stored> records;  // records[i] is at offset start + i
+    std::int64_t start = 0;
+
+    std::int64_t end() const { return start + static_cast<std::int64_t>(records.size()); }
+  };
+
+  struct Topic {
+    TopicOptions options;
+    std::int64_t id = 0;
+    std::vector<Log> logs;
+  };
+
+  using TopicPartition = std::pair<std::string, std::int32_t>;
+
+  struct CommittedOffset {
+    NextOffset next;
+    std::string metadata;
+  };
+
+  struct Member {
+    bool has_joined = false;  // gave up the old generation's partitions
+    std::vector<TopicPartition> partitions;
+    std::vector<std::string> topics;
+  };
+
+  struct Group {
+    std::int64_t generation = 0;
+    bool is_rebalancing = false;
+    std::map<std::int64_t, Member> members;
+    std::map<TopicPartition, CommittedOffset> offsets;
+  };
+
+  struct Transaction {
+    Fate fate = Fate::open;
+    std::vector<TopicPartition> partitions;
+    std::string group;
+    std::map<TopicPartition, CommittedOffset> offsets;
+  };
+
+  struct Producer {
+    std::int64_t epoch = 0;
+    std::int64_t open_transaction = 0;
+  };
+
+  Log& log(const TopicPartition& where);
+  const Log& log(const TopicPartition& where) const;
+  std::int64_t last_stable(const Log& log) const;
+  bool is_visible(const Stored& stored) const;
+  std::int64_t begin_transaction();
+  void end_transaction(std::int64_t transaction, Fate fate);
+  void start_rebalance(Group& group);
+  void try_assign(Group& group);
+
+  std::map<std::string, Topic> topics_;
+  std::map<std::string, Group> groups_;
+  std::map<std::string, Producer> producers_;
+  std::map<std::int64_t, Transaction> transactions_;
+  std::int64_t last_id_ = 0;
+};
+
+}  // namespace weir
