@@ -1,0 +1,92 @@
+// What happens in the lanes, counted and shown in Prometheus' text format. The catalogue, one row
+// per metric, is in the .cc file; METRICS.md is made from it.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "http/status_page.h"
+#include "loop/probe.h"
+
+namespace weir {
+
+// The metrics of one process. Any thread; outlives its probes.
+class Metrics {
+ public:
+  struct Identity {
+    std::string deployment;
+    int version = 1;
+    // What the process is made of: label and value, e.g. {"build", "0.1.0"}, {"librdkafka", …}.
+    std::vector<std::pair<std::string, std::string>> parts;
+    std::function<std::chrono::system_clock::time_point()> now = std::chrono::system_clock::now;
+  };
+
+  explicit Metrics(Identity identity);
+  Metrics(const Metrics&) = delete;
+  Metrics& operator=(const Metrics&) = delete;
+  ~Metrics();
+
+  void set_state(ProcessState state);
+  void count_invariant_violation();
+
+  // Text format 0.0.4.
+  Response exposition() const;
+
+  // What the lanes do now, by index.
+  std::vector<LaneStatus> lanes() const;
+
+ private:
+  friend class MetricsProbe;
+  struct Lane;
+  struct Process;
+
+  std::unique_ptr<Process> process_;
+};
+
+// One lane's share, from construction to destruction; its counts stay in the totals after that.
+// Records without locks, except when partitions come and go or an error is noted.
+class MetricsProbe final : public Probe {
+ public:
+  struct Input {
+    std::string name;
+    std::string topic;
+  };
+
+  // `inputs` in the order of the lane's settings.
+  MetricsProbe(Metrics& metrics, int lane, std::vector<Input> inputs);
+  ~MetricsProbe() override;
+
+  void partition_assigned(InputPartition where, PartitionPhase phase, NextOffset from,
+                          NextOffset committed) override;
+  void partition_restored(InputPartition where, NextOffset committed) override;
+  void partitions_revoked(bool lost) override;
+  void step_took(Step step, std::chrono::nanoseconds time) override;
+  void record_dead_lettered(const Origin& origin, std::string_view reason,
+                            std::string_view message) override;
+  void record_dropped(std::string_view reason) override;
+  void turn_committed(const TurnCounts& counts, std::chrono::nanoseconds age) override;
+  void turn_aborted(std::string_view why) override;
+  void offset_committed(InputPartition where, NextOffset committed, StreamTime time) override;
+  void end_seen(InputPartition where, NextOffset end) override;
+  void producer_recreated(std::string_view why) override;
+  void consumer_rejoined(std::string_view why) override;
+  void state_restored(InputPartition where, std::string_view why) override;
+
+ private:
+  Metrics::Process& process_;
+  std::shared_ptr<Metrics::Lane> lane_;
+};
+
+// The catalogue as Markdown; METRICS.md holds it.
+std::string metrics_reference();
+
+}  // namespace weir

@@ -1,0 +1,404 @@
+#include "http/metrics_probe.h"
+
+#include <sys/wait.h>
+
+#include <array>
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace weir {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using std::chrono::system_clock;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+
+constexpr std::int64_t kStartMs = 1'700'000'000'000;
+
+InputPartition at(std::uint16_t input, std::int32_t partition) {
+  return {InputIndex(input), Partition(partition)};
+}
+
+Origin some_origin() {
+  return {at(0, 0), Offset(1)};
+}
+
+// A process with a clock of the test's.
+struct Process {
+  explicit Process(std::string deployment = "hello")
+      : metrics({.deployment = std::move(deployment),
+                 .version = 2,
+                 .parts = {{"build", "0.1.0"}, {"librdkafka", "2.0.2"}},
+                 .now = [this] { return system_clock::time_point(milliseconds(now_ms)); }}) {}
+
+  std::unique_ptr<MetricsProbe> lane(int index = 0) {
+    return std::make_unique<MetricsProbe>(
+        metrics, index,
+        std::vector<MetricsProbe::Input>{{"names", "names.v1"}, {"more", "more.v1"}});
+  }
+
+  std::string text() const { return metrics.exposition().body; }
+
+  // The lines of one family without HELP and TYPE, and without the constant labels.
+  std::vector<std::string> samples(const std::string& name) const {
+    const std::string constant = "deployment=\"hello\",version=\"2\"";
+    std::vector<std::string> found;
+    std::istringstream lines(text());
+    for (std::string line; std::getline(lines, line);) {
+      if (line.starts_with(name + "{")) {
+        if (const auto i = line.find(constant); i != std::string::npos) {
+          const bool more = line[i + constant.size()] == ',';
+          line.erase(i, constant.size() + (more ? 1 : 0));
+        }
+        found.push_back(line.substr(name.size()));
+      }
+    }
+    return found;
+  }
+
+  std::int64_t now_ms = kStartMs;
+  Metrics metrics;
+};
+
+TEST(Metrics, ASmallScenarioReadsAsExpected) {
+  Process process;
+  process.metrics.set_state(ProcessState::running);
+  const auto lane = process.lane();
+  lane->partition_assigned(at(0, 1), PartitionPhase::running, NextOffset(40), NextOffset(40));
+  lane->end_seen(at(0, 1), NextOffset(60));
+  lane->step_took(Step::decode, std::chrono::microseconds(200));
+  lane->record_dead_lettered(some_origin(), "json_syntax", "no }");
+  lane->record_dropped("too_old");
+  lane->offset_committed(at(0, 1), NextOffset(50), StreamTime(kStartMs - 2'500));
+  lane->turn_committed({.records_in = 10,
+                        .emitted = 6,
+                        .outputs = 7,
+                        .duplicates = 2,
+                        .dropped = 1,
+                        .dead_letters = 1,
+                        .redeliveries = 3,
+                        .unknown_fields = 4,
+                        .cleaned_fields = 5,
+                        .output_bytes = 700},
+                       milliseconds(75));
+  lane->turn_aborted("a guard");
+  lane->producer_recreated("Commit timed out: the broker is silent");
+  std::ifstream file("runtime/http/exposition_test.txt");
+  std::ostringstream expected;
+  expected << file.rdbuf();
+  if (std::getenv("WEIR_WRITE_EXPECTED") != nullptr) {
+    std::ofstream("runtime/http/exposition_test.txt") << process.text();
+  }
+  EXPECT_EQ(process.text(), expected.str());
+  EXPECT_EQ(process.metrics.exposition().content_type, "text/plain; version=0.0.4; charset=utf-8");
+}
+
+TEST(Metrics, WhatAnAbortedTurnSetAsideCountsOnceWhenItIsRepeated) {
+  Process process;
+  const auto lane = process.lane();
+  const auto turn = [&] {
+    lane->record_dead_lettered(some_origin(), "json_syntax", "");
+    lane->record_dropped("too_old");
+    lane->record_dropped("too_old");
+  };
+  turn();
+  EXPECT_THAT(process.samples("weir_dead_letters_total"), IsEmpty());
+  lane->turn_aborted("fenced");
+  turn();
+  lane->turn_committed({}, milliseconds(1));
+  lane->turn_committed({}, milliseconds(1));  // a turn without any
+  EXPECT_THAT(process.samples("weir_dead_letters_total"),
+              ElementsAre("{reason=\"json_syntax\"} 1"));
+  EXPECT_THAT(process.samples("weir_records_dropped_total"), ElementsAre("{reason=\"too_old\"} 2"));
+  EXPECT_THAT(process.samples("weir_transactions_total"),
+              ElementsAre("{outcome=\"committed\"} 2", "{outcome=\"aborted\"} 1"));
+}
+
+TEST(Metrics, APartitionsSeriesEndWhenItIsRevoked) {
+  Process process;
+  const auto lane = process.lane();
+  lane->partition_assigned(at(0, 1), PartitionPhase::running, NextOffset(0), NextOffset(0));
+  lane->partition_assigned(at(1, 1), PartitionPhase::running, NextOffset(0), NextOffset(5));
+  EXPECT_THAT(
+      process.samples("weir_committed_offset"),
+      ElementsAre("{input=\"more\",partition=\"1\"} 5", "{input=\"names\",partition=\"1\"} 0"));
+  EXPECT_THAT(process.samples("weir_assigned_partitions"), ElementsAre("{} 2"));
+  lane->partitions_revoked(false);
+  lane->offset_committed(at(0, 1), NextOffset(9), StreamTime(1));
+  lane->end_seen(at(0, 1), NextOffset(9));
+  EXPECT_THAT(process.samples("weir_committed_offset"), IsEmpty());
+  EXPECT_THAT(process.samples("weir_log_end_offset"), IsEmpty());
+  EXPECT_THAT(process.samples("weir_assigned_partitions"), ElementsAre("{} 0"));
+}
+
+TEST(Metrics, AMemberThatJoinsAgainOwnsNothing) {
+  Process process;
+  const auto lane = process.lane();
+  lane->partition_assigned(at(0, 1), PartitionPhase::running, NextOffset(0), NextOffset(0));
+  lane->consumer_rejoined("session lost: 17 s");
+  EXPECT_THAT(process.samples("weir_assigned_partitions"), ElementsAre("{} 0"));
+  EXPECT_THAT(process.samples("weir_consumer_rejoins_total"),
+              ElementsAre("{reason=\"session_lost\"} 1"));
+}
+
+TEST(Metrics, APartitionThatTwoLanesBelieveToOwnIsShownOnceWhereItIsFurther) {
+  Process process;
+  const auto loser = process.lane(0);
+  const auto owner = process.lane(1);
+  loser->partition_assigned(at(0, 1), PartitionPhase::running, NextOffset(0), NextOffset(50));
+  owner->partition_assigned(at(0, 1), PartitionPhase::running, NextOffset(0), NextOffset(60));
+  EXPECT_THAT(process.samples("weir_committed_offset"),
+              ElementsAre("{input=\"names\",partition=\"1\"} 60"));
+}
+
+class LagInSeconds : public ::testing::Test {
+ protected:
+  LagInSeconds() {
+    lane->partition_assigned(at(0, 0), PartitionPhase::running, NextOffset(0), NextOffset(0));
+  }
+
+  std::string lag() const {
+    const auto found = process.samples("weir_lag_seconds");
+    return found.empty() ? "none" : found.at(0).substr(found.at(0).find(' ') + 1);
+  }
+
+  void passes(seconds time) { process.now_ms += milliseconds(time).count(); }
+
+  void end_is(std::int64_t end) { lane->end_seen(at(0, 0), NextOffset(end)); }
+
+  void commit(std::int64_t next, std::int64_t stream_ms) {
+    lane->offset_committed(at(0, 0), NextOffset(next), StreamTime(stream_ms));
+  }
+
+  Process process;
+  std::unique_ptr<MetricsProbe> lane = process.lane();
+};
+
+TEST_F(LagInSeconds, IsUnknownUntilTheEndIsSeen) {
+  EXPECT_EQ(lag(), "none");
+  EXPECT_THAT(process.samples("weir_lag_records"), IsEmpty());
+}
+
+TEST_F(LagInSeconds, IsNowMinusTheStreamTimeWhileThereIsLag) {
+  end_is(100);
+  commit(50, kStartMs - 60'000);
+  passes(seconds(5));
+  EXPECT_EQ(lag(), "65");
+  commit(100, kStartMs);
+  EXPECT_EQ(lag(), "0");
+}
+
+TEST_F(LagInSeconds, IsNoLongerThanTheTimeSinceNothingWasUnread) {
+  commit(50, kStartMs - 3'600'000);  // a quiet topic: its last record is an hour old
+  end_is(50);
+  passes(seconds(7));
+  end_is(51);
+  EXPECT_EQ(lag(), "7");
+}
+
+TEST_F(LagInSeconds, CountsFromTheSightOfTheEndNotFromTheCommitThatReachedIt) {
+  end_is(100);
+  passes(seconds(30));
+  commit(100, kStartMs - 60'000);
+  end_is(500);
+  EXPECT_EQ(lag(), "30");
+}
+
+TEST_F(LagInSeconds, CountsFromTheAssignmentWhileNoStampTellsMore) {
+  end_is(100);
+  passes(seconds(12));
+  EXPECT_EQ(lag(), "12");
+}
+
+TEST_F(LagInSeconds, IsNotHiddenByAStampFarAhead) {
+  end_is(100);
+  commit(50, kStartMs + 86'400'000);
+  passes(seconds(20));
+  EXPECT_EQ(lag(), "20");
+}
+
+TEST_F(LagInSeconds, APositionPastTheEndIsNoNegativeLag) {
+  end_is(100);
+  commit(101, kStartMs);
+  EXPECT_EQ(lag(), "0");
+  EXPECT_THAT(process.samples("weir_lag_records"),
+              ElementsAre("{input=\"names\",partition=\"0\"} 0"));
+}
+
+TEST(Metrics, LanesAddUpAndOneThatIsGoneStaysInTheTotals) {
+  Process process;
+  auto first = process.lane(0);
+  const auto second = process.lane(1);
+  first->turn_committed({.records_in = 10}, milliseconds(1));
+  second->turn_committed({.records_in = 5}, milliseconds(1));
+  first->partition_assigned(at(0, 0), PartitionPhase::running, NextOffset(0), NextOffset(0));
+  EXPECT_THAT(process.metrics.lanes(), SizeIs(2));
+  first.reset();
+  EXPECT_THAT(process.metrics.lanes(), SizeIs(1));
+  EXPECT_THAT(process.samples("weir_records_consumed_total"), ElementsAre("{} 15"));
+  EXPECT_THAT(process.samples("weir_assigned_partitions"), ElementsAre("{} 0"));
+  EXPECT_THAT(process.samples("weir_last_commit_timestamp_seconds"), ElementsAre("{} 1700000000"));
+}
+
+TEST(Metrics, ReasonsBeyondThirtyTwoAreCountedAsOther) {
+  Process process;
+  const auto first = process.lane(0);
+  const auto second = process.lane(1);
+  for (int i = 0; i < 20; ++i) {
+    first->record_dead_lettered(some_origin(), "a" + std::to_string(i), "");
+    second->record_dead_lettered(some_origin(), "b" + std::to_string(i), "");
+  }
+  second->record_dead_lettered(some_origin(), "other", "");
+  second->record_dead_lettered(some_origin(), "", "");
+  first->turn_committed({}, milliseconds(1));
+  second->turn_committed({}, milliseconds(1));
+  const auto samples = process.samples("weir_dead_letters_total");
+  EXPECT_THAT(samples, SizeIs(33));
+  EXPECT_EQ(samples.back(), "{reason=\"other\"} 10");
+}
+
+TEST(Metrics, HostileLabelValuesStayInsideTheirQuotes) {
+  Process process("he\"llo\\\n\xFF");
+  const auto lane = process.lane();
+  lane->record_dropped("a\"} 1\nweir_fake{x=\"\x01");
+  lane->record_dropped(std::string(1'000, 'x'));
+  lane->turn_committed({}, milliseconds(1));
+  EXPECT_THAT(process.text(),
+              AllOf(HasSubstr("deployment=\"he\\\"llo\\\\\\n\xEF\xBF\xBD\""),
+                    HasSubstr("reason=\"a\\\"} 1\\nweir_fake{x=\\\"\xEF\xBF\xBD\"} 1\n"),
+                    HasSubstr("reason=\"" + std::string(64, 'x') + "\"} 1\n"),
+                    Not(HasSubstr("\nweir_fake"))));
+}
+
+TEST(Metrics, LanesSayWhatTheyDoAndWhatWentWrongLast) {
+  Process process;
+  const auto lane = process.lane(4);
+  EXPECT_EQ(process.metrics.lanes().at(0).state, "unassigned");
+  EXPECT_EQ(process.metrics.lanes().at(0).last_error_at, std::nullopt);
+  lane->partition_assigned(at(0, 0), PartitionPhase::restoring, NextOffset(0), NextOffset(20));
+  lane->partition_assigned(at(1, 0), PartitionPhase::running, NextOffset(7), NextOffset(7));
+  lane->state_restored(at(0, 0), "no local state");
+  lane->turn_aborted("the broker refused it");
+  LaneStatus status = process.metrics.lanes().at(0);
+  EXPECT_EQ(status.index, 4);
+  EXPECT_EQ(status.state, "restoring");
+  EXPECT_EQ(status.last_error, "turn aborted: the broker refused it");
+  EXPECT_EQ(status.last_error_at, system_clock::time_point(milliseconds(kStartMs)));
+  lane->partition_restored(at(0, 0), NextOffset(25));
+  status = process.metrics.lanes().at(0);
+  EXPECT_EQ(status.state, "running");
+  ASSERT_THAT(status.partitions, SizeIs(2));
+  EXPECT_EQ(status.partitions[0].topic, "names.v1");
+  EXPECT_EQ(status.partitions[0].committed, NextOffset(25));
+  EXPECT_EQ(status.partitions[0].end, std::nullopt);
+  EXPECT_THAT(process.samples("weir_restores_total"), ElementsAre("{} 1"));
+}
+
+TEST(Metrics, ScrapesWhileLanesComeWorkAndGo) {
+  Process process;
+  std::atomic<bool> is_done{false};
+  std::thread scraper([&] {
+    while (!is_done) {
+      process.text();
+    }
+  });
+  for (int i = 0; i < 100; ++i) {
+    const auto lane = process.lane(i);
+    lane->partition_assigned(at(0, i), PartitionPhase::running, NextOffset(0), NextOffset(0));
+    lane->record_dead_lettered(some_origin(), "r" + std::to_string(i), "");
+    lane->end_seen(at(0, i), NextOffset(10));
+    lane->offset_committed(at(0, i), NextOffset(5), StreamTime(kStartMs));
+    lane->turn_committed({.records_in = 1}, milliseconds(1));
+    lane->turn_aborted("x");
+    lane->partitions_revoked(true);
+  }
+  is_done = true;
+  scraper.join();
+  EXPECT_THAT(process.samples("weir_records_consumed_total"), ElementsAre("{} 100"));
+}
+
+// All that a scrape can hold, with `partitions` assigned.
+std::string everything(int partitions) {
+  Process process;
+  const auto lane = process.lane();
+  for (int i = 0; i < partitions; ++i) {
+    lane->partition_assigned(at(0, i), PartitionPhase::running, NextOffset(0), NextOffset(0));
+    lane->end_seen(at(0, i), NextOffset(10));
+  }
+  for (int i = 0; i < 100; ++i) {
+    const std::string word = "r" + std::to_string(i);
+    lane->record_dropped(word);
+    lane->record_dead_lettered(some_origin(), word, "");
+    lane->producer_recreated(word);
+    lane->consumer_rejoined(word);
+    for (int p = 0; i == 99 && p < partitions; ++p) {
+      lane->partition_assigned(at(0, p), PartitionPhase::running, NextOffset(0), NextOffset(0));
+      lane->end_seen(at(0, p), NextOffset(10));
+    }
+  }
+  lane->turn_committed({}, milliseconds(1));
+  return process.text();
+}
+
+TEST(Metrics, TheNumberOfSeriesIsBounded) {
+  const auto series = [](const std::string& text) {
+    std::istringstream lines(text);
+    int count = 0;
+    for (std::string line; std::getline(lines, line);) {
+      count += line.starts_with('#') ? 0 : 1;
+    }
+    return count;
+  };
+  const int without = series(everything(0));
+  EXPECT_LE(without, 260);
+  EXPECT_EQ(series(everything(1'000)), without + 4 * 1'000);
+}
+
+TEST(Metrics, PromtoolFindsNothingToSay) {
+  // NOLINTNEXTLINE(cert-env33-c): is the tool there?
+  if (std::system("command -v promtool >/dev/null 2>&1") != 0) {
+    GTEST_SKIP() << "promtool is missing (Debian package prometheus): the exposition is unchecked";
+  }
+  const std::string path = ::testing::TempDir() + "weir_metrics.txt";
+  std::ofstream(path) << everything(2);
+  FILE* pipe = ::popen(("promtool check metrics <" + path + " 2>&1").c_str(), "r");
+  ASSERT_NE(pipe, nullptr);
+  std::string said;
+  std::array<char, 512> buffer{};
+  while (const std::size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe)) {
+    said.append(buffer.data(), n);
+  }
+  EXPECT_EQ(WEXITSTATUS(::pclose(pipe)), 0);
+  EXPECT_EQ(said, "");
+}
+
+TEST(Metrics, TheReferenceIsWhatTheCatalogueSays) {
+  const char* const path = "runtime/http/METRICS.md";
+  if (std::getenv("WEIR_WRITE_EXPECTED") != nullptr) {
+    std::ofstream(path) << metrics_reference();
+  }
+  std::ifstream file(path);
+  std::ostringstream committed;
+  committed << file.rdbuf();
+  EXPECT_EQ(committed.str(), metrics_reference())
+      << path << " is stale: run this test with WEIR_WRITE_EXPECTED=1";
+}
+
+}  // namespace
+}  // namespace weir
