@@ -39,7 +39,12 @@ class CrossCheck {
   bool is_written(const std::string& path) const { return reading_.places.contains(path); }
 
   // At the nearest place that is written.
-  void say(std::string path, const std::string& text) {
+  void say(std::string path, std::string text) {
+    for (const std::string& secret : reading_.secrets) {
+      if (text.find(secret) != std::string::npos) {
+        text = masked(std::move(text), secret, true);
+      }
+    }
     const std::string said = fmt::format("{}: {}", path, text);
     for (;; path.resize(path.rfind('.'))) {
       if (const auto found = reading_.places.find(path); found != reading_.places.end()) {
@@ -101,8 +106,9 @@ class CrossCheck {
     if (!deployment_.descriptor_set.empty()) {
       deployment_.descriptor_set = resolved(deployment_.descriptor_set);
     }
-    const bool is_used = std::any_of(deployment_.inputs.begin(), deployment_.inputs.end(),
-                                     [](const Input& input) { return !input.message.empty(); });
+    const bool is_used =
+        std::any_of(deployment_.inputs.begin(), deployment_.inputs.end(),
+                    [this](const Input& i) { return !i.message.empty() && !is_compiled(i); });
     if (!is_used) {
       return;
     }
@@ -123,7 +129,7 @@ class CrossCheck {
 
   void check_source(Input& input) {
     const std::string path = "inputs." + input.name;
-    if (!input.topic.empty() && is_written(path + ".version")) {
+    if (!is_written(path + ".dataset") && is_written(path + ".version")) {
       say(path + ".version", "a topic has no version: remove it, or read a dataset");
     }
     if (!input.dataset.empty() && input.topic.empty()) {
@@ -256,7 +262,7 @@ Loaded load_document(Document document, const std::string& file, const LoadOptio
   if (options.spec != nullptr) {
     deployment.options = options.spec->make_options();
   }
-  Reading reading{options.environment, loaded.problems, {}, {}};
+  Reading reading{options.environment, loaded.problems, {}, {}, {}};
   read_group(fields, *document.root, &deployment, {}, reading);
   CrossCheck(deployment, options, reading).all();
   std::stable_sort(

@@ -97,7 +97,7 @@ struct KafkaProperty {
 struct Setting {
   std::vector<std::string> path;
   std::string value;  // as YAML
-  std::string from;   // "default", "config/spam.yaml:3:5" or "WEIR__LANES"
+  Origin origin;      // its source is "default", the file or a variable
 };
 
 // A plain value. Everything is checked and has its default. Ports are in the order of the spec, or,

@@ -19,6 +19,7 @@ constexpr std::size_t kMaskableBytesMin = 4;
 std::string_view name_of(Node::Kind kind) {
   switch (kind) {
     case Node::Kind::nothing:
+    case Node::Kind::refused:
       return "nothing";
     case Node::Kind::scalar:
       return "text";
@@ -33,30 +34,6 @@ std::string_view name_of(Node::Kind kind) {
 std::vector<std::string> operator/(std::vector<std::string> path, const std::string& key) {
   path.push_back(key);
   return path;
-}
-
-// As YAML that reads back as the same text.
-std::string as_yaml(std::string_view text) {
-  const auto is_plain_byte = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("_./+-").find(c) != std::string_view::npos;
-  };
-  if (!text.empty() && std::all_of(text.begin(), text.end(), is_plain_byte) && text[0] != '-' &&
-      text != "null" && text != "Null" && text != "NULL") {
-    return std::string(text);
-  }
-  std::string made = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      made += '\\';
-      made += c;
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      made += fmt::format("\\x{:02x}", static_cast<unsigned>(c));
-    } else {
-      made += c;
-    }
-  }
-  return made + "\"";
 }
 
 // One walk over the file's tree along the declarations.
@@ -85,7 +62,7 @@ class Walk {
       if (node != nullptr) {
         written(field, *node, object, path / field.name);
       } else {
-        absent(field, map, object, path / field.name);
+        absent(field, group, map, object, path / field.name);
       }
     }
     for (const Entry& entry : map.entries) {
@@ -129,8 +106,19 @@ class Walk {
     }
   }
 
-  void absent(const Field& field, const Node& map, void* object,
+  // True when a misspelt key was told already to mean this field.
+  static bool has_slip_of(const Field& field, const Group& group, const Node& map) {
+    const std::vector<std::string> names = group.names();
+    return std::any_of(map.entries.begin(), map.entries.end(), [&](const Entry& entry) {
+      return group.find(entry.key) == nullptr && nearest(entry.key, names) == field.name;
+    });
+  }
+
+  void absent(const Field& field, const Group& siblings, const Node& map, void* object,
               const std::vector<std::string>& path) {
+    if (field.is_required && has_slip_of(field, siblings, map)) {
+      return;
+    }
     if (field.is_required) {
       reading_.problems.push_back(
           {map.origin, fmt::format("{} is missing: {}", dotted(path), field.missing)});
@@ -148,18 +136,21 @@ class Walk {
     const std::string text = field.derived    ? field.derived(map)
                              : field.fallback ? *field.fallback
                                               : std::string();
-    if (!field.derived && !field.fallback) {
+    if (field.derived ? text.empty() : !field.fallback) {
       return;
     }
     if (field.type == FieldType::list) {
-      list(field, split_list(text), object, path, map.origin, "default", false);
+      list(field, split_list(text), object, path, {"default"}, false);
     } else {
-      scalar(field, text, object, path, map.origin, "default", false);
+      scalar(field, text, object, path, {"default"}, false);
     }
   }
 
   void written(const Field& field, const Node& node, void* object,
                const std::vector<std::string>& path) {
+    if (node.kind == Node::Kind::refused) {
+      return;
+    }
     if (node.kind == Node::Kind::nothing) {
       say_nothing(node, path);
       return;
@@ -178,8 +169,7 @@ class Walk {
     } else if (node.kind != Node::Kind::scalar) {
       say(node.origin, path, fmt::format("text belongs here, not {}", name_of(node.kind)));
     } else if (const auto resolved = value_of(node, path)) {
-      scalar(field, resolved->text, object, path, node.origin, to_string(node.origin),
-             resolved->is_secret);
+      scalar(field, resolved->text, object, path, node.origin, resolved->is_secret);
     }
   }
 
@@ -196,7 +186,7 @@ class Walk {
       return;
     }
     field.set_off(object);
-    reading_.settings.push_back({path, "off", to_string(node.origin)});
+    reading_.settings.push_back({path, "off", node.origin});
   }
 
   void written_list(const Field& field, const Node& node, void* object,
@@ -222,7 +212,7 @@ class Walk {
       is_secret = is_secret || resolved->is_secret;
       items.push_back(resolved->text);
     }
-    list(field, std::move(items), object, path, node.origin, to_string(node.origin), is_secret);
+    list(field, std::move(items), object, path, node.origin, is_secret);
   }
 
   std::optional<Resolved> value_of(const Node& node, const std::vector<std::string>& path) {
@@ -232,24 +222,24 @@ class Walk {
       return std::nullopt;
     }
     resolved.is_secret = resolved.is_secret || is_secret_key(path.back());
+    if (resolved.is_secret && !resolved.text.empty()) {
+      reading_.secrets.push_back(resolved.text);
+    }
     return resolved;
   }
 
   void scalar(const Field& field, const std::string& text, void* object,
-              const std::vector<std::string>& path, const Origin& origin, std::string from,
-              bool is_secret) {
+              const std::vector<std::string>& path, const Origin& origin, bool is_secret) {
     const Value value{path.back(), text, is_secret};
     if (const std::string wrong = field.set(object, value); !wrong.empty()) {
       say(origin, path, masked(wrong, text, is_secret));
       return;
     }
-    reading_.settings.push_back(
-        {path, is_secret ? as_yaml(kMask) : as_yaml(text), std::move(from)});
+    reading_.settings.push_back({path, is_secret ? as_yaml(kMask) : as_yaml(text), origin});
   }
 
   void list(const Field& field, std::vector<std::string> items, void* object,
-            const std::vector<std::string>& path, const Origin& origin, std::string from,
-            bool is_secret) {
+            const std::vector<std::string>& path, const Origin& origin, bool is_secret) {
     std::vector<std::string> shown;
     for (const std::string& item : items) {
       shown.push_back(as_yaml(is_secret ? kMask : std::string_view(item)));
@@ -258,14 +248,38 @@ class Walk {
       say(origin, path, is_secret ? "this value is refused (it is secret and not shown)" : wrong);
       return;
     }
-    reading_.settings.push_back(
-        {path, fmt::format("[{}]", fmt::join(shown, ", ")), std::move(from)});
+    reading_.settings.push_back({path, fmt::format("[{}]", fmt::join(shown, ", ")), origin});
   }
 
   Reading& reading_;
 };
 
 }  // namespace
+
+std::string as_yaml(std::string_view text) {
+  const auto is_plain_byte = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("_./+-:").find(c) != std::string_view::npos;
+  };
+  if (!text.empty() && std::all_of(text.begin(), text.end(), is_plain_byte) && text[0] != '-' &&
+      text[0] != ':' && text.back() != ':' && text != "null" && text != "Null" && text != "NULL") {
+    return std::string(text);
+  }
+  std::string made = "\"";
+  for (const char c : text) {
+    if (c == '{' && made.back() == '$') {
+      made += "${";
+    } else if (c == '"' || c == '\\') {
+      made += '\\';
+      made += c;
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      made += fmt::format("\\x{:02x}", static_cast<unsigned>(c));
+    } else {
+      made += c;
+    }
+  }
+  return made + "\"";
+}
 
 std::string masked(std::string said, const std::string& value, bool is_secret) {
   if (!is_secret || said.empty()) {

@@ -32,7 +32,8 @@ struct Field {
   FieldType type = FieldType::text;
   // The default as text, applied by the same code as a written value; nullopt: none.
   std::optional<std::string> fallback;
-  // The default where it follows from other fields of the same map, and how the reference says it.
+  // The default where it follows from other fields of the same map (empty: none), and how the
+  // reference says it.
   std::function<std::string(const Node& siblings)> derived;
   std::string derived_help;
   bool is_required = false;
@@ -78,6 +79,7 @@ struct Reading {
   std::vector<Problem>& problems;
   std::vector<Setting> settings;
   std::map<std::string, Origin> places;  // of each path that is written somewhere
+  std::vector<std::string> secrets;      // every value that must not be shown
 };
 
 // Puts what stands in `map` into `object`.
@@ -87,6 +89,9 @@ void read_group(const Group& group, const Node& map, void* object,
 // Sets what the WEIR__… variables say in `root`, whose fields are `group`.
 void override_from_environment(const Group& group, const Environment& environment, Node& root,
                                std::vector<Problem>& problems);
+
+// `text` as YAML that reads back as the same text.
+std::string as_yaml(std::string_view text);
 
 // "[a, b]" or "a, b" as a default or a variable spells a list.
 std::vector<std::string> split_list(std::string_view text);

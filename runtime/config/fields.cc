@@ -18,8 +18,7 @@ using std::chrono::milliseconds;
 
 constexpr const char* kNamePattern = "^[a-z][a-z0-9_]*([.-][a-z][a-z0-9_]*)*$";
 constexpr const char* kNameRule =
-    "a name is lower-case words of letters, digits and _, joined by . or -, such as "
-    "comments.classified";
+    "lower-case words of letters, digits and _, joined by . or -, such as comments.classified";
 constexpr std::size_t kNameBytesMax = 200;
 constexpr std::size_t kTopicBytesMax = 249;
 
@@ -32,6 +31,10 @@ constexpr Unit kTimeUnits[] = {
     {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
 constexpr Unit kSizeUnits[] = {{"B", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}};
 
+bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
 // ---- text to values; each returns what is wrong, or nothing ----
 
 std::string parse_integer(std::string_view text, std::int64_t min, std::int64_t max,
@@ -42,7 +45,7 @@ std::string parse_integer(std::string_view text, std::int64_t min, std::int64_t 
     return fmt::format("{} is not a whole number", quote(text));
   }
   if (text.size() > 1 && (text[0] == '0' || text.substr(0, 2) == "-0")) {
-    return fmt::format("{} begins with a zero", quote(text));
+    return fmt::format("{} begins with a zero: octal or decimal?", quote(text));
   }
   if (error == std::errc::result_out_of_range || value < min || value > max) {
     return fmt::format("{} is outside {} … {}", quote(text), min, max);
@@ -74,9 +77,9 @@ std::string parse_quantity(std::string_view text, const Unit (&units)[N], std::s
   const auto [stopped, error] = std::from_chars(text.data(), end, count);
   const auto digits = static_cast<std::size_t>(stopped - text.data());
   const std::string_view name = text.substr(digits);
-  if (digits == 0 || error == std::errc::invalid_argument || text[0] == '-') {
-    return fmt::format("{} is no {}: a whole number and {}", quote(text), kind,
-                       alternatives(names));
+  if (digits == 0 || text[0] == '-' || (!name.empty() && !is_letter(name[0]))) {
+    return fmt::format("{} is no {}: write a whole number and {}, without a space", quote(text),
+                       kind, alternatives(names));
   }
   if (name.empty()) {
     return fmt::format("{} has no unit: add {}", quote(text), alternatives(names));
@@ -99,7 +102,7 @@ std::string check_name(std::string_view text) {
   if (text.size() > kNameBytesMax) {
     return fmt::format("{} is longer than {} characters", quote(text), kNameBytesMax);
   }
-  return is_name(text) ? "" : fmt::format("{}: {}", quote(text), kNameRule);
+  return is_name(text) ? "" : fmt::format("{} is no name: {}", quote(text), kNameRule);
 }
 
 std::string check_dataset(std::string_view text) {
@@ -144,7 +147,7 @@ std::string check_instance(std::string_view text) {
   });
   return is_plain && text.size() <= 100
              ? ""
-             : fmt::format("{}: at most 100 letters, digits, _ and -", quote(text));
+             : fmt::format("{} is not at most 100 letters, digits, _ and -", quote(text));
 }
 
 // Two or four digits at `at`; -1: there are none.
@@ -553,11 +556,11 @@ Group input_fields() {
 
 Group output_fields() {
   Group made;
-  made.fields = {
-      required("name the dataset that this output writes",
-               text("dataset", &Output::dataset,
-                    "The dataset, written in the deployment's version: topic <dataset>.v<version>.",
-                    check_dataset, kNamePattern))};
+  made.fields = {required(
+      "name the dataset that this output writes",
+      text("dataset", &Output::dataset,
+           "The dataset, written in the deployment's version: topic `<dataset>.v<version>`.",
+           check_dataset, kNamePattern))};
   return made;
 }
 
@@ -661,6 +664,17 @@ Field kafka() {
                [](void* object, const std::string&) { return object; });
 }
 
+Field proto() {
+  Field made = list("proto", &Deployment::import_roots,
+                    "Folders in which .proto files and their imports are looked for, relative to "
+                    "this file's folder.");
+  made.derived = [](const Node& deployment) {
+    return deployment.find("descriptor_set") ? "" : "[../proto]";
+  };
+  made.derived_help = "[../proto], without descriptor_set";
+  return made;
+}
+
 Field turn() {
   Group fields;
   fields.fields = {
@@ -741,11 +755,11 @@ Group fields_of(const StageSpec* spec) {
       required("name the program, e.g. stage: ingest",
                text("stage", &Deployment::stage, "The stage that runs: the program's name.",
                     check_name, kNamePattern)),
-      text(
-          "name", &Deployment::name,
-          "Tells deployments of one stage apart. The deployment is <stage>-<name>, or <stage>; the "
-          "file is named after it.",
-          check_name, kNamePattern),
+      text("name", &Deployment::name,
+           "Tells deployments of one stage apart. The deployment is `<stage>-<name>`, or "
+           "`<stage>`; the "
+           "file is named after it.",
+           check_name, kNamePattern),
       with_default("1", integer("version", &Deployment::version, 1, 999'999,
                                 "Shared by the outputs, dead letters, consumer group and state.")),
       inputs(spec),
@@ -754,10 +768,7 @@ Group fields_of(const StageSpec* spec) {
             [](void* object, const std::string&) {
               return static_cast<Deployment*>(object)->options.get();
             }),
-      with_default("[../proto]",
-                   list("proto", &Deployment::import_roots,
-                        "Folders in which .proto files and their imports are looked for, relative "
-                        "to this file's folder.")),
+      proto(),
       text("descriptor_set", &Deployment::descriptor_set,
            "A compiled FileDescriptorSet in place of proto, relative to this file's folder."),
       with_default("1", integer("lanes", &Deployment::lanes, 1, 256,

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "comments/v1/comment.pb.h"
+
 #include "config/deployment.h"
 
 namespace weir::config::testing {
@@ -24,6 +25,7 @@ struct Spam : Stage {
   DedupKey dedup_key(const Record&) const override { return {}; }
 
   using Stage::process;
+
   void process(const Record&, Out&) override {}
 };
 
@@ -34,6 +36,7 @@ struct Ingest : Stage {
   explicit Ingest(const Options&) {}
 
   using Stage::process;
+
   void process(const Record&, Out&) override {}
 };
 

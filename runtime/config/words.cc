@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::size_t kQuotedMax = 80;
 constexpr std::size_t kWordMax = 64;
+constexpr std::size_t kPrefixMin = 3;
 
 char lower(char c) {
   return static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
@@ -67,6 +68,11 @@ std::string_view nearest(std::string_view word, std::span<const std::string> can
   std::string_view best;
   if (word.size() > kWordMax) {
     return best;
+  }
+  for (const std::string& candidate : candidates) {
+    if (word.size() >= kPrefixMin && candidate.substr(0, word.size()) == word) {
+      return candidate;
+    }
   }
   std::size_t best_distance = std::max<std::size_t>(1, word.size() / 3) + 1;
   for (const std::string& candidate : candidates) {

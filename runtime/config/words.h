@@ -10,8 +10,9 @@ namespace weir::config {
 // `"text"`, on one line, shortened when it is long.
 std::string quote(std::string_view text);
 
-// The candidate that `word` is a slip of: at most a third of its letters left out, added, changed
-// or swapped with their neighbour, case aside. Empty: none is near. The earliest wins a tie.
+// The candidate that `word` is the beginning or a slip of: at most a third of its letters left out,
+// added, changed or swapped with their neighbour, case aside. Empty: none is near. The earliest
+// wins a tie.
 std::string_view nearest(std::string_view word, std::span<const std::string> candidates);
 
 // `; did you mean "lanes"?`, or, where nothing is near, `; there is a, b, c`; empty without

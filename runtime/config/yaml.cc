@@ -63,7 +63,12 @@ class Places {
               static_cast<int>(position - starts_[static_cast<std::size_t>(line)]));
   }
 
-  const std::string& source() const { return source_; }
+  std::size_t byte_of(const YAML::Mark& mark) const {
+    return static_cast<std::size_t>(mark.line) < starts_.size()
+               ? starts_[static_cast<std::size_t>(mark.line)] +
+                     static_cast<std::size_t>(mark.column)
+               : continuations_.size();
+  }
 
  private:
   std::string source_;
@@ -78,15 +83,12 @@ class Builder : public YAML::EventHandler {
 
   std::optional<Node> take_root() { return std::move(root_); }
 
-  int documents() const { return documents_; }
-
-  const Origin& document_origin() const { return document_origin_; }
+  const std::optional<YAML::Mark>& last_scalar() const { return last_scalar_; }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     ++documents_;
-    document_origin_ = places_.at(mark);
     if (documents_ > 1) {
-      throw TooMuch{{document_origin_, "a second document begins here: one file, one document"}};
+      throw TooMuch{{places_.at(mark), "a second document begins here: one file, one document"}};
     }
   }
 
@@ -99,13 +101,14 @@ class Builder : public YAML::EventHandler {
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
     problems_.push_back({places_.at(mark), "an alias (*name) is refused: write the value out"});
-    add(node(Node::Kind::nothing, mark));
+    add(node(Node::Kind::refused, mark));
   }
 
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     refuse_anchor(mark, anchor);
     refuse_tag(mark, tag);
+    last_scalar_ = mark;
     Node made = node(Node::Kind::scalar, mark);
     made.text = value;
     add(std::move(made));
@@ -189,6 +192,9 @@ class Builder : public YAML::EventHandler {
       return;
     }
     if (top.pending) {
+      if (made.kind == Node::Kind::nothing) {
+        made.origin = top.pending->origin;
+      }
       top.pending->value = std::move(made);
       top.node.entries.push_back(std::move(*top.pending));
       top.pending.reset();
@@ -224,7 +230,7 @@ class Builder : public YAML::EventHandler {
   std::optional<Node> root_;
   std::size_t nodes_ = 0;
   int documents_ = 0;
-  Origin document_origin_;
+  std::optional<YAML::Mark> last_scalar_;
 };
 
 // The position of the first byte that isn't text in UTF-8; npos: all is.
@@ -273,6 +279,38 @@ bool is_indented_by_tab(std::string_view text, int line) {
   return indent.find('\t') != std::string_view::npos;
 }
 
+// True when the text ends inside the quotes that begin at `start`.
+bool is_left_open(std::string_view text, std::size_t start) {
+  if (start >= text.size() || (text[start] != '"' && text[start] != '\'')) {
+    return false;
+  }
+  const char mark = text[start];
+  for (std::size_t i = start + 1; i < text.size(); ++i) {
+    if (mark == '"' && text[i] == '\\') {
+      ++i;
+    } else if (text[i] == mark) {
+      if (mark == '"' || i + 1 >= text.size() || text[i + 1] != mark) {
+        return false;
+      }
+      ++i;
+    }
+  }
+  return true;
+}
+
+// `key:value`, which YAML takes for text.
+bool lacks_space_after_colon(std::string_view line) {
+  const std::size_t start = line.find_first_not_of(" -");
+  const std::size_t colon = line.find(':');
+  if (start == std::string_view::npos || colon == std::string_view::npos || colon <= start ||
+      colon + 1 >= line.size() || line[colon + 1] == ' ' || line[colon + 1] == '\r') {
+    return false;
+  }
+  return std::all_of(line.begin() + static_cast<std::ptrdiff_t>(start),
+                     line.begin() + static_cast<std::ptrdiff_t>(colon),
+                     [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; });
+}
+
 // The parser's message in the words of someone who edits a file.
 std::string explain(std::string_view text, const YAML::Exception& e) {
   const std::string& said = e.msg;
@@ -289,6 +327,11 @@ std::string explain(std::string_view text, const YAML::Exception& e) {
     return "this [ … ] doesn't end, or lacks a comma";
   }
   if (said == YAML::ErrorMsg::MAP_VALUE) {
+    for (const int line : {e.mark.line - 1, e.mark.line}) {
+      if (lacks_space_after_colon(line_of(text, line))) {
+        return fmt::format("a space is missing after the colon in line {}", line + 1);
+      }
+    }
     return "a second colon in this line: quote the value, or indent what belongs below";
   }
   if (said == YAML::ErrorMsg::EOF_IN_SCALAR) {
@@ -355,6 +398,11 @@ Document read_yaml(std::string_view text, const std::string& source) {
     return document;
   } catch (const YAML::Exception& e) {
     document.problems.push_back({places.at(e.mark), explain(text, e)});
+    return document;
+  }
+  // The parser takes the end of the text for the end of a quotation.
+  if (const auto& last = builder.last_scalar(); last && is_left_open(text, places.byte_of(*last))) {
+    document.problems.push_back({places.at(*last), "a quote is opened and not closed"});
     return document;
   }
   document.root = builder.take_root();

@@ -34,9 +34,9 @@ std::string to_string(const Problem& problem);
 struct Entry;
 
 // A scalar is the text that stands there: `no`, `012` and `1e3` are not interpreted. `nothing` is a
-// missing value, `~` or `null`.
+// missing value, `~` or `null`; `refused` one that a problem speaks of already.
 struct Node {
-  enum class Kind { nothing, scalar, list, map };
+  enum class Kind { nothing, refused, scalar, list, map };
 
   Kind kind = Kind::nothing;
   std::string text;
