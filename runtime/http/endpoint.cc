@@ -32,11 +32,11 @@ namespace http = boost::beast::http;
 using asio::ip::tcp;
 using boost::system::error_code;
 
-constexpr std::size_t kReadBytes = 4 * 1024;
+constexpr std::size_t kReadBytes = 4'096;
 // How long and how much is read from a client that is being turned away, so that it sees the answer
 // and not a reset.
 constexpr std::chrono::seconds kLinger{1};
-constexpr std::size_t kLingerBytes = 1024 * 1024;
+constexpr std::size_t kLingerBytes = 1'048'576;
 constexpr std::chrono::milliseconds kAcceptPause{100};
 
 Response plain(int status, std::string text) {

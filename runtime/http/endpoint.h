@@ -32,7 +32,7 @@ class Endpoint {
     std::string address = "127.0.0.1";  // numeric, IPv4 or IPv6
     std::uint16_t port = 0;             // 0: any free one
     std::size_t connections_max = 64;
-    std::size_t header_bytes_max = 8 * 1024;
+    std::size_t header_bytes_max = 8'192;
     std::chrono::milliseconds header_wait_max{5'000};  // for a whole header; also for a response
     std::chrono::milliseconds idle_wait_max{60'000};   // between two requests of a connection
   };

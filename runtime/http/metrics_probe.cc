@@ -29,6 +29,25 @@ constexpr std::size_t kWordsMax = 32;
 constexpr std::size_t kWordBytesMax = 64;
 constexpr std::size_t kWordCells = kWordsMax + 1;
 
+// Why a client was made anew, as a label. `why` is prose with ids in it; the first phrase that is
+// found in it decides.
+struct Cause {
+  std::string_view phrase;
+  std::string_view label;
+};
+
+constexpr auto kCauses = std::to_array<Cause>({
+    {"in doubt", "in_doubt"},
+    {"sent twice", "in_doubt"},
+    {"fenced", "fenced"},
+    {"timed out", "timed_out"},
+    {"poll interval", "poll_interval"},
+    {"revoked", "revoked"},
+    {"", "other"},
+});
+
+constexpr std::size_t kCauseCells = kCauses.size();
+
 constexpr std::array kTransactionBounds{0.005, 0.01, 0.025, 0.05, 0.1,  0.25, 0.5,
                                         1.0,   2.5,  5.0,   10.0, 30.0, 60.0};
 constexpr std::array kStepBounds{0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03,
@@ -52,11 +71,11 @@ enum At : std::size_t {
   committed_turns,
   aborted_turns,
   restores,
-  dropped,  // one cell per word from here on
+  dropped,  // a cell per word, as of dead letters
   dead_letters = dropped + kWordCells,
-  recreations = dead_letters + kWordCells,
-  rejoins = recreations + kWordCells,
-  transaction = rejoins + kWordCells,
+  recreations = dead_letters + kWordCells,  // a cell per cause, as of rejoins
+  rejoins = recreations + kCauseCells,
+  transaction = rejoins + kCauseCells,
   steps = transaction + cells_of(kTransactionBounds.size()),
   at_end = steps + kSteps.size() * cells_of(kStepBounds.size()),
 };
@@ -80,7 +99,7 @@ void observe(std::span<Cell> histogram, std::span<const double> bounds,
              std::chrono::nanoseconds time) {
   const auto nanoseconds = static_cast<std::uint64_t>(std::max<std::int64_t>(time.count(), 0));
   const auto bound =
-      std::lower_bound(bounds.begin(), bounds.end(), static_cast<double>(nanoseconds) * 1e-9);
+      std::lower_bound(bounds.begin(), bounds.end(), static_cast<double>(nanoseconds) / 1e9);
   histogram[static_cast<std::size_t>(bound - bounds.begin())].add(1);
   histogram.back().add(nanoseconds);
 }
@@ -128,27 +147,22 @@ class Words {
   std::array<std::string, kWordsMax> words_;  // the first size_ never change
 };
 
-// "Commit timed out: the broker said …" → "commit_timed_out".
-std::string word_of(std::string_view why) {
-  std::string word;
-  for (const char c : why.substr(0, why.find(':'))) {
-    if (std::isalnum(static_cast<unsigned char>(c)) != 0) {
-      word += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    } else if (!word.empty() && word.back() != '_') {
-      word += '_';
-    }
+std::size_t cause_of(std::string_view why) {
+  const auto is_same = [](char a, char b) {
+    return std::tolower(static_cast<unsigned char>(a)) == b;
+  };
+  std::size_t i = 0;
+  while (std::search(why.begin(), why.end(), kCauses.at(i).phrase.begin(),
+                     kCauses.at(i).phrase.end(), is_same) == why.end() &&
+         i + 1 < kCauses.size()) {
+    ++i;
   }
-  while (!word.empty() && word.back() == '_') {
-    word.pop_back();
-  }
-  return word;
+  return i;
 }
 
 struct Reasons {
   Words drops;
   Words dead_letters;
-  Words recreations;
-  Words rejoins;
 };
 
 // ---- partitions ----
@@ -312,7 +326,7 @@ class Samples {
       const double bound = i < bounds.size() ? bounds[i] : std::numeric_limits<double>::infinity();
       h.bucket.push_back({h.sample_count, bound});
     }
-    h.sample_sum = static_cast<double>(cells[bounds.size() + 1]) * 1e-9;
+    h.sample_sum = static_cast<double>(cells[bounds.size() + 1]) / 1e9;
   }
 
   // The words that have been met.
@@ -320,6 +334,18 @@ class Samples {
     for (std::size_t i = 0; i < kWordCells; ++i) {
       if (cells[i] > 0) {
         counter(cells[i], {{"reason", words.at(i)}});
+      }
+    }
+  }
+
+  // Each label once, also those that never happened.
+  void causes(std::span<const std::uint64_t> cells) {
+    for (std::size_t i = 0; i < kCauses.size(); ++i) {
+      const std::string label(kCauses.at(i).label);
+      if (i > 0 && kCauses.at(i - 1).label == label) {
+        metrics_.back().counter.value += static_cast<double>(cells[i]);
+      } else {
+        counter(cells[i], {{"reason", label}});
       }
     }
   }
@@ -459,15 +485,12 @@ constexpr auto kCatalogue =
          "Time of one step: poll, decode, deduplicate, transform, produce, commit.",
          &step_histograms},
         {"weir_producer_recreations_total", kCounter, "reason",
-         "Producers made anew because the outcome of a request was in doubt.",
-         [](const Scrape& s, Samples& out) {
-           out.words(cells_at(s, recreations, kWordCells), s.reasons.recreations);
-         }},
+         "Producers made anew: in_doubt (a request had no clean answer), fenced, timed_out, "
+         "poll_interval, revoked, other.",
+         [](const Scrape& s, Samples& out) { out.causes(cells_at(s, recreations, kCauseCells)); }},
         {"weir_consumer_rejoins_total", kCounter, "reason",
-         "Consumers made anew, joining the group as new members.",
-         [](const Scrape& s, Samples& out) {
-           out.words(cells_at(s, rejoins, kWordCells), s.reasons.rejoins);
-         }},
+         "Consumers made anew, joining the group as new members; reasons as for producers.",
+         [](const Scrape& s, Samples& out) { out.causes(cells_at(s, rejoins, kCauseCells)); }},
         {"weir_restores_total", kCounter, "", "Rebuilds of a partition's local state from the log.",
          &count_of<restores>},
         {"weir_invariant_violations_total", kCounter, "",
@@ -605,11 +628,15 @@ MetricsProbe::~MetricsProbe() {
 void MetricsProbe::partition_assigned(InputPartition where, PartitionPhase phase,
                                       NextOffset /*from*/, NextOffset committed) {
   const std::lock_guard lock(lane_->mutex);
-  lane_->partitions.erase(where);
-  PartitionCells& p = lane_->partitions[where];
+  const auto [it, is_new] = lane_->partitions.try_emplace(where);
+  PartitionCells& p = it->second;
   p.phase = phase;
   p.committed = committed.value();
-  p.assigned_at = in_ms(process_.identity.now());
+  // Again without a revocation, after a recovery: what is known of the log still holds, and a lane
+  // that recovers over and over must not look as if it had just begun.
+  if (is_new) {
+    p.assigned_at = in_ms(process_.identity.now());
+  }
 }
 
 void MetricsProbe::partition_restored(InputPartition where, NextOffset committed) {
@@ -686,13 +713,13 @@ void MetricsProbe::end_seen(InputPartition where, NextOffset end) {
 }
 
 void MetricsProbe::producer_recreated(std::string_view why) {
-  lane_->cells[recreations + process_.reasons.recreations.index_of(word_of(why))].add(1);
+  lane_->cells[recreations + cause_of(why)].add(1);
   lane_->note_error(fmt::format("producer made anew: {}", why), process_.identity.now());
 }
 
 // A new member owns nothing, and isn't told so by a revocation.
 void MetricsProbe::consumer_rejoined(std::string_view why) {
-  lane_->cells[rejoins + process_.reasons.rejoins.index_of(word_of(why))].add(1);
+  lane_->cells[rejoins + cause_of(why)].add(1);
   lane_->note_error(fmt::format("consumer joined again: {}", why), process_.identity.now());
   lane_->forget_partitions();
 }
