@@ -1,0 +1,104 @@
+#include "kafka/client_settings.h"
+
+#include <array>
+
+#include <fmt/format.h>
+
+#include "kafka/handles.h"
+
+namespace weir {
+namespace {
+
+struct Reserved {
+  std::string_view name;
+  std::string_view why;
+};
+
+constexpr std::string_view kSetElsewhere = "it follows from other settings of the deployment";
+constexpr std::string_view kOnlyCommitted =
+    "inputs are read with read_committed, or aborted records would be processed";
+constexpr std::string_view kOffsetsWithOutputs =
+    "offsets are committed in the transaction of the outputs, and nowhere else";
+constexpr std::string_view kIdempotent =
+    "the transactional producer needs its own value, or order and exactly-once are lost";
+constexpr std::string_view kReports =
+    "every record's delivery report is needed to know whether it was written";
+constexpr std::string_view kEager = "hand-over of partitions is built on the eager range assignor";
+constexpr std::string_view kNoCode = "it would run foreign code inside the process";
+constexpr std::string_view kPartitioner =
+    "partitions are chosen by murmur2 of the key, as Java's clients do";
+constexpr std::string_view kTransactionAge =
+    "it is derived from the limit on a transaction's age, which other deadlines rest on";
+
+constexpr std::array kReserved{
+    Reserved{"bootstrap.servers", kSetElsewhere},
+    Reserved{"metadata.broker.list", kSetElsewhere},
+    Reserved{"client.id", kSetElsewhere},
+    Reserved{"group.id", "it is the deployment's name and version"},
+    Reserved{"group.instance.id", "it must be the lane's own, as its transactional id"},
+    Reserved{"transactional.id", "it must be the lane's own: stable, unique among live processes"},
+    Reserved{"isolation.level", kOnlyCommitted},
+    Reserved{"enable.auto.commit", kOffsetsWithOutputs},
+    Reserved{"auto.commit.enable", kOffsetsWithOutputs},
+    Reserved{"auto.commit.interval.ms", kOffsetsWithOutputs},
+    Reserved{"enable.auto.offset.store", kOffsetsWithOutputs},
+    Reserved{"offset.store.method", kOffsetsWithOutputs},
+    Reserved{"offset.store.path", kOffsetsWithOutputs},
+    Reserved{"auto.offset.reset",
+             "a missing offset is a person's decision (`start` for a new group), never a default"},
+    Reserved{"partition.assignment.strategy", kEager},
+    Reserved{"group.protocol.type", kEager},
+    Reserved{"enable.partition.eof", "the runtime needs it to know when it has caught up"},
+    Reserved{"enable.idempotence", kIdempotent},
+    Reserved{"enable.gapless.guarantee", kIdempotent},
+    Reserved{"acks", kIdempotent},
+    Reserved{"request.required.acks", kIdempotent},
+    Reserved{"max.in.flight", kIdempotent},
+    Reserved{"max.in.flight.requests.per.connection", kIdempotent},
+    Reserved{"retries", kIdempotent},
+    Reserved{"message.send.max.retries", kIdempotent},
+    Reserved{"queuing.strategy", kIdempotent},
+    Reserved{"delivery.report.only.error", kReports},
+    Reserved{"dr_cb", kReports},
+    Reserved{"dr_msg_cb", kReports},
+    Reserved{"produce.offset.report", kReports},
+    Reserved{"partitioner", kPartitioner},
+    Reserved{"msg_order_cmp", kPartitioner},
+    Reserved{"transaction.timeout.ms", kTransactionAge},
+    Reserved{"message.timeout.ms", kTransactionAge},
+    Reserved{"delivery.timeout.ms", kTransactionAge},
+    Reserved{"session.timeout.ms", kSetElsewhere},
+    Reserved{"max.poll.interval.ms", kSetElsewhere},
+    Reserved{"allow.auto.create.topics", "a topic that nobody created is a mistake"},
+    Reserved{"check.crcs", "a record changed on its way must not be processed"},
+    Reserved{"message.max.bytes",
+             "what a record may weigh is the topic's setting (max.message.bytes)"},
+    Reserved{"plugin.library.paths", kNoCode},
+    Reserved{"interceptors", kNoCode},
+    Reserved{"opaque", kNoCode},
+    Reserved{"default_topic_conf", kNoCode},
+};
+
+}  // namespace
+
+Status check_property(std::string_view name, std::string_view value) {
+  for (const Reserved& reserved : kReserved) {
+    if (reserved.name == name) {
+      return Status::stop(ExitCode::config,
+                          fmt::format("Kafka property {} can't be set: {}", name, reserved.why));
+    }
+  }
+  if (name.ends_with("_cb")) {
+    return Status::stop(ExitCode::config,
+                        fmt::format("Kafka property {} can't be set: {}", name, kNoCode));
+  }
+  const ConfPtr conf(rd_kafka_conf_new());
+  std::array<char, 512> why{};
+  if (rd_kafka_conf_set(conf.get(), std::string(name).c_str(), std::string(value).c_str(),
+                        why.data(), why.size()) != RD_KAFKA_CONF_OK) {
+    return Status::stop(ExitCode::config, fmt::format("Kafka property {}: {}", name, why.data()));
+  }
+  return Status::ok();
+}
+
+}  // namespace weir

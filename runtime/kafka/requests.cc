@@ -1,0 +1,135 @@
+#include "kafka/requests.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <cstring>
+
+#include <fmt/format.h>
+
+namespace weir {
+
+Status topic_is_missing(std::string_view topic) {
+  return Status::stop(
+      ExitCode::config,
+      fmt::format(
+          "there is no topic {}; `weir topics apply CONFIG` creates what a deployment needs",
+          topic));
+}
+
+Status failure_of(const Client& client, rd_kafka_resp_err_t code, std::string_view doing) {
+  const std::string trouble = client.last_trouble();
+  std::string text = fmt::format("{}: {}{}", doing, rd_kafka_err2str(code),
+                                 trouble.empty() ? "" : fmt::format(" (last: {})", trouble));
+  switch (code) {
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+      return Status::stop(ExitCode::unauthorised, std::move(text));
+    case RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT:
+    case RD_KAFKA_RESP_ERR_INVALID_SESSION_TIMEOUT:
+    case RD_KAFKA_RESP_ERR_INVALID_GROUP_ID:
+    case RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL:
+    case RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION:
+    case RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE:
+    case RD_KAFKA_RESP_ERR__INVALID_ARG:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+    case RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE:
+      return Status::stop(ExitCode::config, std::move(text));
+    default:
+      return Status::retry(std::move(text));
+  }
+}
+
+Result<TopicShape> topic_shape(const Client& client, const std::string& topic,
+                               std::chrono::milliseconds wait_max) {
+  const TopicPtr handle(rd_kafka_topic_new(client.get(), topic.c_str(), nullptr));
+  if (!handle) {
+    return Status::stop(ExitCode::config, fmt::format("\"{}\" is no name for a topic", topic));
+  }
+  const rd_kafka_metadata_t* raw = nullptr;
+  const rd_kafka_resp_err_t code =
+      rd_kafka_metadata(client.get(), 0, handle.get(), &raw, to_ms(wait_max));
+  const MetadataPtr metadata(raw);
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return failure_of(client, code, fmt::format("asking for topic {}", topic));
+  }
+  if (metadata->topic_cnt != 1) {
+    return Status::retry(fmt::format("asking for topic {}: the broker left it out", topic));
+  }
+  const rd_kafka_metadata_topic_t& found = metadata->topics[0];
+  if (found.err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
+    return topic_is_missing(topic);
+  }
+  if (found.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return failure_of(client, found.err, fmt::format("asking for topic {}", topic));
+  }
+  if (found.partition_cnt <= 0) {
+    return Status::retry(fmt::format("topic {} has no partitions yet", topic));
+  }
+  return TopicShape{found.partition_cnt, found.partitions[0].replica_cnt};
+}
+
+Result<std::optional<TopicConfigs>> topic_configs(const Client& client, const std::string& topic,
+                                                  std::chrono::milliseconds wait_max) {
+  const std::string doing = fmt::format("asking for the settings of topic {}", topic);
+  std::array<char, 256> why{};
+  rd_kafka_AdminOptions_t* options =
+      rd_kafka_AdminOptions_new(client.get(), RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
+  rd_kafka_AdminOptions_set_request_timeout(options, to_ms(wait_max), why.data(), why.size());
+  rd_kafka_ConfigResource_t* resource =
+      rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str());
+  const QueuePtr queue(rd_kafka_queue_new(client.get()));
+  rd_kafka_DescribeConfigs(client.get(), &resource, 1, options, queue.get());
+  rd_kafka_ConfigResource_destroy(resource);
+  rd_kafka_AdminOptions_destroy(options);
+
+  // The answer comes within the request's own timeout; the second is slack.
+  const EventPtr event(rd_kafka_queue_poll(queue.get(), to_ms(wait_max) + 1000));
+  if (!event) {
+    return failure_of(client, RD_KAFKA_RESP_ERR__TIMED_OUT, doing);
+  }
+  if (const rd_kafka_resp_err_t code = rd_kafka_event_error(event.get())) {
+    return failure_of(client, code, doing);
+  }
+  const rd_kafka_DescribeConfigs_result_t* result =
+      rd_kafka_event_DescribeConfigs_result(event.get());
+  size_t count = 0;
+  const rd_kafka_ConfigResource_t** resources =
+      rd_kafka_DescribeConfigs_result_resources(result, &count);
+  if (count != 1) {
+    return Status::retry(doing + ": the broker left it out");
+  }
+  if (const rd_kafka_resp_err_t code = rd_kafka_ConfigResource_error(resources[0])) {
+    if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
+      return std::optional<TopicConfigs>();
+    }
+    return failure_of(client, code, doing);
+  }
+  TopicConfigs configs;
+  const rd_kafka_ConfigEntry_t** entries = rd_kafka_ConfigResource_configs(resources[0], &count);
+  for (size_t i = 0; i < count; ++i) {
+    const char* value = rd_kafka_ConfigEntry_value(entries[i]);
+    configs[rd_kafka_ConfigEntry_name(entries[i])] = value == nullptr ? "" : value;
+  }
+  return std::optional(std::move(configs));
+}
+
+void add_offset(rd_kafka_topic_partition_list_t& list, const std::string& topic,
+                const OffsetToCommit& offset) {
+  rd_kafka_topic_partition_t& added =
+      *rd_kafka_topic_partition_list_add(&list, topic.c_str(), offset.where.partition.value());
+  added.offset = offset.next.value();
+  // The list frees it.
+  added.metadata = std::malloc(std::max<std::size_t>(offset.metadata.size(), 1));
+  std::memcpy(added.metadata, offset.metadata.data(), offset.metadata.size());
+  added.metadata_size = offset.metadata.size();
+}
+
+}  // namespace weir

@@ -1,0 +1,45 @@
+// Questions to the cluster that any of our clients may ask. Private to this folder.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "kafka/client.h"
+#include "loop/io.h"
+#include "weir/status.h"
+
+namespace weir {
+
+// What to do about `code`, met while `doing` something: retry where time mends it, else stop with
+// the exit code that fits.
+Status failure_of(const Client& client, rd_kafka_resp_err_t code, std::string_view doing);
+
+// A topic that isn't there; the message names the command that makes it.
+Status topic_is_missing(std::string_view topic);
+
+struct TopicShape {
+  std::int32_t partitions = 0;
+  std::int32_t replicas = 0;  // of its first partition
+};
+
+// stop(config) when there is no such topic. Nothing is created by asking.
+Result<TopicShape> topic_shape(const Client& client, const std::string& topic,
+                               std::chrono::milliseconds wait_max);
+
+using TopicConfigs = std::map<std::string, std::string>;
+
+// All settings of the topic as the broker has them, defaults included; nullopt: no such topic.
+Result<std::optional<TopicConfigs>> topic_configs(const Client& client, const std::string& topic,
+                                                  std::chrono::milliseconds wait_max);
+
+void add_offset(rd_kafka_topic_partition_list_t& list, const std::string& topic,
+                const OffsetToCommit& offset);
+
+inline int to_ms(std::chrono::milliseconds wait) {
+  return static_cast<int>(wait.count());
+}
+
+}  // namespace weir

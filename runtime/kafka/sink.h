@@ -1,0 +1,99 @@
+// The transactional producer of one lane: Sink over librdkafka.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kafka/client_settings.h"
+#include "loop/io.h"
+
+struct rd_kafka_error_s;
+struct rd_kafka_message_s;
+
+namespace weir {
+
+class Client;
+class FenceWatch;
+
+// A broker refuses whole batches and doesn't say which record is at fault. So a refusal of more
+// than one record names nobody at first: the transaction aborts, and until the next commit every
+// record travels alone.
+class KafkaSink final : public Sink {
+ public:
+  explicit KafkaSink(SinkSettings settings);
+  ~KafkaSink() override;
+
+  Status open() override;
+  Status begin() override;
+  Status send(std::span<const OutRecord> records) override;
+  Status flush() override;
+  Status send_offsets(std::span<const OffsetToCommit> offsets,
+                      std::string_view membership) override;
+  Status commit() override;
+  Status abort() override;
+  // Also after a transaction in which a record was refused: the client's sequence numbers are
+  // spoilt then, and its next transaction would fail. recreate() after the transaction's end
+  // settles all doubt; one that cuts the transaction off leaves doubt about the consumer standing.
+  Doubt doubt() const override;
+
+  std::span<const Refusal> refusals() const override { return refusals_; }
+
+  Status recreate() override;
+
+  // Of the output's topic, as found by open().
+  std::int32_t partitions(OutputIndex output) const;
+
+  // Some broker answered since all of them were down.
+  bool is_reachable() const;
+
+ private:
+  struct Output;
+
+  struct Sent {
+    Origin origin;
+    OutputIndex output;
+    Timestamp timestamp;
+  };
+
+  Status connect();
+  Status warm_up();
+  void drop_client();
+  Status send_one(const OutRecord& record);
+  void delivered(const rd_kafka_message_s& message);
+  Status delivery_failure();
+  Status failure_of_call(rd_kafka_error_s* error, std::string_view doing);
+  Status fatal_failure(std::string_view doing);
+  Status fatal_failure(std::string_view doing, int code, std::string_view why);
+  void end_transaction();
+
+  const SinkSettings settings_;
+  std::unique_ptr<Client> client_;
+  std::unique_ptr<FenceWatch> fences_;
+  std::vector<Output> outputs_;
+  std::size_t batch_bytes_max_ = 1'000'000;
+  bool is_warm_ = false;
+  bool is_recreating_ = false;
+
+  // Of the open transaction.
+  bool in_transaction_ = false;
+  std::vector<Sent> sent_;  // a delivery report carries the index
+  std::size_t acknowledged_ = 0;
+  std::size_t failed_ = 0;
+  std::string first_failure_;
+  std::vector<Refusal> suspects_;
+  std::vector<Refusal> refusals_;
+  std::optional<std::chrono::steady_clock::time_point> commit_began_;
+  std::optional<std::chrono::steady_clock::time_point> abort_began_;
+
+  bool one_by_one_ = false;  // this client sends every record in a batch of its own
+  bool wants_one_by_one_ = false;
+  bool is_spoilt_ = false;  // a new client is needed before the next transaction
+  Doubt cut_off_doubt_ = Doubt::none;
+};
+
+}  // namespace weir

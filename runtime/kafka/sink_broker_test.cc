@@ -1,0 +1,312 @@
+#include <gmock/gmock.h>
+
+#include "kafka/broker_case.h"
+#include "kafka/sink.h"
+
+namespace weir {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+class KafkaSinkTest : public BrokerCase {
+ protected:
+  // A member of the group that owns partition 0 of `input`.
+  struct Member {
+    explicit Member(SourceSettings settings) : source(std::move(settings)) {}
+
+    ScriptedListener listener;
+    KafkaSource source;
+  };
+
+  std::unique_ptr<Member> join(const std::string& input) {
+    auto member = std::make_unique<Member>(reading({input}));
+    ok(member->source.open(member->listener));
+    std::vector<Seen> seen;
+    ok(poll_until(member->source, seen,
+                  [&](const Batch&) { return !member->listener.owned.empty(); }));
+    return member;
+  }
+
+  static OffsetToCommit offset(std::int64_t next, std::string metadata = "") {
+    return {{InputIndex(0), Partition(0)}, NextOffset(next), std::move(metadata)};
+  }
+
+  std::optional<std::int64_t> committed(KafkaSource& source) {
+    const InputPartition where{InputIndex(0), Partition(0)};
+    const auto answer = until_done([&] { return source.committed(std::span(&where, 1)); });
+    EXPECT_TRUE(answer.is_ok()) << answer.status().message();
+    const auto next = answer.value()[0].next;
+    return next ? std::optional(next->value()) : std::nullopt;
+  }
+};
+
+TEST_F(KafkaSinkTest, OutputsAndOffsetsBecomeVisibleTogether) {
+  const std::string input = topic("input");
+  const std::string output = topic("output");
+  const auto member = join(input);
+  SinkSettings settings = writing({output});
+  settings.inputs = {input};
+  KafkaSink sink(settings);
+  ok(until_done([&] { return sink.open(); }));
+
+  ok(sink.begin());
+  const std::array headers{Header{"a", "1"}, Header{"a", std::nullopt}, Header{"b", ""}};
+  std::array records{record("k1", "v1", 1), record("k2", "v2", 2)};
+  records[1].headers = headers;
+  ok(sink.send(records));
+  ok(until_done([&] { return sink.flush(); }));
+  EXPECT_THAT(read_all(output), IsEmpty());
+  const auto membership = member->source.membership();
+  ASSERT_TRUE(membership.is_ok()) << membership.status().message();
+  const std::array offsets{offset(3, "r=1 T=ü")};
+  ok(sink.send_offsets(offsets, membership.value()));
+  EXPECT_THAT(read_all(output), IsEmpty());
+  ok(until_done([&] { return sink.commit(); }));
+  EXPECT_EQ(sink.doubt(), Doubt::none);
+
+  const InputPartition where{InputIndex(0), Partition(0)};
+  const auto answer = until_done([&] { return member->source.committed(std::span(&where, 1)); });
+  ASSERT_TRUE(answer.is_ok());
+  EXPECT_EQ(answer.value()[0].next, NextOffset(3));
+  EXPECT_EQ(answer.value()[0].metadata, "r=1 T=ü");
+  std::vector<Seen> seen;
+  // A commit is answered before its records show.
+  while (seen.size() < 2) {
+    seen = read_all(output);
+  }
+  EXPECT_THAT(values_of(seen), ElementsAre("v1", "v2"));
+  EXPECT_EQ(seen[1].key, "k2");
+  EXPECT_EQ(seen[1].timestamp, 1'700'000'000'002);
+  using Pair = std::pair<std::string, std::string>;
+  EXPECT_THAT(seen[1].headers, ElementsAre(Pair("a", "1"), Pair("a", "(null)"), Pair("b", "")));
+}
+
+TEST_F(KafkaSinkTest, AnAbortLeavesNothing) {
+  const std::string input = topic("input");
+  const std::string output = topic("output");
+  const auto member = join(input);
+  SinkSettings settings = writing({output});
+  settings.inputs = {input};
+  KafkaSink sink(settings);
+  ok(until_done([&] { return sink.open(); }));
+  for (int i = 0; i < 20; ++i) {
+    ok(sink.begin());
+    ok(sink.send(std::array{record("k", i % 2 == 0 ? "no" : "yes")}));
+    if (i % 2 == 0) {
+      // At once: nothing is acknowledged yet.
+      ok(until_done([&] { return sink.abort(); }));
+    } else {
+      ok(until_done([&] { return sink.flush(); }));
+      ok(sink.send_offsets(std::array{offset(i)}, member->source.membership().value()));
+      ok(until_done([&] { return sink.commit(); }));
+    }
+  }
+  ok(sink.begin());
+  ok(sink.send(std::array{record("k", "no")}));
+  ok(sink.send_offsets(std::array{offset(99)}, member->source.membership().value()));
+  ok(until_done([&] { return sink.abort(); }));
+  EXPECT_EQ(committed(member->source), 19);
+  EXPECT_THAT(values_of(read_all(output)), testing::AllOf(SizeIs(10), testing::Each("yes")));
+}
+
+TEST_F(KafkaSinkTest, TheEndLiesPastControlRecords) {
+  const std::string output = topic("output");
+  fill(output, 3);
+  NextOffset end;
+  EXPECT_THAT(read_all(output, &end), SizeIs(3));
+  EXPECT_EQ(end, NextOffset(4));
+}
+
+TEST_F(KafkaSinkTest, AnOlderProducerOfTheSameIdIsFenced) {
+  const std::string output = topic("output");
+  KafkaSink older(writing({output}));
+  ok(until_done([&] { return older.open(); }));
+  ok(older.begin());
+  ok(older.send(std::array{record("k", "older")}));
+  ok(until_done([&] { return older.flush(); }));
+
+  KafkaSink newer(writing({output}));
+  ok(until_done([&] { return newer.open(); }));
+  const Status fenced = until_done([&] { return older.commit(); });
+  ASSERT_FALSE(fenced.is_ok());
+  EXPECT_EQ(fenced.remedy(), Remedy::recreate) << fenced.message();
+
+  ok(newer.begin());
+  ok(newer.send(std::array{record("k", "newer")}));
+  ok(until_done([&] { return newer.flush(); }));
+  ok(until_done([&] { return newer.commit(); }));
+  while (read_all(output).empty()) {
+  }
+  EXPECT_THAT(values_of(read_all(output)), ElementsAre("newer"));
+}
+
+TEST_F(KafkaSinkTest, TwoLiveProducersOfOneIdStopInsteadOfFencingEachOtherForEver) {
+  const std::string output = topic("output");
+  KafkaSink one(writing({output}));
+  KafkaSink other(writing({output}));
+  ok(until_done([&] { return one.open(); }));
+  Status failure;
+  for (int i = 0; i < 10 && (failure.is_ok() || failure.remedy() == Remedy::recreate); ++i) {
+    ok(until_done([&] { return other.recreate(); }));
+    ok(one.begin());
+    failure = one.send(std::array{record("k", "v")});
+    if (failure.is_ok()) {
+      failure = until_done([&] { return one.commit(); });
+    }
+    if (!failure.is_ok() && failure.remedy() == Remedy::abort) {
+      failure = until_done([&] { return one.abort(); });
+    }
+    if (!failure.is_ok() && failure.remedy() == Remedy::recreate) {
+      ok(until_done([&] { return one.recreate(); }));
+    }
+  }
+  ASSERT_FALSE(failure.is_ok());
+  ASSERT_EQ(failure.remedy(), Remedy::stop);
+  EXPECT_EQ(failure.exit_code(), ExitCode::temporary);
+  EXPECT_THAT(failure.message(), testing::HasSubstr("another live process"));
+}
+
+TEST_F(KafkaSinkTest, ARefusedRecordIsNamedAndTheOthersAreNot) {
+  const std::string output = topic("output", 1, {{"max.message.bytes", "20000"}});
+  KafkaSink sink(writing({output}));
+  ok(until_done([&] { return sink.open(); }));
+  // Incompressible, or lz4 would make it small enough.
+  std::string large(40'000, '\0');
+  std::minstd_rand random(1);
+  for (char& c : large) {
+    c = static_cast<char>(random());
+  }
+  ok(sink.begin());
+  std::vector<OutRecord> records;
+  for (int i = 0; i < 100; ++i) {
+    records.push_back(record("k", i == 42 ? std::string_view(large) : "small", i));
+  }
+  Status failure = sink.send(records);
+  if (failure.is_ok()) {
+    failure = until_done([&] { return sink.flush(); });
+  }
+  ASSERT_FALSE(failure.is_ok());
+  ASSERT_EQ(failure.remedy(), Remedy::abort) << failure.message();
+  ASSERT_THAT(sink.refusals(), SizeIs(1));
+  EXPECT_EQ(sink.refusals()[0].origin.offset, Offset(42));
+  EXPECT_EQ(sink.refusals()[0].reason, "output_too_large");
+  EXPECT_THAT(sink.refusals()[0].message, testing::HasSubstr(output));
+  ok(until_done([&] { return sink.abort(); }));
+
+  EXPECT_EQ(sink.doubt(), Doubt::producer);
+  ok(until_done([&] { return sink.recreate(); }));
+  EXPECT_EQ(sink.doubt(), Doubt::none);
+  records.erase(records.begin() + 42);
+  ok(sink.begin());
+  ok(sink.send(records));
+  ok(until_done([&] { return sink.flush(); }));
+  ok(until_done([&] { return sink.commit(); }));
+}
+
+TEST_F(KafkaSinkTest, AmongRecordsThatAreRefusedTogetherTheGuiltyAreFound) {
+  const std::string output = topic("output", 1, {{"message.timestamp.after.max.ms", "3600000"}});
+  KafkaSink sink(writing({output}));
+  ok(until_done([&] { return sink.open(); }));
+  const std::int64_t now = std::chrono::duration_cast<std::chrono::milliseconds>(
+                               std::chrono::system_clock::now().time_since_epoch())
+                               .count();
+  std::map<std::int64_t, std::string> reasons;
+  int tries = 0;
+  Status done = Status::abort("not tried");
+  while (!done.is_ok() && tries < 20) {
+    ++tries;
+    ok(sink.begin());
+    std::vector<OutRecord> records;
+    for (int i = 0; i < 200; ++i) {
+      if (!reasons.contains(i)) {
+        records.push_back(record("k", "v", i));
+        records.back().timestamp = Timestamp(i % 50 == 7 ? now + 86'400'000 + i : now);
+      }
+    }
+    done = sink.send(records);
+    if (done.is_ok()) {
+      done = until_done([&] { return sink.flush(); });
+    }
+    if (done.is_ok()) {
+      done = until_done([&] { return sink.commit(); });
+      break;
+    }
+    ASSERT_EQ(done.remedy(), Remedy::abort) << done.message();
+    for (const Refusal& refusal : sink.refusals()) {
+      reasons[refusal.origin.offset.value()] = refusal.reason;
+    }
+    ok(until_done([&] { return sink.abort(); }));
+    ok(until_done([&] { return sink.recreate(); }));
+  }
+  ok(done);
+  EXPECT_LE(tries, 4);
+  using Pair = std::pair<const std::int64_t, std::string>;
+  EXPECT_THAT(reasons, ElementsAre(Pair(7, "output_timestamp"), Pair(57, "output_timestamp"),
+                                   Pair(107, "output_timestamp"), Pair(157, "output_timestamp")));
+  // The next transaction is to be sent in full batches again.
+  EXPECT_EQ(sink.doubt(), Doubt::producer);
+}
+
+TEST_F(KafkaSinkTest, RecordsWithoutPartitionGoWhereJavaWouldSendThem) {
+  const std::string output = topic("output", 7);
+  KafkaSink sink(writing({output}));
+  ok(until_done([&] { return sink.open(); }));
+  EXPECT_EQ(sink.partitions(OutputIndex(0)), 7);
+  ok(sink.begin());
+  std::array records{record("foobar", "v"), record("21", "v")};
+  records[0].partition = kPartitionByKey;
+  records[1].partition = kPartitionByKey;
+  ok(sink.send(records));
+  ok(until_done([&] { return sink.flush(); }));
+  ok(until_done([&] { return sink.commit(); }));
+  std::map<std::string, std::int32_t> partitions;
+  while (partitions.size() < 2) {
+    for (const Seen& one : read_all(output)) {
+      partitions[one.key] = one.where.partition.value();
+    }
+  }
+  // murmur2("foobar") = -790332482, murmur2("21") = -973932308, in Java.
+  EXPECT_EQ(partitions["foobar"], (-790332482 & 0x7fffffff) % 7);
+  EXPECT_EQ(partitions["21"], (-973932308 & 0x7fffffff) % 7);
+}
+
+TEST_F(KafkaSinkTest, AMissingTopicIsNamedWithTheCommandThatMakesIt) {
+  KafkaSink sink(writing({prefix + ".nowhere"}));
+  const Status failure = until_done([&] { return sink.open(); });
+  ASSERT_FALSE(failure.is_ok());
+  ASSERT_EQ(failure.remedy(), Remedy::stop);
+  EXPECT_EQ(failure.exit_code(), ExitCode::config);
+  EXPECT_THAT(failure.message(), testing::HasSubstr(prefix + ".nowhere"));
+  EXPECT_THAT(failure.message(), testing::HasSubstr("weir topics apply"));
+}
+
+TEST_F(KafkaSinkTest, OffsetsOfAMemberThatLeftAreRefused) {
+  const std::string input = topic("input");
+  const std::string output = topic("output");
+  const auto member = join(input);
+  const std::string membership = member->source.membership().value();
+  SinkSettings settings = writing({output});
+  settings.inputs = {input};
+  KafkaSink sink(settings);
+  ok(until_done([&] { return sink.open(); }));
+  ok(member->source.rejoin());
+  EXPECT_FALSE(member->source.membership().is_ok());
+  std::vector<Seen> seen;
+  ok(poll_until(member->source, seen,
+                [&](const Batch&) { return member->listener.assignments == 2; }));
+  ok(sink.begin());
+  ok(sink.send(std::array{record("k", "v")}));
+  const Status refused = sink.send_offsets(std::array{offset(1)}, membership);
+  ASSERT_FALSE(refused.is_ok());
+  EXPECT_EQ(refused.remedy(), Remedy::abort) << refused.message();
+  ok(until_done([&] { return sink.abort(); }));
+  ok(sink.begin());
+  ok(sink.send_offsets(std::array{offset(1)}, member->source.membership().value()));
+  ok(until_done([&] { return sink.commit(); }));
+  EXPECT_EQ(committed(member->source), 1);
+}
+
+}  // namespace
+}  // namespace weir

@@ -1,0 +1,584 @@
+#include "kafka/source.h"
+
+#include <algorithm>
+#include <cstring>
+#include <deque>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "kafka/client.h"
+#include "kafka/requests.h"
+#include "kafka/topic_guard.h"
+
+namespace weir {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+namespace {
+
+// One slice of a question that is asked again until the settings' `request_wait_max`.
+constexpr milliseconds kSlice{1000};
+
+struct MessageBuffers final : Batch::Buffers {
+  std::vector<MessagePtr> messages;
+  std::deque<std::vector<Header>> headers;  // grows without moving what RawRecord points to
+};
+
+std::vector<Header> headers_of(rd_kafka_message_t& message) {
+  std::vector<Header> headers;
+  rd_kafka_headers_t* raw = nullptr;
+  if (rd_kafka_message_headers(&message, &raw) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return headers;
+  }
+  const std::size_t count = rd_kafka_header_cnt(raw);
+  headers.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const char* name = nullptr;
+    const void* value = nullptr;
+    std::size_t size = 0;
+    if (rd_kafka_header_get_all(raw, i, &name, &value, &size) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      break;
+    }
+    headers.push_back({name, value == nullptr ? std::nullopt
+                                              : std::optional(std::string_view(
+                                                    static_cast<const char*>(value), size))});
+  }
+  return headers;
+}
+
+std::optional<std::string_view> bytes_of(const void* bytes, std::size_t size) {
+  return bytes == nullptr ? std::nullopt
+                          : std::optional(std::string_view(static_cast<const char*>(bytes), size));
+}
+
+// Of a serialised membership, whose form (2.0.2) is "CGMDv2:", the generation in native order, the
+// names. Has no accessor there. Non-negative where the form is another: then the broker judges.
+std::int32_t generation_of(std::string_view membership) {
+  constexpr std::string_view kMagic = "CGMDv2:";
+  std::int32_t generation = 0;
+  if (membership.starts_with(kMagic) && membership.size() >= kMagic.size() + sizeof(generation)) {
+    std::memcpy(&generation, membership.data() + kMagic.size(), sizeof(generation));
+  }
+  return generation;
+}
+
+}  // namespace
+
+// The batch that one poll fills.
+class KafkaSource::Gathering {
+ public:
+  Gathering() : buffers_(std::make_unique<MessageBuffers>()) {}
+
+  void add(InputPartition where, MessagePtr message) {
+    rd_kafka_message_t& m = *message;
+    rd_kafka_timestamp_type_t type{};
+    RawRecord& record = batch_.records.emplace_back();
+    record.where = where;
+    record.offset = Offset(m.offset);
+    record.timestamp = Timestamp(rd_kafka_message_timestamp(&m, &type));
+    record.key = bytes_of(m.key, m.key_len);
+    record.value = bytes_of(m.payload, m.len);
+    if (std::vector<Header> headers = headers_of(m); !headers.empty()) {
+      record.headers = buffers_->headers.emplace_back(std::move(headers));
+    }
+    buffers_->messages.push_back(std::move(message));
+    if (!batch_.ends.empty()) {
+      std::erase_if(batch_.ends, [&](const Position& end) { return end.where == where; });
+    }
+  }
+
+  void add_end(const Position& end) { batch_.ends.push_back(end); }
+
+  void clear() {
+    batch_ = Batch();
+    buffers_ = std::make_unique<MessageBuffers>();
+    topic_ = nullptr;
+  }
+
+  bool is_empty() const { return batch_.records.empty() && batch_.ends.empty(); }
+
+  std::size_t size() const { return batch_.records.size(); }
+
+  // Of the message's topic; remembers the last, whose handle the gathered messages keep alive.
+  std::optional<InputIndex> input_of(const rd_kafka_message_t& message, const KafkaSource& source) {
+    if (message.rkt == nullptr) {
+      return std::nullopt;
+    }
+    if (batch_.records.empty() || topic_ != message.rkt) {
+      topic_ = message.rkt;
+      input_ = source.input_of(rd_kafka_topic_name(message.rkt));
+    }
+    return input_;
+  }
+
+  Batch finish() && {
+    batch_.buffers = std::move(buffers_);
+    return std::move(batch_);
+  }
+
+ private:
+  Batch batch_;
+  std::unique_ptr<MessageBuffers> buffers_;
+  const rd_kafka_topic_t* topic_ = nullptr;
+  std::optional<InputIndex> input_;
+};
+
+KafkaSource::KafkaSource(SourceSettings settings)
+    : settings_(std::move(settings)), fences_(std::make_unique<FenceWatch>()) {}
+
+KafkaSource::~KafkaSource() = default;
+
+bool KafkaSource::is_reachable() const {
+  return client_ && client_->is_reachable();
+}
+
+std::optional<InputIndex> KafkaSource::input_of(std::string_view topic) const {
+  const auto found = std::find(settings_.inputs.begin(), settings_.inputs.end(), topic);
+  if (found == settings_.inputs.end()) {
+    return std::nullopt;
+  }
+  return InputIndex(static_cast<std::uint16_t>(found - settings_.inputs.begin()));
+}
+
+std::string KafkaSource::name_of_partition(InputPartition where) const {
+  return fmt::format("topic {} partition {}", settings_.inputs[where.input.value()],
+                     where.partition.value());
+}
+
+// ---- joining ----
+
+Status KafkaSource::connect() {
+  if (client_) {
+    return Status::ok();
+  }
+  std::vector<Property> own{
+      {"group.id", settings_.group},
+      {"isolation.level", "read_committed"},
+      {"enable.auto.commit", "false"},
+      {"enable.auto.offset.store", "false"},
+      {"auto.offset.reset", "error"},
+      {"partition.assignment.strategy", "range"},
+      {"enable.partition.eof", "true"},
+      {"check.crcs", "true"},
+      {"session.timeout.ms", std::to_string(settings_.session_silence_max.count())},
+      {"heartbeat.interval.ms",
+       std::to_string(std::min<std::int64_t>(settings_.session_silence_max.count() / 3, 3000))},
+      {"max.poll.interval.ms", std::to_string(settings_.poll_silence_max.count())},
+  };
+  if (!settings_.instance.empty()) {
+    own.push_back({"group.instance.id", settings_.instance});
+  }
+  ClusterSettings cluster = settings_.cluster;
+  // Ours as a default only. A fetch that waits longer at the end of the log delays every rewind by
+  // as much; prefetched records beyond this many bytes only cost memory.
+  cluster.properties.insert(cluster.properties.begin(), {{"fetch.wait.max.ms", "100"},
+                                                         {"queued.max.messages.kbytes", "32768"}});
+  WEIR_TRY_ASSIGN(client_,
+                  Client::make(RD_KAFKA_CONSUMER, cluster, own,
+                               {.delivered = {},
+                                .rebalanced = [this](rd_kafka_resp_err_t code,
+                                                     rd_kafka_topic_partition_list_t* list) {
+                                  rebalanced(code, *list);
+                                }}));
+  return Status::ok();
+}
+
+Status KafkaSource::open(AssignmentListener& listener) {
+  listener_ = &listener;
+  return subscribe();
+}
+
+Status KafkaSource::subscribe() {
+  WEIR_TRY(connect());
+  if (is_subscribed_) {
+    return Status::ok();
+  }
+  const ListPtr topics(
+      rd_kafka_topic_partition_list_new(static_cast<int>(settings_.inputs.size())));
+  for (const std::string& topic : settings_.inputs) {
+    rd_kafka_topic_partition_list_add(topics.get(), topic.c_str(), RD_KAFKA_PARTITION_UA);
+  }
+  if (const rd_kafka_resp_err_t code = rd_kafka_subscribe(client_->get(), topics.get())) {
+    return failure_of(*client_, code, fmt::format("joining group {}", settings_.group));
+  }
+  is_subscribed_ = true;
+  return Status::ok();
+}
+
+Status KafkaSource::rejoin() {
+  owned_.clear();
+  is_told_ = true;
+  was_lost_ = false;
+  listener_failure_ = Status::ok();
+  is_subscribed_ = false;
+  client_.reset();
+  return listener_ == nullptr ? Status::ok() : subscribe();
+}
+
+void KafkaSource::close() {
+  if (!client_) {
+    return;
+  }
+  if (!owned_.empty() && is_told_) {
+    listener_->revoked(false);
+  }
+  owned_.clear();
+  is_subscribed_ = false;
+  client_.reset();
+}
+
+// Within rd_kafka_consumer_poll, on the lane's thread.
+void KafkaSource::rebalanced(int code, const List& partitions) {
+  if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+    owned_.clear();
+    for (int i = 0; i < partitions.cnt; ++i) {
+      if (const auto input = input_of(partitions.elems[i].topic)) {
+        owned_[{*input, Partition(partitions.elems[i].partition)}] = std::nullopt;
+      }
+    }
+    was_lost_ = false;
+    is_told_ = false;
+    tell_assigned();
+    return;
+  }
+  // A client that already knows of the loss must not be asked to commit; one that doesn't know yet
+  // is refused by the broker.
+  const bool is_lost = was_lost_ || rd_kafka_assignment_lost(client_->get()) != 0;
+  if (is_told_) {
+    listener_->revoked(is_lost);
+  }
+  owned_.clear();
+  is_told_ = true;
+  was_lost_ = false;
+  if (gathering_ != nullptr) {
+    gathering_->clear();
+  }
+  rd_kafka_assign(client_->get(), nullptr);
+}
+
+// Asks the listener where to read. Its failure leaves the partitions unread, and poll says so; the
+// next poll asks again unless a seek has settled it.
+void KafkaSource::tell_assigned() {
+  std::vector<InputPartition> partitions;
+  for (const auto& [where, next] : owned_) {
+    partitions.push_back(where);
+  }
+  const Result<std::vector<Position>> positions = listener_->assigned(partitions);
+  if (positions.is_ok()) {
+    is_told_ = true;
+    for (const Position& position : positions.value()) {
+      if (const auto found = owned_.find(position.where); found != owned_.end()) {
+        found->second = position.next;
+      }
+    }
+  } else {
+    listener_failure_ = positions.status();
+  }
+  if (const Status assigned = assign_read(); !assigned.is_ok() && listener_failure_.is_ok()) {
+    listener_failure_ = assigned;
+  }
+}
+
+// Assigning anew is the one way to another position that never delivers what was fetched before:
+// it raises every partition's version barrier before it returns. (seek in 2.0.2 fails, unnoticed
+// without waiting, while a partition is just being started.)
+Status KafkaSource::assign_read() {
+  was_lost_ = was_lost_ || rd_kafka_assignment_lost(client_->get()) != 0;
+  const ListPtr list(rd_kafka_topic_partition_list_new(static_cast<int>(owned_.size())));
+  for (const auto& [where, next] : owned_) {
+    if (next) {
+      rd_kafka_topic_partition_list_add(list.get(), settings_.inputs[where.input.value()].c_str(),
+                                        where.partition.value())
+          ->offset = next->value();
+    }
+  }
+  // An empty list, not nullptr: that would start a new rebalance.
+  if (const rd_kafka_resp_err_t code = rd_kafka_assign(client_->get(), list.get())) {
+    return code == RD_KAFKA_RESP_ERR__FATAL
+               ? fatal_failure("")
+               : Status::rejoin(fmt::format("assigning partitions of group {}: {}", settings_.group,
+                                            rd_kafka_err2str(code)));
+  }
+  return Status::ok();
+}
+
+Status KafkaSource::seek(std::span<const Position> positions) {
+  for (const Position& position : positions) {
+    if (const auto found = owned_.find(position.where); found != owned_.end()) {
+      found->second = position.next;
+    }
+  }
+  is_told_ = is_told_ || std::all_of(owned_.begin(), owned_.end(),
+                                     [](const auto& owned) { return owned.second.has_value(); });
+  return owned_.empty() ? Status::ok() : assign_read();
+}
+
+// ---- reading ----
+
+Result<Batch> KafkaSource::poll(milliseconds wait_max, std::size_t records_max) {
+  WEIR_ASSERT(client_ && is_subscribed_);
+  if (!is_told_) {
+    tell_assigned();
+  }
+  Gathering gathering;
+  gathering_ = &gathering;
+  Status failure = std::exchange(listener_failure_, Status::ok());
+  const auto deadline = steady_clock::now() + wait_max;
+  while (failure.is_ok() && gathering.size() < records_max) {
+    const auto left = gathering.is_empty()
+                          ? std::chrono::ceil<milliseconds>(deadline - steady_clock::now())
+                          : milliseconds(0);
+    MessagePtr message(
+        rd_kafka_consumer_poll(client_->get(), to_ms(std::max(left, milliseconds(0)))));
+    failure = std::exchange(listener_failure_, Status::ok());
+    if (!failure.is_ok() || !message) {
+      break;
+    }
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      failure = take_error(*message, gathering);
+      continue;
+    }
+    const std::optional<InputIndex> input = gathering.input_of(*message, *this);
+    if (!input) {
+      continue;
+    }
+    const InputPartition where{*input, Partition(message->partition)};
+    if (const auto owned = owned_.find(where); owned != owned_.end()) {
+      owned->second = next(Offset(message->offset));
+      gathering.add(where, std::move(message));
+    }
+  }
+  gathering_ = nullptr;
+  if (!failure.is_ok()) {
+    return failure;
+  }
+  return std::move(gathering).finish();
+}
+
+Status KafkaSource::take_error(const rd_kafka_message_t& message, Gathering& gathering) {
+  const std::string_view topic = message.rkt == nullptr ? "" : rd_kafka_topic_name(message.rkt);
+  const std::optional<InputIndex> input = gathering.input_of(message, *this);
+  const auto place = [&] {
+    return fmt::format("topic {} partition {} offset {}", topic, message.partition, message.offset);
+  };
+  switch (message.err) {
+    case RD_KAFKA_RESP_ERR__PARTITION_EOF: {
+      if (input) {
+        const InputPartition where{*input, Partition(message.partition)};
+        if (const auto owned = owned_.find(where); owned != owned_.end()) {
+          owned->second = NextOffset(message.offset);
+          gathering.add_end({where, NextOffset(message.offset)});
+        }
+      }
+      return Status::ok();
+    }
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+      // Comes once; afterwards the partition would be silent for ever.
+      return Status::stop(
+          ExitCode::bad_input,
+          fmt::format(
+              "{} of group {} can't be read: {}. The records from there on are gone, or the "
+              "topic isn't the one that was read before. Set the group's offset with Kafka's "
+              "tools to accept the gap, or deploy a new version, which starts by `start`",
+              place(), settings_.group, rd_kafka_message_errstr(&message)));
+    case RD_KAFKA_RESP_ERR__BAD_MSG:
+    case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
+    case RD_KAFKA_RESP_ERR_INVALID_MSG:
+      // The client would go on behind it.
+      return Status::stop(ExitCode::bad_input, fmt::format("{} is damaged: {}", place(),
+                                                           rd_kafka_message_errstr(&message)));
+    case RD_KAFKA_RESP_ERR__FATAL:
+      return fatal_failure(rd_kafka_message_errstr(&message));
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION: {
+      // Brokers say this of a topic, too, that they don't know yet: ask again, about each.
+      for (const std::string& each : settings_.inputs) {
+        const Result<TopicShape> shape = topic_shape(*client_, each, kSlice);
+        if (!shape.is_ok() && shape.status().remedy() == Remedy::stop) {
+          return shape.status();
+        }
+      }
+      return Status::ok();
+    }
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+    case RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL:
+    case RD_KAFKA_RESP_ERR_INVALID_SESSION_TIMEOUT:
+      return failure_of(*client_, message.err,
+                        fmt::format("reading {} in group {}", topic, settings_.group));
+    default:
+      // All else passes, or the broker away, or _MAX_POLL_EXCEEDED, which a revocation follows.
+      return Status::ok();
+  }
+}
+
+Status KafkaSource::fatal_failure(std::string_view detail) {
+  char why[512] = "";
+  const rd_kafka_resp_err_t code = rd_kafka_fatal_error(client_->get(), why, sizeof(why));
+  if (code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID && fences_->note(steady_clock::now())) {
+    return Status::stop(
+        ExitCode::temporary,
+        fmt::format("group {}: another live process is the group instance {} and keeps taking its "
+                    "place; one of the two must get an instance name of its own",
+                    settings_.group, settings_.instance));
+  }
+  return Status::rejoin(fmt::format("consumer of group {} instance {}: {}", settings_.group,
+                                    settings_.instance, why[0] != '\0' ? why : detail));
+}
+
+// ---- questions ----
+
+Result<std::vector<Committed>> KafkaSource::committed(std::span<const InputPartition> partitions) {
+  WEIR_TRY(connect());
+  std::vector<Committed> answer;
+  if (partitions.empty()) {
+    return answer;
+  }
+  const ListPtr list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
+  for (const InputPartition& where : partitions) {
+    rd_kafka_topic_partition_list_add(list.get(), settings_.inputs[where.input.value()].c_str(),
+                                      where.partition.value());
+  }
+  const std::string doing =
+      fmt::format("asking for the committed offsets of group {}", settings_.group);
+  const auto deadline = steady_clock::now() + settings_.cluster.request_wait_max;
+  rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+  do {
+    code = rd_kafka_committed(client_->get(), list.get(), to_ms(kSlice));
+    for (int i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; ++i) {
+      // Per partition: UNSTABLE_OFFSET_COMMIT while a transaction on it is being ended.
+      code = list->elems[i].err;
+    }
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR &&
+        failure_of(*client_, code, doing).remedy() != Remedy::retry) {
+      break;
+    }
+  } while (code != RD_KAFKA_RESP_ERR_NO_ERROR && steady_clock::now() < deadline);
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return code == RD_KAFKA_RESP_ERR__FATAL ? fatal_failure("") : failure_of(*client_, code, doing);
+  }
+  for (std::size_t i = 0; i < partitions.size(); ++i) {
+    const rd_kafka_topic_partition_t& got = list->elems[i];
+    Committed& one = answer.emplace_back();
+    one.where = partitions[i];
+    if (got.offset >= 0) {
+      one.next = NextOffset(got.offset);
+      one.metadata.assign(static_cast<const char*>(got.metadata), got.metadata_size);
+    }
+  }
+  return answer;
+}
+
+Status KafkaSource::found(std::span<const OffsetToCommit> beginnings) {
+  WEIR_TRY(connect());
+  if (beginnings.empty()) {
+    return Status::ok();
+  }
+  const ListPtr list(rd_kafka_topic_partition_list_new(static_cast<int>(beginnings.size())));
+  std::vector<InputPartition> partitions;
+  for (const OffsetToCommit& beginning : beginnings) {
+    add_offset(*list, settings_.inputs[beginning.where.input.value()], beginning);
+    partitions.push_back(beginning.where);
+  }
+  const QueuePtr queue(rd_kafka_queue_new(client_->get()));
+  rd_kafka_resp_err_t code =
+      rd_kafka_commit_queue(client_->get(), list.get(), queue.get(), nullptr, nullptr);
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    const EventPtr event(
+        rd_kafka_queue_poll(queue.get(), to_ms(settings_.cluster.request_wait_max)));
+    code = event ? rd_kafka_event_error(event.get()) : RD_KAFKA_RESP_ERR__TIMED_OUT;
+  }
+  // What counts is that every partition has a beginning now, ours or another founder's.
+  WEIR_TRY_ASSIGN(const std::vector<Committed> now, committed(partitions));
+  if (std::all_of(now.begin(), now.end(), [](const Committed& c) { return c.next.has_value(); })) {
+    return Status::ok();
+  }
+  return failure_of(*client_, code, fmt::format("founding group {}", settings_.group));
+}
+
+Result<NextOffset> KafkaSource::list_offset(InputPartition where, std::int64_t query) {
+  WEIR_TRY(connect());
+  const ListPtr list(rd_kafka_topic_partition_list_new(1));
+  rd_kafka_topic_partition_list_add(list.get(), settings_.inputs[where.input.value()].c_str(),
+                                    where.partition.value())
+      ->offset = query;
+  // Not query_watermark_offsets, whose timeout 2.0.2 doesn't keep.
+  rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(client_->get(), list.get(),
+                                                        to_ms(settings_.cluster.request_wait_max));
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    code = list->elems[0].err;
+  }
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    const std::string doing = "asking for offsets of " + name_of_partition(where);
+    return code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
+               ? topic_is_missing(settings_.inputs[where.input.value()])
+               : failure_of(*client_, code, doing);
+  }
+  return NextOffset(list->elems[0].offset);
+}
+
+Result<LogBounds> KafkaSource::log_bounds(InputPartition where) {
+  WEIR_TRY_ASSIGN(const NextOffset start, list_offset(where, RD_KAFKA_OFFSET_BEGINNING));
+  WEIR_TRY_ASSIGN(const NextOffset end, list_offset(where, RD_KAFKA_OFFSET_END));
+  return LogBounds{start, end};
+}
+
+Result<NextOffset> KafkaSource::offset_at(InputPartition where, Timestamp time) {
+  WEIR_TRY_ASSIGN(const NextOffset found,
+                  list_offset(where, std::max<std::int64_t>(time.value(), 0)));
+  return found.value() >= 0 ? Result(found) : list_offset(where, RD_KAFKA_OFFSET_END);
+}
+
+std::optional<NextOffset> KafkaSource::known_end(InputPartition where) {
+  std::int64_t low = 0;
+  std::int64_t high = 0;
+  if (!client_ || rd_kafka_get_watermark_offsets(
+                      client_->get(), settings_.inputs[where.input.value()].c_str(),
+                      where.partition.value(), &low, &high) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return std::nullopt;
+  }
+  return high < 0 ? std::nullopt : std::optional(NextOffset(high));
+}
+
+Result<TopicIdentity> KafkaSource::identity(InputIndex input) {
+  WEIR_TRY(connect());
+  const std::string& topic = settings_.inputs[input.value()];
+  WEIR_TRY_ASSIGN(const TopicShape shape,
+                  topic_shape(*client_, topic, settings_.cluster.request_wait_max));
+  WEIR_TRY_ASSIGN(const TopicId id, topic_id(settings_.cluster, topic));
+  char* cluster = rd_kafka_clusterid(client_->get(), to_ms(settings_.cluster.request_wait_max));
+  if (cluster == nullptr) {
+    return failure_of(*client_, RD_KAFKA_RESP_ERR__TIMED_OUT, "asking for the cluster's id");
+  }
+  TopicIdentity identity{cluster, topic, id.topic_id, shape.partitions};
+  rd_kafka_mem_free(client_->get(), cluster);
+  return identity;
+}
+
+Result<std::string> KafkaSource::membership() {
+  const GroupPtr group(client_ ? rd_kafka_consumer_group_metadata(client_->get()) : nullptr);
+  void* bytes = nullptr;
+  std::size_t size = 0;
+  if (!group || owned_.empty()) {
+    // Without a member's name the broker would accept the offsets, whoever owns the partitions.
+    return Status::abort(fmt::format("not a member of group {} now", settings_.group));
+  }
+  if (const ErrorPtr error(rd_kafka_consumer_group_metadata_write(group.get(), &bytes, &size));
+      error) {
+    return Status::abort(fmt::format("membership of group {}: {}", settings_.group,
+                                     rd_kafka_error_string(error.get())));
+  }
+  std::string membership(static_cast<const char*>(bytes), size);
+  rd_kafka_mem_free(nullptr, bytes);
+  if (generation_of(membership) < 0) {
+    return Status::abort(fmt::format("not a member of group {} any more", settings_.group));
+  }
+  return membership;
+}
+
+}  // namespace weir

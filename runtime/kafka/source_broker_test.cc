@@ -1,0 +1,302 @@
+#include <set>
+
+#include <gmock/gmock.h>
+
+#include "kafka/broker_case.h"
+#include "kafka/source.h"
+
+namespace weir {
+namespace {
+
+using testing::HasSubstr;
+using testing::SizeIs;
+
+constexpr InputPartition kFirst{InputIndex(0), Partition(0)};
+
+class KafkaSourceTest : public BrokerCase {};
+
+TEST_F(KafkaSourceTest, ASeekUnderLoadGivesNeitherGapNorDuplicate) {
+  const std::string input = topic("input");
+  constexpr int kCount = 60'000;
+  fill(input, kCount, 3000);
+  KafkaSource source(reading({input}));
+  ScriptedListener listener;
+  ok(source.open(listener));
+  // What a lane does: takes records, gives some up, reads them again. The values are consecutive,
+  // the offsets aren't (control records).
+  std::minstd_rand random(7);
+  int expected = 0;
+  std::vector<std::pair<int, NextOffset>> places{{0, NextOffset(0)}};
+  int seeks = 0;
+  while (expected < kCount) {
+    const Result<Batch> batch = source.poll(std::chrono::milliseconds(1000), 700);
+    ASSERT_TRUE(batch.is_ok()) << batch.status().message();
+    for (const RawRecord& r : batch.value().records) {
+      ASSERT_EQ(*r.value, std::to_string(expected)) << "after " << seeks << " seeks";
+      ++expected;
+    }
+    if (!batch.value().records.empty()) {
+      places.emplace_back(expected, next(batch.value().records.back().offset));
+    }
+    if (seeks < 60 && random() % 3 == 0) {
+      ++seeks;
+      const std::size_t back = random() % std::min<std::size_t>(places.size(), 4);
+      const auto [value, place] = places[places.size() - 1 - back];
+      places.resize(places.size() - back);
+      ok(source.seek(std::array{Position{kFirst, place}}));
+      expected = value;
+    }
+  }
+  EXPECT_GT(seeks, 20);
+  source.close();
+}
+
+TEST_F(KafkaSourceTest, PartitionsThatAreNotSoughtGoOnWhereTheyAre) {
+  const std::string input = topic("input", 2);
+  fill(input, 300, 100, 0);
+  fill(input, 300, 100, 1);
+  KafkaSource source(reading({input}));
+  ScriptedListener listener;
+  ok(source.open(listener));
+  std::map<std::int32_t, int> next_value;
+  bool has_sought = false;
+  while (next_value[0] < 300 || next_value[1] < 300 || !has_sought) {
+    const Result<Batch> batch = source.poll(std::chrono::milliseconds(1000), 37);
+    ASSERT_TRUE(batch.is_ok()) << batch.status().message();
+    for (const RawRecord& r : batch.value().records) {
+      ASSERT_EQ(*r.value, std::to_string(next_value[r.where.partition.value()]++));
+    }
+    if (!has_sought && next_value[0] > 150) {
+      has_sought = true;
+      ok(source.seek(std::array{Position{kFirst, NextOffset(0)}}));
+      next_value[0] = 0;
+    }
+  }
+  source.close();
+}
+
+TEST_F(KafkaSourceTest, AnOffsetOutOfRangeStopsWithTheGapAndTheWaysOut) {
+  const std::string input = topic("input");
+  fill(input, 3);
+  KafkaSource source(reading({input}));
+  ScriptedListener listener;
+  listener.on_assigned = [](std::span<const InputPartition> partitions) {
+    return std::vector<Position>{{partitions[0], NextOffset(1000)}};
+  };
+  ok(source.open(listener));
+  std::vector<Seen> seen;
+  const Status failure = poll_until(source, seen, [](const Batch&) { return false; });
+  ASSERT_EQ(failure.remedy(), Remedy::stop);
+  EXPECT_EQ(failure.exit_code(), ExitCode::bad_input);
+  EXPECT_THAT(failure.message(), HasSubstr(input));
+  EXPECT_THAT(failure.message(), HasSubstr("partition 0 offset 1000"));
+  EXPECT_THAT(failure.message(), HasSubstr("deploy a new version"));
+}
+
+TEST_F(KafkaSourceTest, AMissingTopicIsNamedWithTheCommandThatMakesIt) {
+  KafkaSource source(reading({prefix + ".nowhere"}));
+  ScriptedListener listener;
+  ok(source.open(listener));
+  std::vector<Seen> seen;
+  const Status failure = poll_until(source, seen, [](const Batch&) { return false; });
+  ASSERT_EQ(failure.remedy(), Remedy::stop);
+  EXPECT_EQ(failure.exit_code(), ExitCode::config);
+  EXPECT_THAT(failure.message(), HasSubstr(prefix + ".nowhere"));
+  EXPECT_THAT(failure.message(), HasSubstr("weir topics apply"));
+}
+
+TEST_F(KafkaSourceTest, ANewGroupIsFoundedOnceAndNotWhileItHasMembers) {
+  const std::string input = topic("input", 2);
+  SourceSettings settings = reading({input});
+  settings.instance = "one";
+  KafkaSource source(settings);
+  const std::array partitions{kFirst, InputPartition{InputIndex(0), Partition(1)}};
+  auto committed = until_done([&] { return source.committed(partitions); });
+  ASSERT_TRUE(committed.is_ok()) << committed.status().message();
+  EXPECT_EQ(committed.value()[0].next, std::nullopt);
+  const std::array beginnings{OffsetToCommit{partitions[0], NextOffset(5), "five"},
+                              OffsetToCommit{partitions[1], NextOffset(0), ""}};
+  ok(until_done([&] { return source.found(beginnings); }));
+  committed = until_done([&] { return source.committed(partitions); });
+  EXPECT_EQ(committed.value()[0].next, NextOffset(5));
+  EXPECT_EQ(committed.value()[0].metadata, "five");
+  EXPECT_EQ(committed.value()[1].next, NextOffset(0));
+
+  ScriptedListener listener;
+  ok(source.open(listener));
+  std::vector<Seen> seen;
+  ok(poll_until(source, seen, [&](const Batch&) { return !listener.owned.empty(); }));
+  KafkaSource late(reading({input}));
+  const std::array others{OffsetToCommit{partitions[0], NextOffset(99), "late"}};
+  ok(until_done([&] { return late.found(others); }));
+  committed = until_done([&] { return source.committed(partitions); });
+  EXPECT_EQ(committed.value()[0].next, NextOffset(5));
+}
+
+TEST_F(KafkaSourceTest, TheListenerIsToldOfEveryHandOver) {
+  const std::string input = topic("input", 4);
+  for (std::int32_t p = 0; p < 4; ++p) {
+    fill(input, 10, 10, p);
+  }
+  ScriptedListener first_listener;
+  ScriptedListener second_listener;
+  bool was_lost = false;
+  first_listener.on_revoked = [&](bool lost) { was_lost = was_lost || lost; };
+  KafkaSource first(reading({input}));
+  ok(first.open(first_listener));
+  std::vector<Seen> seen;
+  ok(poll_until(first, seen, [&](const Batch&) { return seen.size() == 40; }));
+  EXPECT_THAT(first_listener.owned, SizeIs(4));
+
+  KafkaSource second(reading({input}));
+  ok(second.open(second_listener));
+  std::vector<Seen> again;
+  while (first_listener.owned.size() != 2 || second_listener.owned.size() != 2) {
+    for (KafkaSource* source : {&first, &second}) {
+      const Result<Batch> batch = source->poll(std::chrono::milliseconds(50), 500);
+      ASSERT_TRUE(batch.is_ok()) << batch.status().message();
+      copy(batch.value(), again);
+    }
+  }
+  EXPECT_EQ(first_listener.revocations, 1);
+  EXPECT_FALSE(was_lost);
+  EXPECT_EQ(second_listener.revocations, 0);
+  std::set<InputPartition> all(first_listener.owned.begin(), first_listener.owned.end());
+  all.insert(second_listener.owned.begin(), second_listener.owned.end());
+  EXPECT_THAT(all, SizeIs(4));
+
+  second.close();
+  EXPECT_EQ(second_listener.revocations, 1);
+  ok(poll_until(first, again, [&](const Batch&) { return first_listener.owned.size() == 4; }));
+  EXPECT_EQ(first_listener.revocations, 2);
+}
+
+TEST_F(KafkaSourceTest, AFailureOfTheListenerIsTheResultOfPollAndItIsAskedAgain) {
+  const std::string input = topic("input");
+  fill(input, 5);
+  KafkaSource source(reading({input}));
+  ScriptedListener listener;
+  listener.on_assigned =
+      [&](std::span<const InputPartition> partitions) -> Result<std::vector<Position>> {
+    if (listener.assignments < 3) {
+      return Status::retry("not now");
+    }
+    return std::vector<Position>{{partitions[0], NextOffset(2)}};
+  };
+  ok(source.open(listener));
+  std::vector<Seen> seen;
+  int failures = 0;
+  while (seen.empty()) {
+    const Result<Batch> batch = source.poll(std::chrono::milliseconds(100), 500);
+    if (batch.is_ok()) {
+      copy(batch.value(), seen);
+    } else {
+      EXPECT_EQ(batch.status().message(), "not now");
+      ++failures;
+    }
+  }
+  EXPECT_EQ(failures, 2);
+  EXPECT_EQ(seen[0].value, "2");
+}
+
+TEST_F(KafkaSourceTest, AFencedStaticMemberJoinsAgain) {
+  const std::string input = topic("input");
+  SourceSettings settings = reading({input});
+  settings.instance = "same";
+  ScriptedListener listener;
+  KafkaSource older(settings);
+  ok(older.open(listener));
+  std::vector<Seen> seen;
+  ok(poll_until(older, seen, [&](const Batch&) { return !listener.owned.empty(); }));
+  ScriptedListener newer_listener;
+  KafkaSource newer(settings);
+  ok(newer.open(newer_listener));
+  ok(poll_until(newer, seen, [&](const Batch&) { return !newer_listener.owned.empty(); }));
+  const Status fenced = poll_until(older, seen, [](const Batch&) { return false; });
+  EXPECT_EQ(fenced.remedy(), Remedy::rejoin) << fenced.message();
+  EXPECT_THAT(fenced.message(), HasSubstr("same"));
+  newer.close();
+  ok(older.rejoin());
+  ok(poll_until(older, seen, [&](const Batch&) { return listener.assignments == 2; }));
+}
+
+TEST_F(KafkaSourceTest, AnswersQuestionsAboutTheLog) {
+  const std::string input = topic("input", 3);
+  KafkaSource source(reading({input}));
+  const auto empty = until_done([&] { return source.log_bounds(kFirst); });
+  ASSERT_TRUE(empty.is_ok()) << empty.status().message();
+  EXPECT_EQ(empty.value().end, NextOffset(0));
+  {
+    KafkaSink sink(writing({input}));
+    ok(until_done([&] { return sink.open(); }));
+    ok(sink.begin());
+    ok(sink.send(std::array{record("k", "v", 100), record("k", "v", 200), record("k", "v", 300)}));
+    ok(until_done([&] { return sink.flush(); }));
+    // Open transaction: nothing to read yet.
+    EXPECT_EQ(until_done([&] { return source.log_bounds(kFirst); }).value().end, NextOffset(0));
+    ok(until_done([&] { return sink.commit(); }));
+  }
+  Result<LogBounds> bounds = until_done([&] { return source.log_bounds(kFirst); });
+  while (bounds.value().end == NextOffset(0)) {
+    bounds = until_done([&] { return source.log_bounds(kFirst); });
+  }
+  EXPECT_EQ(bounds.value().start, NextOffset(0));
+  EXPECT_EQ(bounds.value().end, NextOffset(4));
+  const auto at = [&](std::int64_t ms) {
+    return until_done([&] { return source.offset_at(kFirst, Timestamp(1'700'000'000'000 + ms)); })
+        .value();
+  };
+  EXPECT_EQ(at(0), NextOffset(0));
+  EXPECT_EQ(at(200), NextOffset(1));
+  EXPECT_EQ(at(201), NextOffset(2));
+  // Nothing stamped so late but the control record at 3, stamped by the broker.
+  EXPECT_EQ(at(301), NextOffset(3));
+  EXPECT_EQ(at(4'000'000'000'000), NextOffset(4));
+
+  const auto identity = until_done([&] { return source.identity(InputIndex(0)); });
+  ASSERT_TRUE(identity.is_ok()) << identity.status().message();
+  EXPECT_EQ(identity.value().topic, input);
+  EXPECT_EQ(identity.value().partitions, 3);
+  EXPECT_THAT(identity.value().topic_id, SizeIs(22));
+  EXPECT_FALSE(identity.value().cluster_id.empty());
+}
+
+TEST_F(KafkaSourceTest, ATopicCreatedAgainHasAnotherId) {
+  const std::string input = topic("input");
+  KafkaSource source(reading({input}));
+  const auto before = until_done([&] { return source.identity(InputIndex(0)); });
+  ASSERT_TRUE(before.is_ok()) << before.status().message();
+  ok(until_done([&] { return admin->remove(input); }));
+  const NewTopic again{input, 1, 1, {}};
+  while (!admin->create(std::span(&again, 1)).is_ok()) {
+  }
+  // For a moment the broker may know of neither.
+  Result<TopicIdentity> after = source.identity(InputIndex(0));
+  while (!after.is_ok()) {
+    after = source.identity(InputIndex(0));
+  }
+  EXPECT_NE(before.value().topic_id, after.value().topic_id);
+  EXPECT_EQ(before.value().cluster_id, after.value().cluster_id);
+}
+
+TEST_F(KafkaSourceTest, WithoutABrokerEveryCallReturnsAndSaysSo) {
+  SourceSettings settings = reading({"nothing"});
+  settings.cluster.bootstrap = "127.0.0.1:1";
+  settings.cluster.request_wait_max = std::chrono::milliseconds(300);
+  KafkaSource source(settings);
+  ScriptedListener listener;
+  ok(source.open(listener));
+  const Result<Batch> batch = source.poll(std::chrono::milliseconds(2000), 10);
+  ASSERT_TRUE(batch.is_ok()) << batch.status().message();
+  EXPECT_TRUE(batch.value().records.empty());
+  EXPECT_FALSE(source.is_reachable());
+  const auto identity = source.identity(InputIndex(0));
+  ASSERT_FALSE(identity.is_ok());
+  EXPECT_EQ(identity.status().remedy(), Remedy::retry);
+  EXPECT_EQ(source.committed(std::array{kFirst}).status().remedy(), Remedy::retry);
+  EXPECT_EQ(source.log_bounds(kFirst).status().remedy(), Remedy::retry);
+  source.close();
+}
+
+}  // namespace
+}  // namespace weir
