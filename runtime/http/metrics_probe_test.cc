@@ -294,12 +294,12 @@ TEST(Metrics, ReasonsBeyondThirtyTwoAreCountedAsOther) {
   Process process;
   const auto first = process.lane(0);
   const auto second = process.lane(1);
+  second->record_dead_lettered(some_origin(), "other", "");
+  second->record_dead_lettered(some_origin(), "", "");
   for (int i = 0; i < 20; ++i) {
     first->record_dead_lettered(some_origin(), "a" + std::to_string(i), "");
     second->record_dead_lettered(some_origin(), "b" + std::to_string(i), "");
   }
-  second->record_dead_lettered(some_origin(), "other", "");
-  second->record_dead_lettered(some_origin(), "", "");
   first->turn_committed({}, milliseconds(1));
   second->turn_committed({}, milliseconds(1));
   const auto samples = process.samples("weir_dead_letters_total");
