@@ -122,7 +122,7 @@ bool Decoder::record() {
 // ---- containers ----
 
 // At the opening bracket; leaves the first value or member name, or what follows an empty one.
-bool Decoder::open_container(int depth, char close, bool& closed) {
+inline bool Decoder::open_container(int depth, char close, bool& closed) {
   if (depth >= plan_.options().depth_max) {
     return fault(JsonTokens::Fault::too_deep);
   }
@@ -135,7 +135,7 @@ bool Decoder::open_container(int depth, char close, bool& closed) {
 }
 
 // Behind a value: moves past the comma, or past `close`.
-bool Decoder::next_or_close(char close, bool& closed) {
+inline bool Decoder::next_or_close(char close, bool& closed) {
   const char c = tokens_.peek();
   closed = c == close;
   if (!closed && c != ',') {
@@ -146,7 +146,7 @@ bool Decoder::next_or_close(char close, bool& closed) {
 }
 
 // Moves past a member's name and its colon. The name lives until the next one is read.
-bool Decoder::member_name(std::string_view& name) {
+inline bool Decoder::member_name(std::string_view& name) {
   if (tokens_.peek() != '"' || !tokens_.text(name, name_scratch_)) {
     return fail_json("expected a member name");
   }
@@ -185,7 +185,7 @@ bool Decoder::members(MessagePlan& plan, Place place) {
   return true;
 }
 
-bool Decoder::member(MessagePlan& plan, std::uint32_t index, Place place) {
+bool Decoder::member(MessagePlan& plan, std::uint32_t index, const Place& place) {
   const NameEntry& entry = plan.names[index];
   if (entry.special && !note_special(entry)) {
     return false;
@@ -198,7 +198,7 @@ bool Decoder::member(MessagePlan& plan, std::uint32_t index, Place place) {
 }
 
 bool Decoder::unknown_member(MessagePlan& plan, std::uint32_t entry, std::string_view name,
-                             Place place) {
+                             const Place& place) {
   if (plan_.has_message() && !(place.in_any && name == "@type")) {
     if (plan_.options().unknown_fields == UnknownFields::dead_letter) {
       return fail(reason::kUnknownField,
@@ -229,7 +229,7 @@ bool Decoder::note_unknown(std::string_view name) {
   return true;
 }
 
-bool Decoder::field(FieldPlan& field, Place place) {
+bool Decoder::field(FieldPlan& field, const Place& place) {
   const char c = tokens_.peek();
   if (c == 'n' && !field.null_is_value) {
     if (tokens_.raw() != "null") {
@@ -247,28 +247,34 @@ bool Decoder::field(FieldPlan& field, Place place) {
     return map(field, place);
   }
   if (field.repeated) {
-    place.explicit_zeros = false;
-    if (c == '[') {
-      return list(field, place);
-    }
-    if (!field.packed) {
-      return element(field, Zero::write, place);
-    }
-    const std::size_t before = wire_->size();
-    wire_->append(field.tag);
-    const std::size_t opened = wire_->open();
-    if (!scalar(field, Zero::write, false)) {
-      return false;
-    }
-    wire_->size() == opened ? wire_->truncate(before) : wire_->close(opened);
-    return true;
+    return c == '[' ? list(field, place) : list_of_one(field, place);
   }
-  place.explicit_zeros = place.explicit_zeros || again;
-  return element(field, place.explicit_zeros || field.has_presence ? Zero::write : Zero::skip,
-                 place);
+  const bool explicit_zeros = place.explicit_zeros || again;
+  if (field.kind != Kind::message) {
+    return scalar(field, explicit_zeros || field.has_presence ? Zero::write : Zero::skip, true);
+  }
+  Place merging = place;
+  merging.explicit_zeros = explicit_zeros;
+  return element(field, Zero::write, merging);
+}
+
+bool Decoder::list_of_one(FieldPlan& field, Place place) {
+  place.explicit_zeros = false;
+  if (!field.packed) {
+    return element(field, Zero::write, place);
+  }
+  const std::size_t before = wire_->size();
+  wire_->append(field.tag);
+  const std::size_t opened = wire_->open();
+  if (!scalar(field, Zero::write, false)) {
+    return false;
+  }
+  wire_->size() == opened ? wire_->truncate(before) : wire_->close(opened);
+  return true;
 }
 
 bool Decoder::list(FieldPlan& field, Place place) {
+  place.explicit_zeros = false;
   bool closed = false;
   if (!open_container(place.depth++, ']', closed)) {
     return false;
@@ -379,17 +385,18 @@ bool Decoder::map_keys_differ(std::size_t first) {
   return true;
 }
 
-bool Decoder::element(FieldPlan& field, Zero zero, Place place) {
+bool Decoder::element(FieldPlan& field, Zero zero, const Place& place) {
   if (field.kind != Kind::message) {
     return scalar(field, zero, true);
   }
-  if (++place.nesting > kNestingMax) {
+  Place inner = place;
+  inner.in_any = false;
+  if (++inner.nesting > kNestingMax) {
     return fail(reason::kTooDeep, fmt::format("messages nest more than {} deep", kNestingMax));
   }
   wire_->append(field.tag);
   const std::size_t opened = wire_->open();
-  place.in_any = false;
-  if (!message(*field.message, place)) {
+  if (!message(*field.message, inner)) {
     return false;
   }
   wire_->close(opened);
@@ -453,7 +460,7 @@ bool Decoder::boolean(bool& value) {
     if (!tokens_.text(text, text_scratch_)) {
       return fail_json("expected a string");
     }
-    if (parse_bool_text(text, value) == Verdict::ok) {
+    if (parse_bool_text(text, value) == Parsed::ok) {
       return true;
     }
   }
@@ -463,18 +470,18 @@ bool Decoder::boolean(bool& value) {
 bool Decoder::signed_number(std::int64_t min, std::int64_t max, std::int64_t& value) {
   const std::string_view token = tokens_.raw();
   const char c = tokens_.peek();
-  Verdict verdict = Verdict::mismatch;
+  Parsed verdict = Parsed::mismatch;
   if (is_number_start(c)) {
     verdict = parse_integer(token, value);
-    if (verdict != Verdict::ok || !is_json_number(token)) {
+    if (verdict != Parsed::ok || !is_json_number(token)) {
       // `1.0` and `1e3` are integers too.
       double real = 0;
       verdict = parse_double(token, real);
-      if (verdict == Verdict::ok && real != std::trunc(real)) {
-        verdict = Verdict::mismatch;
-      } else if (verdict == Verdict::ok && !(real >= -0x1p63 && real < 0x1p63)) {
-        verdict = Verdict::out_of_range;
-      } else if (verdict == Verdict::ok) {
+      if (verdict == Parsed::ok && real != std::trunc(real)) {
+        verdict = Parsed::mismatch;
+      } else if (verdict == Parsed::ok && !(real >= -0x1p63 && real < 0x1p63)) {
+        verdict = Parsed::out_of_range;
+      } else if (verdict == Parsed::ok) {
         value = static_cast<std::int64_t>(real);
       }
     }
@@ -485,10 +492,10 @@ bool Decoder::signed_number(std::int64_t min, std::int64_t max, std::int64_t& va
     }
     verdict = parse_integer(text, value);
   }
-  if (verdict == Verdict::mismatch) {
+  if (verdict == Parsed::mismatch) {
     return mismatch("expected an integer");
   }
-  if (verdict == Verdict::out_of_range || value < min || value > max) {
+  if (verdict == Parsed::out_of_range || value < min || value > max) {
     return fail(reason::kOutOfRange, fmt::format("{} is outside {} … {}", shown(token), min, max));
   }
   return true;
@@ -497,17 +504,17 @@ bool Decoder::signed_number(std::int64_t min, std::int64_t max, std::int64_t& va
 bool Decoder::unsigned_number(std::uint64_t max, std::uint64_t& value) {
   const std::string_view token = tokens_.raw();
   const char c = tokens_.peek();
-  Verdict verdict = Verdict::mismatch;
+  Parsed verdict = Parsed::mismatch;
   if (is_number_start(c)) {
     verdict = parse_integer(token, value);
-    if (verdict != Verdict::ok || !is_json_number(token)) {
+    if (verdict != Parsed::ok || !is_json_number(token)) {
       double real = 0;
       verdict = parse_double(token, real);
-      if (verdict == Verdict::ok && real != std::trunc(real)) {
-        verdict = Verdict::mismatch;
-      } else if (verdict == Verdict::ok && !(real >= 0 && real < 0x1p64)) {
-        verdict = Verdict::out_of_range;
-      } else if (verdict == Verdict::ok) {
+      if (verdict == Parsed::ok && real != std::trunc(real)) {
+        verdict = Parsed::mismatch;
+      } else if (verdict == Parsed::ok && !(real >= 0 && real < 0x1p64)) {
+        verdict = Parsed::out_of_range;
+      } else if (verdict == Parsed::ok) {
         value = static_cast<std::uint64_t>(real);
       }
     }
@@ -518,10 +525,10 @@ bool Decoder::unsigned_number(std::uint64_t max, std::uint64_t& value) {
     }
     verdict = parse_integer(text, value);
   }
-  if (verdict == Verdict::mismatch) {
+  if (verdict == Parsed::mismatch) {
     return mismatch("expected an integer of at least 0");
   }
-  if (verdict == Verdict::out_of_range || value > max) {
+  if (verdict == Parsed::out_of_range || value > max) {
     return fail(reason::kOutOfRange, fmt::format("{} is outside 0 … {}", shown(token), max));
   }
   return true;
@@ -529,17 +536,17 @@ bool Decoder::unsigned_number(std::uint64_t max, std::uint64_t& value) {
 
 bool Decoder::floating(bool single, double& value) {
   const std::string_view token = tokens_.raw();
-  Verdict verdict = Verdict::mismatch;
+  Parsed verdict = Parsed::mismatch;
   if (is_number_start(tokens_.peek())) {
     verdict = parse_double(token, value);
     // An integer that 64 bits hold is one to the parser too: no negative zero, and rounded to float
     // once, not by way of double.
     std::int64_t integer = 0;
     std::uint64_t large = 0;
-    if (verdict == Verdict::ok && parse_integer(token, integer) == Verdict::ok) {
+    if (verdict == Parsed::ok && parse_integer(token, integer) == Parsed::ok) {
       value =
           single ? static_cast<double>(static_cast<float>(integer)) : static_cast<double>(integer);
-    } else if (verdict == Verdict::ok && single && parse_integer(token, large) == Verdict::ok) {
+    } else if (verdict == Parsed::ok && single && parse_integer(token, large) == Parsed::ok) {
       value = static_cast<double>(static_cast<float>(large));
     }
   } else if (tokens_.peek() == '"') {
@@ -549,20 +556,20 @@ bool Decoder::floating(bool single, double& value) {
     }
     verdict = parse_double_text(text, value);
     // In a string, the parser takes nothing above the largest float, not even what rounds to it.
-    if (single && verdict == Verdict::ok && std::isfinite(value) &&
+    if (single && verdict == Parsed::ok && std::isfinite(value) &&
         std::abs(value) > static_cast<double>(std::numeric_limits<float>::max())) {
-      verdict = Verdict::out_of_range;
+      verdict = Parsed::out_of_range;
     }
   }
   float narrowed = 0;
-  if (single && verdict == Verdict::ok) {
+  if (single && verdict == Parsed::ok) {
     verdict = narrow(value, narrowed);
     value = static_cast<double>(narrowed);
   }
-  if (verdict == Verdict::mismatch) {
+  if (verdict == Parsed::mismatch) {
     return mismatch("expected a number");
   }
-  if (verdict == Verdict::out_of_range) {
+  if (verdict == Parsed::out_of_range) {
     return fail(reason::kOutOfRange,
                 fmt::format("{} is beyond a {}", shown(token), single ? "float" : "double"));
   }
@@ -587,7 +594,7 @@ bool Decoder::enum_number(const FieldPlan& field, std::int32_t& number, bool& kn
       return true;
     }
     std::int64_t value = 0;
-    if (parse_integer(text, value) == Verdict::ok && value >= INT32_MIN && value <= INT32_MAX) {
+    if (parse_integer(text, value) == Parsed::ok && value >= INT32_MIN && value <= INT32_MAX) {
       number = static_cast<std::int32_t>(value);
       if (plan.names.contains(number)) {
         return true;
@@ -630,7 +637,7 @@ bool Decoder::string(const FieldPlan& field, Zero zero) {
   }
   if (field.kind == Kind::bytes) {
     bytes_scratch_.clear();
-    if (decode_base64(text, bytes_scratch_) != Verdict::ok) {
+    if (decode_base64(text, bytes_scratch_) != Parsed::ok) {
       return mismatch("expected base64");
     }
     text = bytes_scratch_;
@@ -781,12 +788,12 @@ bool Decoder::time(MessagePlan& plan, Zero zero) {
     return fail_json("expected a string");
   }
   TimeParts parts;
-  const Verdict verdict =
+  const Parsed verdict =
       is_time ? parse_time(text, ZoneText::required, parts) : parse_duration(text, parts);
-  if (verdict == Verdict::mismatch) {
+  if (verdict == Parsed::mismatch) {
     return mismatch(expected);
   }
-  if (verdict == Verdict::out_of_range) {
+  if (verdict == Parsed::out_of_range) {
     return fail(reason::kOutOfRange, fmt::format("{} is out of range", shown(text)));
   }
   append_time(parts, zero);
@@ -1035,19 +1042,19 @@ bool Decoder::epoch(std::int64_t units_per_second, TimeParts& time) {
   double part = 0;  // of one unit
   if (token.find_first_of("eE") == std::string_view::npos) {
     const std::size_t dot = std::min(token.find('.'), token.size());
-    if (parse_integer(token.substr(0, dot), units) != Verdict::ok) {
+    if (parse_integer(token.substr(0, dot), units) != Parsed::ok) {
       return false;
     }
     if (dot < token.size()) {
       const std::string fraction = "0" + std::string(token.substr(dot));
-      if (parse_double(fraction, part) != Verdict::ok) {
+      if (parse_double(fraction, part) != Parsed::ok) {
         return false;
       }
       part = token.front() == '-' ? -part : part;
     }
   } else {
     double real = 0;
-    if (parse_double(token, real) != Verdict::ok || !(std::abs(real) < 0x1p62)) {
+    if (parse_double(token, real) != Parsed::ok || !(std::abs(real) < 0x1p62)) {
       return false;
     }
     units = static_cast<std::int64_t>(std::floor(real));
@@ -1083,7 +1090,7 @@ bool Decoder::event_seconds(TimeParts& time) {
   const bool zoneless = event.format == TimeFormat::zoneless;
   std::string_view text;
   if (!tokens_.text(text, text_scratch_) ||
-      parse_time(text, zoneless ? ZoneText::absent : ZoneText::required, time) != Verdict::ok) {
+      parse_time(text, zoneless ? ZoneText::absent : ZoneText::required, time) != Parsed::ok) {
     return false;
   }
   time.seconds -= plan_.zone_seconds();

@@ -74,13 +74,15 @@ class Decoder {
   bool record();
   bool message_body(MessagePlan& plan, Place place);
   bool members(MessagePlan& plan, Place place);
-  bool member(MessagePlan& plan, std::uint32_t entry, Place place);
-  bool unknown_member(MessagePlan& plan, std::uint32_t entry, std::string_view name, Place place);
-  bool field(FieldPlan& field, Place place);
+  bool member(MessagePlan& plan, std::uint32_t entry, const Place& place);
+  bool unknown_member(MessagePlan& plan, std::uint32_t entry, std::string_view name,
+                      const Place& place);
+  bool field(FieldPlan& field, const Place& place);
   bool list(FieldPlan& field, Place place);
+  bool list_of_one(FieldPlan& field, Place place);
   bool map(FieldPlan& field, Place place);
   bool map_keys_differ(std::size_t first);
-  bool element(FieldPlan& field, Zero zero, Place place);
+  bool element(FieldPlan& field, Zero zero, const Place& place);
   bool message(MessagePlan& plan, Place place);
   bool scalar(const FieldPlan& field, Zero zero, bool tagged);
   bool string(const FieldPlan& field, Zero zero);
@@ -128,12 +130,12 @@ class Decoder {
     return at;
   }
 
-  bool fail(std::string_view reason, std::string message);
-  bool fail_json(std::string_view expected);
-  bool mismatch(std::string_view expected);
-  bool fault(JsonTokens::Fault fault);
-  bool within(std::string_view name);
-  bool within(std::size_t index);
+  [[gnu::cold]] bool fail(std::string_view reason, std::string message);
+  [[gnu::cold]] bool fail_json(std::string_view expected);
+  [[gnu::cold]] bool mismatch(std::string_view expected);
+  [[gnu::cold]] bool fault(JsonTokens::Fault fault);
+  [[gnu::cold]] bool within(std::string_view name);
+  [[gnu::cold]] bool within(std::size_t index);
   void prefer_syntax_fault();
 
   DecodePlan plan_;

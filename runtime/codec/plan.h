@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <span>
@@ -140,7 +141,7 @@ class NameTable {
   // The entry of `name`, guessed from the member before (`previous`, or kNone); kNone: unknown.
   std::uint32_t next(std::uint32_t previous, std::string_view name) {
     std::uint32_t& guess = previous == NameEntry::kNone ? first_ : entries_[previous].follower;
-    if (guess < entries_.size() && entries_[guess].name == name) {
+    if (guess < entries_.size() && equal(entries_[guess].name, name)) {
       return guess;
     }
     const std::uint32_t found = find(name);
@@ -156,6 +157,31 @@ class NameTable {
 
  private:
   void index(std::uint32_t entry);
+
+  // Names are short: two overlapping words at most, where a call of memcmp would cost more.
+  static bool equal(std::string_view a, std::string_view b) {
+    const std::size_t size = a.size();
+    if (size != b.size()) {
+      return false;
+    }
+    if (size > 16 || size < 4) {
+      return a == b;
+    }
+    const std::size_t word = size < 8 ? 4 : 8;
+    const auto load = [word](const char* at) {
+      std::uint64_t value = 0;
+      if (word == 8) {
+        std::memcpy(&value, at, 8);
+      } else {
+        std::uint32_t half = 0;
+        std::memcpy(&half, at, 4);
+        value = half;
+      }
+      return value;
+    };
+    return load(a.data()) == load(b.data()) &&
+           load(a.data() + size - word) == load(b.data() + size - word);
+  }
 
   std::vector<NameEntry> entries_;
   std::vector<std::uint32_t> buckets_;  // open addressing, a power of two, at most half full

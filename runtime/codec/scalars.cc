@@ -26,7 +26,7 @@ bool is_lower(char c) {
 }
 
 template <class T>
-Verdict parse_integer_as(std::string_view text, T& value) {
+Parsed parse_integer_as(std::string_view text, T& value) {
   // from_chars takes a minus, not a plus.
   if (text.size() > 1 && text[0] == '+' && is_digit(text[1])) {
     text.remove_prefix(1);
@@ -34,34 +34,34 @@ Verdict parse_integer_as(std::string_view text, T& value) {
   const char* const end = text.data() + text.size();
   const auto [at, error] = std::from_chars(text.data(), end, value);
   if (at != end || error == std::errc::invalid_argument) {
-    return Verdict::mismatch;
+    return Parsed::mismatch;
   }
-  return error == std::errc() ? Verdict::ok : Verdict::out_of_range;
+  return error == std::errc() ? Parsed::ok : Parsed::out_of_range;
 }
 
 }  // namespace
 
-Verdict parse_integer(std::string_view text, std::int64_t& value) {
+Parsed parse_integer(std::string_view text, std::int64_t& value) {
   return parse_integer_as(text, value);
 }
 
-Verdict parse_integer(std::string_view text, std::uint64_t& value) {
+Parsed parse_integer(std::string_view text, std::uint64_t& value) {
   return parse_integer_as(text, value);
 }
 
-Verdict parse_double(std::string_view token, double& value) {
+Parsed parse_double(std::string_view token, double& value) {
   if (!is_json_number(token)) {
-    return Verdict::mismatch;
+    return Parsed::mismatch;
   }
   if (std::from_chars(token.data(), token.data() + token.size(), value).ec == std::errc()) {
-    return Verdict::ok;
+    return Parsed::ok;
   }
   // from_chars says "out of range" for too large and too small alike.
   value = google::protobuf::io::NoLocaleStrtod(std::string(token).c_str(), nullptr);
-  return std::isfinite(value) ? Verdict::ok : Verdict::out_of_range;
+  return std::isfinite(value) ? Parsed::ok : Parsed::out_of_range;
 }
 
-Verdict parse_double_text(std::string_view text, double& value) {
+Parsed parse_double_text(std::string_view text, double& value) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   if (text == "NaN") {
     value = std::numeric_limits<double>::quiet_NaN();
@@ -72,28 +72,28 @@ Verdict parse_double_text(std::string_view text, double& value) {
   } else {
     return parse_double(text, value);
   }
-  return Verdict::ok;
+  return Parsed::ok;
 }
 
-Verdict narrow(double value, float& narrowed) {
+Parsed narrow(double value, float& narrowed) {
   constexpr float kMax = std::numeric_limits<float>::max();
   // Half-way between the largest float and the next that there would be: from here it rounds away.
   constexpr double kLimit = 0x1.ffffffp127;
   if (std::isfinite(value) && std::abs(value) >= kLimit) {
-    return Verdict::out_of_range;
+    return Parsed::out_of_range;
   }
   if (std::isfinite(value) && std::abs(value) > static_cast<double>(kMax)) {
     narrowed = value < 0 ? -kMax : kMax;
   } else {
     narrowed = static_cast<float>(value);
   }
-  return Verdict::ok;
+  return Parsed::ok;
 }
 
-Verdict parse_bool_text(std::string_view text, bool& value) {
+Parsed parse_bool_text(std::string_view text, bool& value) {
   std::array<char, 5> lower{};
   if (text.size() > lower.size()) {
-    return Verdict::mismatch;
+    return Parsed::mismatch;
   }
   for (std::size_t i = 0; i < text.size(); ++i) {
     lower[i] = is_upper(text[i]) ? static_cast<char>(text[i] + ('a' - 'A')) : text[i];
@@ -104,23 +104,23 @@ Verdict parse_bool_text(std::string_view text, bool& value) {
   } else if (word == "false" || word == "f" || word == "no" || word == "n" || word == "0") {
     value = false;
   } else {
-    return Verdict::mismatch;
+    return Parsed::mismatch;
   }
-  return Verdict::ok;
+  return Parsed::ok;
 }
 
-Verdict decode_base64(std::string_view text, std::string& bytes) {
+Parsed decode_base64(std::string_view text, std::string& bytes) {
   // Padding: none, or exactly what makes the length a multiple of four.
   std::size_t equals = 0;
   while (equals < 2 && equals < text.size() && text[text.size() - 1 - equals] == '=') {
     ++equals;
   }
   if (equals != 0 && text.size() % 4 != 0) {
-    return Verdict::mismatch;
+    return Parsed::mismatch;
   }
   text.remove_suffix(equals);
   if (text.size() % 4 == 1) {
-    return Verdict::mismatch;
+    return Parsed::mismatch;
   }
   std::uint32_t bits = 0;
   int count = 0;
@@ -141,7 +141,7 @@ Verdict decode_base64(std::string_view text, std::string& bytes) {
       url_safe = true;
       six = c == '-' ? 62 : 63;
     } else {
-      return Verdict::mismatch;
+      return Parsed::mismatch;
     }
     bits = (bits << 6U) | six;
     count += 6;
@@ -152,7 +152,7 @@ Verdict decode_base64(std::string_view text, std::string& bytes) {
   }
   // Two texts must not mean the same bytes: the bits left over are zero.
   const bool clean = (bits & ((1U << static_cast<unsigned>(count)) - 1U)) == 0;
-  return clean && !(standard && url_safe) ? Verdict::ok : Verdict::mismatch;
+  return clean && !(standard && url_safe) ? Parsed::ok : Parsed::mismatch;
 }
 
 namespace {
@@ -231,7 +231,7 @@ bool is_timestamp(std::int64_t seconds) {
   return seconds >= kTimestampSecondsMin && seconds <= kTimestampSecondsMax;
 }
 
-Verdict parse_time(std::string_view text, ZoneText zone, TimeParts& time) {
+Parsed parse_time(std::string_view text, ZoneText zone, TimeParts& time) {
   TimeReader reader(text);
   int year = 0;
   int month = 0;
@@ -241,19 +241,19 @@ Verdict parse_time(std::string_view text, ZoneText zone, TimeParts& time) {
   int second = 0;
   if (!reader.number(4, 1, 9999, year) || !reader.literal('-') || !reader.number(2, 1, 12, month) ||
       !reader.literal('-') || !reader.number(2, 1, days_in_month(year, month), day)) {
-    return Verdict::mismatch;
+    return Parsed::mismatch;
   }
   // RFC 3339 5.6 lets a space stand for the T; zoneless sources write it often.
   if (!reader.literal('T') && !(zone == ZoneText::absent && reader.literal(' '))) {
-    return Verdict::mismatch;
+    return Parsed::mismatch;
   }
   if (!reader.number(2, 0, 23, hour) || !reader.literal(':') || !reader.number(2, 0, 59, minute) ||
       !reader.literal(':') || !reader.number(2, 0, 59, second)) {
-    return Verdict::mismatch;
+    return Parsed::mismatch;
   }
   time.nanos = 0;
   if (reader.literal('.') && !reader.fraction(time.nanos)) {
-    return Verdict::mismatch;
+    return Parsed::mismatch;
   }
   std::int64_t offset = 0;
   if (zone == ZoneText::required && !reader.literal('Z')) {
@@ -262,22 +262,22 @@ Verdict parse_time(std::string_view text, ZoneText zone, TimeParts& time) {
     int offset_minutes = 0;
     if ((!west && !reader.literal('+')) || !reader.number(2, 0, 23, offset_hours) ||
         !reader.literal(':') || !reader.number(2, 0, 59, offset_minutes)) {
-      return Verdict::mismatch;
+      return Parsed::mismatch;
     }
     offset = (offset_hours * 60 + offset_minutes) * (west ? -60 : 60);
   }
   if (!reader.at_end()) {
-    return Verdict::mismatch;
+    return Parsed::mismatch;
   }
   time.seconds =
       days_from_civil(year, month, day) * kDaySeconds + hour * 3600 + minute * 60 + second - offset;
-  return is_timestamp(time.seconds) ? Verdict::ok : Verdict::out_of_range;
+  return is_timestamp(time.seconds) ? Parsed::ok : Parsed::out_of_range;
 }
 
-Verdict parse_duration(std::string_view text, TimeParts& span) {
+Parsed parse_duration(std::string_view text, TimeParts& span) {
   constexpr std::uint64_t kSecondsMax = 315'576'000'000;
   if (text.empty() || text.back() != 's') {
-    return Verdict::mismatch;
+    return Parsed::mismatch;
   }
   text.remove_suffix(1);
   const bool negative = !text.empty() && text.front() == '-';
@@ -286,32 +286,32 @@ Verdict parse_duration(std::string_view text, TimeParts& span) {
   }
   const std::size_t dot = std::min(text.find('.'), text.size());
   std::uint64_t seconds = 0;
-  const Verdict verdict = parse_integer(text.substr(0, dot), seconds);
-  if (verdict != Verdict::ok) {
+  const Parsed verdict = parse_integer(text.substr(0, dot), seconds);
+  if (verdict != Parsed::ok) {
     return verdict;
   }
   std::int32_t nanos = 0;
   int digits = 0;
   for (std::size_t i = dot + 1; i < text.size(); ++i, ++digits) {
     if (!is_digit(text[i])) {
-      return Verdict::mismatch;
+      return Parsed::mismatch;
     }
     if (digits < 9) {
       nanos = nanos * 10 + (text[i] - '0');
     } else if (text[i] != '0') {
-      return Verdict::out_of_range;
+      return Parsed::out_of_range;
     }
   }
   for (; digits < 9; ++digits) {
     nanos *= 10;
   }
   if (seconds > kSecondsMax) {
-    return Verdict::out_of_range;
+    return Parsed::out_of_range;
   }
   span.seconds =
       negative ? -static_cast<std::int64_t>(seconds) : static_cast<std::int64_t>(seconds);
   span.nanos = negative ? -nanos : nanos;
-  return Verdict::ok;
+  return Parsed::ok;
 }
 
 std::optional<std::int64_t> parse_zone(std::string_view zone) {

@@ -9,26 +9,26 @@
 
 namespace weir {
 
-enum class Verdict { ok, mismatch, out_of_range };
+enum class Parsed { ok, mismatch, out_of_range };
 
 // An optional sign and decimal digits.
-Verdict parse_integer(std::string_view text, std::int64_t& value);
-Verdict parse_integer(std::string_view text, std::uint64_t& value);
+Parsed parse_integer(std::string_view text, std::int64_t& value);
+Parsed parse_integer(std::string_view text, std::uint64_t& value);
 
 // A token of JSON's number grammar. Beyond double: out_of_range; too small to hold: zero.
-Verdict parse_double(std::string_view token, double& value);
+Parsed parse_double(std::string_view token, double& value);
 
 // The text of a JSON string: a number, "NaN", "Infinity" or "-Infinity".
-Verdict parse_double_text(std::string_view text, double& value);
+Parsed parse_double_text(std::string_view text, double& value);
 
 // Rounds to the nearest float; out_of_range beyond the largest.
-Verdict narrow(double value, float& narrowed);
+Parsed narrow(double value, float& narrowed);
 
 // true, t, yes, y, 1 and their opposites in any case, as protobuf's own parser takes them.
-Verdict parse_bool_text(std::string_view text, bool& value);
+Parsed parse_bool_text(std::string_view text, bool& value);
 
 // Standard or URL-safe alphabet, padded or not; appends to `bytes`.
-Verdict decode_base64(std::string_view text, std::string& bytes);
+Parsed decode_base64(std::string_view text, std::string& bytes);
 
 // A point in time or a span of it, as google.protobuf.Timestamp and Duration hold them.
 struct TimeParts {
@@ -41,10 +41,10 @@ enum class ZoneText { required, absent };
 
 // `2015-09-12T00:46:58.771Z`, with Z or ±HH:MM; ZoneText::absent: none, read as UTC. Years 1 to
 // 9999.
-Verdict parse_time(std::string_view text, ZoneText zone, TimeParts& time);
+Parsed parse_time(std::string_view text, ZoneText zone, TimeParts& time);
 
 // `-1.5s`, at most 9 digits of fraction, within ±315,576,000,000 seconds.
-Verdict parse_duration(std::string_view text, TimeParts& span);
+Parsed parse_duration(std::string_view text, TimeParts& span);
 
 // True for a time that a Timestamp can hold: years 1 to 9999.
 bool is_timestamp(std::int64_t seconds);

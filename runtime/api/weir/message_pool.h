@@ -24,7 +24,7 @@ class MessagePool {
 
  private:
   struct Kind {
-    const google::protobuf::Descriptor* descriptor;
+    const google::protobuf::Descriptor* descriptor = nullptr;
     std::vector<std::unique_ptr<google::protobuf::Message>> objects;
     std::size_t used = 0;
   };

@@ -1,0 +1,190 @@
+#include "assembly/lane_plan.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+namespace weir {
+
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::FieldDescriptor;
+
+Status wrong(const config::Deployment& deployment, const std::string& what) {
+  return Status::stop(ExitCode::config, deployment.file + ": " + what);
+}
+
+Result<std::shared_ptr<const Schema>> read_schema(const config::Deployment& deployment) {
+  SchemaSources sources;
+  sources.import_roots.assign(deployment.import_roots.begin(), deployment.import_roots.end());
+  sources.descriptor_set = deployment.descriptor_set;
+  WEIR_TRY_ASSIGN(Schema schema, Schema::read(sources));
+  return std::shared_ptr<const Schema>(std::make_shared<Schema>(std::move(schema)));
+}
+
+std::string zone_text(std::chrono::minutes zone) {
+  const auto minutes = std::abs(zone.count());
+  return minutes == 0 ? "UTC"
+                      : fmt::format("{}{:02}:{:02}", zone.count() < 0 ? '-' : '+', minutes / 60,
+                                    minutes % 60);
+}
+
+TimeFormat time_format(config::TimeFormat format) {
+  switch (format) {
+    case config::TimeFormat::rfc3339:
+      return TimeFormat::rfc3339;
+    case config::TimeFormat::epoch_s:
+      return TimeFormat::epoch_s;
+    case config::TimeFormat::epoch_ms:
+      return TimeFormat::epoch_ms;
+    case config::TimeFormat::epoch_us:
+      return TimeFormat::epoch_us;
+    case config::TimeFormat::zoneless:
+      return TimeFormat::zoneless;
+  }
+  WEIR_ASSERT(false);
+}
+
+PlanOptions decode_options(const config::Input& input) {
+  PlanOptions options;
+  options.rename = input.rename;
+  options.defaults = input.defaults;
+  options.trim = input.trim;
+  if (input.event_time) {
+    options.event_time =
+        EventTime{input.event_time->from, input.event_time->to,
+                  time_format(input.event_time->format), zone_text(input.event_time->zone)};
+  }
+  options.unknown_fields = input.unknown_fields == config::UnknownFields::count
+                               ? UnknownFields::count
+                               : UnknownFields::dead_letter;
+  if (input.dedup) {
+    options.key = input.dedup->key;
+    options.on_missing_key = input.dedup->on_missing_key == config::MissingKey::pass
+                                 ? OnMissingKey::pass
+                                 : OnMissingKey::dead_letter;
+  }
+  options.depth_max = input.depth_max;
+  options.value_bytes_max = input.value_bytes_max;
+  return options;
+}
+
+InputFormat::Form form_of(config::Format format) {
+  switch (format) {
+    case config::Format::json:
+      return InputFormat::Form::json;
+    case config::Format::protobuf:
+      return InputFormat::Form::protobuf;
+    case config::Format::bytes:
+      return InputFormat::Form::bytes;
+  }
+  WEIR_ASSERT(false);
+}
+
+Start start_of(const config::Start& start) {
+  switch (start.at) {
+    case config::StartAt::earliest:
+      return {Start::Kind::earliest, {}};
+    case config::StartAt::latest:
+      return {Start::Kind::latest, {}};
+    case config::StartAt::time:
+      return {Start::Kind::timestamp, start.time};
+  }
+  WEIR_ASSERT(false);
+}
+
+// What makes two records the same, as part of the state's identity: another rule, another index.
+std::string key_rule(const config::Input& input, const StageSpec& spec) {
+  if (input.dedup->key.empty()) {
+    return fmt::format("code:{}:{}", spec.name(), spec.revision());
+  }
+  return fmt::format("fields:{}", fmt::join(input.dedup->key, ","));
+}
+
+// The singular field of `message` whose type is `annotation`.
+Result<std::uint32_t> annotation_field(const Descriptor& message, const Descriptor& annotation) {
+  const FieldDescriptor* found = nullptr;
+  for (int i = 0; i < message.field_count(); ++i) {
+    const FieldDescriptor* field = message.field(i);
+    if (field->message_type() == &annotation && !field->is_repeated()) {
+      if (found != nullptr) {
+        return Status::stop(ExitCode::config, message.full_name() + " has several fields of type " +
+                                                  annotation.full_name());
+      }
+      found = field;
+    }
+  }
+  if (found == nullptr) {
+    return Status::stop(ExitCode::config, message.full_name() + " has no singular field of type " +
+                                              annotation.full_name());
+  }
+  return static_cast<std::uint32_t>(found->number());
+}
+
+}  // namespace
+
+Result<LanePlan> plan_lane(const config::Deployment& deployment, const StageSpec& spec) {
+  LanePlan plan;
+  plan.settings.deployment = deployment.id;
+  plan.settings.version = deployment.version;
+  plan.settings.group = deployment.group();
+  plan.settings.limits.turn_interval_max = deployment.turn.interval_max;
+  plan.settings.limits.turn_records_max = deployment.turn.records_max;
+  plan.settings.limits.turn_bytes_max = deployment.turn.bytes_max;
+  for (const config::Input& input : deployment.inputs) {
+    const auto port = std::find_if(spec.inputs().begin(), spec.inputs().end(),
+                                   [&](const InputSpec& s) { return s.name == input.name; });
+    WEIR_ASSERT(port != spec.inputs().end());  // load() checked it
+    const Descriptor* descriptor = port->descriptor;
+    if (descriptor == nullptr && !input.message.empty()) {
+      if (!plan.schema) {
+        WEIR_TRY_ASSIGN(plan.schema, read_schema(deployment));
+      }
+      Result<const Descriptor*> found = plan.schema->message(input.message);
+      if (!found.is_ok()) {
+        return found.status().within(deployment.file);
+      }
+      descriptor = found.value();
+    }
+    plan.formats.push_back({form_of(input.format), descriptor, decode_options(input)});
+    plan.input_topics.push_back(input.topic);
+    InputSettings& settings = plan.settings.inputs.emplace_back();
+    settings.name = input.name;
+    settings.topic = input.topic;
+    settings.descriptor = descriptor;
+    settings.start = start_of(input.start);
+    if (input.dedup) {
+      settings.dedup = DedupWindow{input.dedup->window, input.dedup->buckets};
+      settings.key_in_code = input.dedup->key.empty();
+      settings.pass_without_key = input.dedup->on_missing_key == config::MissingKey::pass;
+      settings.key_rule = key_rule(input, spec);
+    }
+  }
+  for (const OutputSpec& port : spec.outputs()) {
+    const auto output = std::find_if(deployment.outputs.begin(), deployment.outputs.end(),
+                                     [&](const config::Output& o) { return o.name == port.name; });
+    WEIR_ASSERT(output != deployment.outputs.end());
+    OutputPort bound{port.name, 0, port.rekeys};
+    if (port.annotation != nullptr) {
+      Result<std::uint32_t> field = annotation_field(*port.descriptor, *port.annotation);
+      if (!field.is_ok()) {
+        return wrong(deployment, "output " + port.name + ": " + field.status().message());
+      }
+      bound.annotation_field = field.value();
+    }
+    plan.settings.outputs.push_back(std::move(bound));
+    plan.output_topics.push_back(output->topic);
+  }
+  plan.output_topics.push_back(deployment.dead_letters());
+  // What the codec can't be made of is a configuration error: found here, not by the first lane.
+  const Result<std::unique_ptr<LaneCodec>> codec = LaneCodec::make(plan.formats, {});
+  if (!codec.is_ok()) {
+    return codec.status().within(deployment.file);
+  }
+  return plan;
+}
+
+}  // namespace weir

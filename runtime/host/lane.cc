@@ -1,0 +1,171 @@
+#include "host/lane.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "codec/lane_codec.h"
+#include "kafka/sink.h"
+#include "kafka/source.h"
+#include "loop/loop.h"
+
+namespace weir {
+
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kRetryPauseMin{50};
+constexpr std::chrono::milliseconds kRetryPauseMax{1000};
+constexpr std::chrono::seconds kRetryLoggedEvery{10};
+constexpr std::chrono::seconds kDrainWaitMax{10};
+
+class SteadyClock final : public Clock {
+ public:
+  steady_clock::time_point now() override { return steady_clock::now(); }
+};
+
+std::vector<MetricsProbe::Input> probe_inputs(const LanePlan& plan) {
+  std::vector<MetricsProbe::Input> inputs;
+  for (const InputSettings& input : plan.settings.inputs) {
+    inputs.push_back({input.name, input.topic});
+  }
+  return inputs;
+}
+
+SourceSettings source_settings(const LanePlan& plan, const ClusterSettings& cluster,
+                               const std::string& instance) {
+  SourceSettings settings;
+  settings.cluster = cluster;
+  settings.group = plan.settings.group;
+  settings.instance = instance;
+  settings.inputs = plan.input_topics;
+  return settings;
+}
+
+SinkSettings sink_settings(const LanePlan& plan, const ClusterSettings& cluster,
+                           const std::string& transactional_id) {
+  SinkSettings settings;
+  settings.cluster = cluster;
+  settings.transactional_id = transactional_id;
+  settings.inputs = plan.input_topics;
+  settings.outputs = plan.output_topics;
+  return settings;
+}
+
+}  // namespace
+
+Lane::Lane(int index, const config::Deployment& deployment, const StageSpec& spec, LanePlan plan,
+           ClusterSettings cluster, SegmentStores& stores, Metrics& metrics, const Log& log,
+           RunUntil until)
+    : index_(index),
+      deployment_(deployment),
+      spec_(spec),
+      plan_(std::move(plan)),
+      cluster_(std::move(cluster)),
+      stores_(stores),
+      log_(log),
+      until_(until),
+      probe_(metrics, index, probe_inputs(plan_), log),
+      thread_([this] { run(); }) {}
+
+Lane::~Lane() {
+  stop();
+  thread_.join();
+}
+
+void Lane::run() {
+  outcome_ = run_loop(stores_);
+  is_ready_ = false;
+  if (!outcome_.is_ok()) {
+    log_.error("lane ended", {{"lane", std::to_string(index_)}, {"why", outcome_.message()}});
+  }
+  has_ended_ = true;
+}
+
+// The loop is told what to do next until it is done: run_once, or after a failure recover from it.
+// A broker that doesn't answer is waited for; only a stop ends the lane.
+Status Lane::run_loop(SegmentStores& stores) {
+  WEIR_TRY_ASSIGN(const std::unique_ptr<Stage> stage, spec_.make_stage(deployment_.options.get()));
+  WEIR_TRY_ASSIGN(const std::unique_ptr<LaneCodec> codec,
+                  LaneCodec::make(plan_.formats, [this](std::string_view name) {
+                    log_.info("unknown field in the input", {{"field", std::string(name)}});
+                  }));
+  WEIR_TRY_ASSIGN(
+      const std::unique_ptr<DeathLedger> deaths,
+      DeathLedger::open(fmt::format("{}/lane-{}.deaths", deployment_.state_directory(), index_)));
+  const std::string id = deployment_.transactional_id(index_);
+  KafkaSource source(source_settings(plan_, cluster_, id));
+  KafkaSink sink(sink_settings(plan_, cluster_, id));
+  SteadyClock clock;
+  Loop loop(plan_.settings,
+            LoopParts{source, sink, *codec, *stage, stores, *deaths, clock, probe_});
+
+  bool has_started = false;
+  Status failure;
+  auto pause_next = kRetryPauseMin;
+  auto last_answer = clock.now();
+  auto last_logged = steady_clock::time_point();
+  while (!stopping_) {
+    last_beat_ = clock.now();
+    const Status done = !has_started      ? loop.start()
+                        : failure.is_ok() ? loop.run_once()
+                                          : loop.recover(failure);
+    is_ready_ = done.is_ok() && has_started && loop.is_ready();
+    if (done.is_ok()) {
+      has_started = true;
+      failure = Status::ok();
+      pause_next = kRetryPauseMin;
+      last_answer = clock.now();
+      if (until_.end && loop.has_reached_end()) {
+        break;
+      }
+      continue;
+    }
+    if (done.remedy() == Remedy::stop) {
+      return done;
+    }
+    if (done.remedy() != Remedy::retry && has_started) {
+      failure = done;
+    }
+    if (clock.now() - last_logged >= kRetryLoggedEvery) {
+      last_logged = clock.now();
+      log_.warning("not done yet, trying again", {{"lane", std::to_string(index_)},
+                                                  {"remedy", std::string(name_of(done.remedy()))},
+                                                  {"why", done.message()}});
+    }
+    if (until_.end && clock.now() - last_answer > until_.silence_max) {
+      return Status::stop(ExitCode::unavailable, done.message());
+    }
+    if (done.remedy() == Remedy::retry || !has_started) {
+      pause(pause_next);
+      pause_next = std::min(pause_next * 2, kRetryPauseMax);
+    }
+  }
+
+  const auto deadline = clock.now() + kDrainWaitMax;
+  Status drained = has_started && failure.is_ok() ? loop.drain() : Status::ok();
+  while (!drained.is_ok() && drained.remedy() == Remedy::retry && clock.now() < deadline &&
+         !stopping_at_once_) {
+    pause(kRetryPauseMin);
+    drained = loop.drain();
+  }
+  if (!drained.is_ok()) {
+    log_.warning("left with an open turn; the next start repeats it",
+                 {{"lane", std::to_string(index_)}, {"why", drained.message()}});
+  }
+  source.close();
+  return until_.end && !stopping_ && !drained.is_ok()
+             ? Status::stop(ExitCode::temporary, drained.message())
+             : Status::ok();
+}
+
+void Lane::pause(std::chrono::milliseconds time) const {
+  const auto until = steady_clock::now() + time;
+  while (!stopping_at_once_ && steady_clock::now() < until) {
+    std::this_thread::sleep_for(std::min<steady_clock::duration>(until - steady_clock::now(),
+                                                                 std::chrono::milliseconds(20)));
+  }
+}
+
+}  // namespace weir

@@ -1,0 +1,77 @@
+// One lane as a thread: a consumer, a producer, a loop, and what to do on each remedy.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "assembly/lane_plan.h"
+#include "config/deployment.h"
+#include "host/lane_probe.h"
+#include "host/log.h"
+#include "kafka/client_settings.h"
+
+namespace weir {
+
+// How long a lane goes on by itself.
+struct RunUntil {
+  bool end = false;  // of every partition, then drain
+  // With `end`: how long the broker may stay silent before that is the outcome (69).
+  std::chrono::seconds silence_max{60};
+};
+
+// Runs from construction. The destructor drains and joins. Others talk to it through stop() and the
+// questions, which any thread may ask.
+class Lane {
+ public:
+  // `deployment`, `spec`, `stores`, `metrics` and `log` are borrowed and outlive the lane.
+  Lane(int index, const config::Deployment& deployment, const StageSpec& spec, LanePlan plan,
+       ClusterSettings cluster, SegmentStores& stores, Metrics& metrics, const Log& log,
+       RunUntil until);
+  ~Lane();
+  Lane(const Lane&) = delete;
+  Lane& operator=(const Lane&) = delete;
+
+  // Drains and ends soon.
+  void stop() { stopping_ = true; }
+
+  // Nothing is drained any more: the open turn is left to be aborted.
+  void stop_at_once() { stopping_ = stopping_at_once_ = true; }
+
+  bool has_ended() const { return has_ended_; }
+
+  // After has_ended: ok, or why it ended before it was told to.
+  const Status& outcome() const { return outcome_; }
+
+  bool is_ready() const { return is_ready_; }
+
+  // When the lane's thread last came by. A lane that hangs in a stage shows here.
+  std::chrono::steady_clock::time_point last_beat() const { return last_beat_; }
+
+ private:
+  void run();
+  Status run_loop(SegmentStores& stores);
+  void pause(std::chrono::milliseconds time) const;
+
+  const int index_;
+  const config::Deployment& deployment_;
+  const StageSpec& spec_;
+  const LanePlan plan_;
+  const ClusterSettings cluster_;
+  SegmentStores& stores_;
+  const Log& log_;
+  const RunUntil until_;
+  LaneProbe probe_;
+  std::atomic<bool> stopping_ = false;
+  std::atomic<bool> stopping_at_once_ = false;
+  std::atomic<bool> has_ended_ = false;
+  std::atomic<bool> is_ready_ = false;
+  std::atomic<std::chrono::steady_clock::time_point> last_beat_{std::chrono::steady_clock::now()};
+  Status outcome_;
+  std::thread thread_;
+};
+
+}  // namespace weir

@@ -1,0 +1,49 @@
+// What happens in a lane, for Prometheus and for the log.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "host/log.h"
+#include "http/metrics_probe.h"
+#include "loop/probe.h"
+
+namespace weir {
+
+// Counts everything, logs what a person looks for: assignment, restoring, whatever was recovered
+// from, and dead letters in sum. On the lane's thread.
+class LaneProbe final : public Probe {
+ public:
+  LaneProbe(Metrics& metrics, int lane, std::vector<MetricsProbe::Input> inputs, const Log& log);
+
+  void partition_assigned(InputPartition where, PartitionPhase phase, NextOffset from,
+                          NextOffset committed) override;
+  void partition_restored(InputPartition where, NextOffset committed) override;
+  void partitions_revoked(bool lost) override;
+  void step_took(Step step, std::chrono::nanoseconds took) override;
+  void record_dead_lettered(const Origin& origin, std::string_view reason,
+                            std::string_view message) override;
+  void record_dropped(std::string_view reason) override;
+  void turn_committed(const TurnCounts& counts, std::chrono::nanoseconds age) override;
+  void turn_aborted(std::string_view why) override;
+  void offset_committed(InputPartition where, NextOffset next, StreamTime time) override;
+  void end_seen(InputPartition where, NextOffset end) override;
+  void producer_recreated(std::string_view why) override;
+  void consumer_rejoined(std::string_view why) override;
+  void state_restored(InputPartition where, std::string_view why) override;
+
+ private:
+  std::string text(InputPartition where) const;
+
+  MetricsProbe metrics_;
+  std::string lane_;
+  std::vector<MetricsProbe::Input> inputs_;
+  const Log& log_;
+  // Dead letters since they were last logged, and the first of them.
+  std::uint64_t dead_letters_ = 0;
+  std::string first_dead_letter_;
+  std::chrono::steady_clock::time_point dead_letters_logged_{};
+};
+
+}  // namespace weir

@@ -1,0 +1,67 @@
+#include "host/log.h"
+
+#include <unistd.h>
+
+#include <chrono>
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include "http/escape.h"
+
+namespace weir {
+
+namespace {
+
+std::string_view name_of(config::LogLevel level) {
+  switch (level) {
+    case config::LogLevel::debug:
+      return "debug";
+    case config::LogLevel::info:
+      return "info";
+    case config::LogLevel::warning:
+      return "warning";
+    case config::LogLevel::error:
+      return "error";
+  }
+  return "";
+}
+
+}  // namespace
+
+Log::Log(std::string deployment, config::LogLevel least)
+    : deployment_(std::move(deployment)), least_(least) {}
+
+void Log::debug(std::string_view what, LogFields fields) const {
+  write(config::LogLevel::debug, what, fields);
+}
+
+void Log::info(std::string_view what, LogFields fields) const {
+  write(config::LogLevel::info, what, fields);
+}
+
+void Log::warning(std::string_view what, LogFields fields) const {
+  write(config::LogLevel::warning, what, fields);
+}
+
+void Log::error(std::string_view what, LogFields fields) const {
+  write(config::LogLevel::error, what, fields);
+}
+
+void Log::write(config::LogLevel level, std::string_view what, LogFields fields) const {
+  if (level < least_) {
+    return;
+  }
+  const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+  std::string line =
+      fmt::format(R"({{"time":"{:%Y-%m-%dT%H:%M:%S}Z","level":"{}","deployment":{},"what":{})", now,
+                  name_of(level), json_string(deployment_), json_string(what));
+  for (const auto& [name, value] : fields) {
+    line += fmt::format(",{}:{}", json_string(name), json_string(value));
+  }
+  line += "}\n";
+  // One write a line, so that lines of several threads and processes don't mix.
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
+}
+
+}  // namespace weir

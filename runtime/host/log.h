@@ -1,0 +1,34 @@
+// One JSON object a line on standard error.
+#pragma once
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "config/deployment.h"
+
+namespace weir {
+
+// Field and value; a value is text.
+using LogFields = std::initializer_list<std::pair<std::string_view, std::string>>;
+
+// debug: per turn. info: start, assignment, drain. warning: recovered by itself, look here first.
+// error: needs a person. Any thread.
+class Log {
+ public:
+  Log(std::string deployment, config::LogLevel least);
+
+  void debug(std::string_view what, LogFields fields = {}) const;
+  void info(std::string_view what, LogFields fields = {}) const;
+  void warning(std::string_view what, LogFields fields = {}) const;
+  void error(std::string_view what, LogFields fields = {}) const;
+
+ private:
+  void write(config::LogLevel level, std::string_view what, LogFields fields) const;
+
+  std::string deployment_;
+  config::LogLevel least_;
+};
+
+}  // namespace weir

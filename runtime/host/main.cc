@@ -1,0 +1,137 @@
+#include "host/main.h"
+
+#include <cstdio>
+#include <exception>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "assembly/lane_plan.h"
+#include "config/deployment.h"
+#include "config/document.h"
+#include "config/lint.h"
+#include "host/build.h"
+#include "host/process.h"
+#include "host/try.h"
+#include "kafka/client_settings.h"
+
+namespace weir {
+
+namespace {
+
+int exit_code(const Status& status) {
+  if (status.is_ok()) {
+    return static_cast<int>(ExitCode::ok);
+  }
+  fmt::print(stderr, "{}\n", status.message());
+  return static_cast<int>(status.remedy() == Remedy::stop ? status.exit_code()
+                                                          : ExitCode::temporary);
+}
+
+Result<config::Deployment> load(const std::string& file, const StageSpec& spec) {
+  config::LoadOptions options;
+  options.spec = &spec;
+  options.environment = config::process_environment();
+  options.kafka_property = check_property;
+  config::Loaded loaded = config::load(file, options);
+  WEIR_TRY(loaded.status());
+  return std::move(*loaded.deployment);
+}
+
+Status run(const std::string& file, const StageSpec& spec, RunUntil until) {
+  WEIR_TRY_ASSIGN(const config::Deployment deployment, load(file, spec));
+  return run_process(deployment, spec, until);
+}
+
+// All that can be said without a broker.
+Status lint(const std::vector<std::string>& files, const StageSpec& spec) {
+  std::vector<config::Deployment> deployments;
+  std::string wrong;
+  for (const std::string& file : files) {
+    Result<config::Deployment> deployment = load(file, spec);
+    Status checked = deployment.status();
+    if (deployment.is_ok()) {
+      checked = plan_lane(deployment.value(), spec).status();
+      deployments.push_back(std::move(deployment).value());
+    }
+    if (!checked.is_ok()) {
+      wrong += checked.message() + "\n";
+    }
+  }
+  for (const config::Problem& problem : config::lint(deployments)) {
+    wrong += config::to_string(problem) + "\n";
+  }
+  if (!wrong.empty()) {
+    wrong.pop_back();
+    return Status::stop(ExitCode::config, wrong);
+  }
+  return Status::ok();
+}
+
+Status echo(const std::string& file, const StageSpec& spec) {
+  WEIR_TRY_ASSIGN(const config::Deployment deployment, load(file, spec));
+  fmt::print("{}", config::echo(deployment));
+  return Status::ok();
+}
+
+Status try_out(const std::string& config, const std::string& records, bool json,
+               const StageSpec& spec) {
+  WEIR_TRY_ASSIGN(const config::Deployment deployment, load(config, spec));
+  return try_stage(deployment, spec, records, json);
+}
+
+}  // namespace
+
+int stage_main(int argc, char** argv, const StageSpec& spec) {
+  CLI::App app(spec.summary(), spec.name());
+  app.require_subcommand(1);
+  app.set_help_all_flag("--help-all", "Help of all commands");
+  std::vector<std::string> files;
+  std::string file;
+  std::string records;
+  std::string output = "text";
+  RunUntil until;
+  Status done;
+
+  CLI::App* run_command = app.add_subcommand("run", "Run the deployment until SIGTERM");
+  run_command->add_option("CONFIG", file, "The deployment's YAML file")->required();
+  run_command->add_flag("--until-end", until.end, "Process what is there now, commit, end with 0");
+  run_command->callback([&] { done = run(file, spec, until); });
+
+  CLI::App* try_command =
+      app.add_subcommand("try", "Run the stage over a file of records, without a broker");
+  try_command->add_option("CONFIG", file, "The deployment's YAML file")->required();
+  try_command->add_option("FILE", records, "One record a line; - is standard input")->required();
+  try_command->add_option("--output", output, "text, or json: one object a line")
+      ->check(CLI::IsMember({"text", "json"}));
+  try_command->callback([&] { done = try_out(file, records, output == "json", spec); });
+
+  CLI::App* lint_command = app.add_subcommand("lint", "Check YAML files, without a broker");
+  lint_command->add_option("CONFIG", files, "The deployments' YAML files")->required();
+  lint_command->callback([&] { done = lint(files, spec); });
+
+  app.add_subcommand("schema", "Print the JSON Schema of this stage's YAML files")->callback([&] {
+    fmt::print("{}\n", config::json_schema(&spec));
+  });
+
+  CLI::App* echo_command =
+      app.add_subcommand("echo", "Print the settings in force and where each comes from");
+  echo_command->add_option("CONFIG", file, "The deployment's YAML file")->required();
+  echo_command->callback([&] { done = echo(file, spec); });
+
+  app.add_subcommand("version", "Print the version")->callback([&] {
+    fmt::print("{} {} (weir {})\n", spec.name(), kBuildVersion, kBuildVersion);
+  });
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : static_cast<int>(ExitCode::usage);
+  } catch (const std::exception& e) {
+    return exit_code(Status::stop(ExitCode::broken, fmt::format("{}: {}", spec.name(), e.what())));
+  }
+  return exit_code(done);
+}
+
+}  // namespace weir

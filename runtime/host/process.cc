@@ -1,0 +1,300 @@
+#include "host/process.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "host/build.h"
+#include "host/preflight.h"
+#include "http/endpoint.h"
+#include "http/escape.h"
+#include "http/status_page.h"
+#include "state/rocksdb_stores.h"
+
+namespace weir {
+
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kWatchEvery{100};
+// A stage that holds its lane for longer is taken to hang.
+constexpr std::chrono::seconds kBeatMax{60};
+
+// SIGTERM and SIGINT, blocked for every thread and asked for by one.
+class Signals {
+ public:
+  Signals() {
+    sigemptyset(&set_);
+    sigaddset(&set_, SIGTERM);
+    sigaddset(&set_, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+  }
+
+  // True when one arrived within `time`.
+  bool wait(std::chrono::milliseconds time) const {
+    const timespec limit{.tv_sec = time.count() / 1000,
+                         .tv_nsec = static_cast<long>(time.count() % 1000) * 1'000'000L};
+    return sigtimedwait(&set_, nullptr, &limit) > 0;
+  }
+
+ private:
+  sigset_t set_{};
+};
+
+// At most one live process per deployment, version and instance on this host: two with one
+// transactional id would fence each other for ever.
+class InstanceLock {
+ public:
+  ~InstanceLock() {
+    if (file_ >= 0) {
+      ::close(file_);
+    }
+  }
+
+  Status take(const std::filesystem::path& directory, const std::string& instance) {
+    std::error_code failed;
+    std::filesystem::create_directories(directory, failed);
+    const std::string path = (directory / "lock").string();
+    file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (file_ < 0) {
+      return Status::stop(ExitCode::disk, fmt::format("can't write {}: {}; set `state:` to a "
+                                                      "directory that is writable",
+                                                      path, std::strerror(errno)));
+    }
+    if (::flock(file_, LOCK_EX | LOCK_NB) != 0) {
+      return Status::stop(
+          ExitCode::temporary,
+          fmt::format("{} is held by another process: instance \"{}\" runs already on this host. "
+                      "Stop it, or give this one another name (`instance:` or WEIR__INSTANCE)",
+                      path, instance));
+    }
+    return Status::ok();
+  }
+
+ private:
+  int file_ = -1;
+};
+
+ClusterSettings cluster_settings(const config::Deployment& deployment, const Log& log) {
+  ClusterSettings cluster;
+  for (const config::KafkaProperty& property : deployment.kafka) {
+    if (property.name == "bootstrap.servers") {
+      cluster.bootstrap = property.value;
+    } else {
+      cluster.properties.push_back({property.name, property.value});
+    }
+  }
+  cluster.client_id = deployment.id;
+  cluster.log = [&log](int severity, std::string_view message) {
+    constexpr int kSyslogError = 3;
+    if (severity <= kSyslogError) {
+      log.warning("kafka client", {{"message", std::string(message)}});
+    } else {
+      log.debug("kafka client", {{"message", std::string(message)}});
+    }
+  };
+  return cluster;
+}
+
+// Where other programs of this host find the process: state/run/<deployment>-<instance>.json.
+class RunFile {
+ public:
+  RunFile(const config::Deployment& deployment, const std::string& http) {
+    const std::filesystem::path directory = std::filesystem::path(deployment.state) / "run";
+    std::error_code failed;
+    std::filesystem::create_directories(directory, failed);
+    path_ = directory / fmt::format("{}-{}.json", deployment.id, deployment.instance);
+    std::ofstream(path_) << fmt::format(R"({{"deployment":{},"version":{},"pid":{},"http":{}}})"
+                                        "\n",
+                                        json_string(deployment.id), deployment.version, ::getpid(),
+                                        json_string(http));
+  }
+
+  ~RunFile() {
+    std::error_code failed;
+    std::filesystem::remove(path_, failed);
+  }
+
+  RunFile(const RunFile&) = delete;
+  RunFile& operator=(const RunFile&) = delete;
+
+ private:
+  std::filesystem::path path_;
+};
+
+class Process {
+ public:
+  Process(const config::Deployment& deployment, const StageSpec& spec, RunUntil until)
+      : deployment_(deployment),
+        spec_(spec),
+        until_(until),
+        log_(deployment.id, deployment.log_level),
+        metrics_({.deployment = deployment.id,
+                  .version = deployment.version,
+                  .parts = {{"build", kBuildVersion}}}) {}
+
+  Status run() {
+    WEIR_TRY_ASSIGN(LanePlan plan, plan_lane(deployment_, spec_));
+    WEIR_TRY(lock_.take(deployment_.state_directory(), deployment_.instance));
+    WEIR_TRY_ASSIGN(const std::unique_ptr<Endpoint> endpoint, serve());
+    const std::string address =
+        endpoint ? fmt::format("{}:{}", deployment_.http->host, endpoint->port()) : "";
+    const RunFile run_file(deployment_, address);
+    log_.info("starting", {{"version", std::to_string(deployment_.version)},
+                           {"build", kBuildVersion},
+                           {"http", address},
+                           {"file", deployment_.file}});
+    const ClusterSettings cluster = cluster_settings(deployment_, log_);
+    const Status checked = wait_for_topics(plan, cluster);
+    if (!checked.is_ok() || is_told_to_stop_) {
+      return checked;
+    }
+    RocksdbStores stores(deployment_.state_directory());
+    for (int i = 0; i < deployment_.lanes; ++i) {
+      lanes_.push_back(std::make_unique<Lane>(i, deployment_, spec_, plan, cluster, stores,
+                                              metrics_, log_, until_));
+    }
+    Status ended = watch();
+    set_state(ended.is_ok() ? ProcessState::draining : ProcessState::failed);
+    {
+      const std::lock_guard hold(lanes_mutex_);
+      lanes_.clear();
+    }
+    log_.info("ended", {{"outcome", ended.is_ok() ? "drained" : ended.message()}});
+    return ended;
+  }
+
+ private:
+  // An endpoint, or none where the deployment has it off.
+  Result<std::unique_ptr<Endpoint>> serve() {
+    if (!deployment_.http) {
+      return std::unique_ptr<Endpoint>();
+    }
+    Endpoint::Settings settings;
+    settings.address = deployment_.http->host;
+    settings.port = deployment_.http->port;
+    return Endpoint::start(settings,
+                           {{"/metrics", [this] { return metrics_.exposition(); }},
+                            {"/status.json", [this] { return status_document(status()); }},
+                            {"/-/healthy", [this] { return health_check(status()); }},
+                            {"/-/ready", [this] { return ready_check(status()); }},
+                            {"/", [this] { return status_page(status()); }}});
+  }
+
+  ProcessStatus status() {
+    ProcessStatus status;
+    status.deployment = deployment_.id;
+    status.version = deployment_.version;
+    status.build = kBuildVersion;
+    status.started = started_;
+    status.lanes = metrics_.lanes();
+    const std::lock_guard hold(lanes_mutex_);
+    status.state = state_;
+    status.ready = state_ == ProcessState::running;
+    if (!status.ready) {
+      status.reasons.push_back(why_not_ready_.empty() ? std::string(name_of(state_))
+                                                      : why_not_ready_);
+    }
+    for (const auto& lane : lanes_) {
+      if (!lane->is_ready()) {
+        status.ready = false;
+        status.reasons.push_back(fmt::format("lane {} is not ready", status.lanes.size()));
+      }
+      if (steady_clock::now() - lane->last_beat() > kBeatMax) {
+        status.state = ProcessState::failed;
+      }
+    }
+    return status;
+  }
+
+  void set_state(ProcessState state, std::string why_not_ready = "") {
+    const std::lock_guard hold(lanes_mutex_);
+    state_ = state;
+    why_not_ready_ = std::move(why_not_ready);
+    metrics_.set_state(state);
+  }
+
+  Status wait_for_topics(const LanePlan& plan, const ClusterSettings& cluster) {
+    KafkaAdmin admin(cluster);
+    const auto began = steady_clock::now();
+    while (true) {
+      const Status checked = check_topics(deployment_, plan, admin);
+      if (checked.is_ok() || checked.remedy() != Remedy::retry) {
+        return checked;
+      }
+      log_.warning("the broker doesn't answer, waiting for it", {{"why", checked.message()}});
+      set_state(ProcessState::starting, checked.message());
+      if (until_.end && steady_clock::now() - began > until_.silence_max) {
+        return Status::stop(ExitCode::unavailable, checked.message());
+      }
+      if (signals_.wait(std::chrono::seconds(1))) {
+        is_told_to_stop_ = true;
+        return Status::ok();
+      }
+    }
+  }
+
+  // Until all lanes ended, or one had to stop, or a signal came and all drained.
+  Status watch() {
+    bool is_draining = false;
+    while (true) {
+      if (signals_.wait(kWatchEvery)) {
+        log_.info(is_draining ? "told again, ending at once" : "told to end, draining");
+        for (const auto& lane : lanes_) {
+          is_draining ? lane->stop_at_once() : lane->stop();
+        }
+        is_draining = true;
+        set_state(ProcessState::draining);
+      }
+      bool all_ended = true;
+      bool all_ready = true;
+      for (const auto& lane : lanes_) {
+        all_ended = all_ended && lane->has_ended();
+        all_ready = all_ready && lane->is_ready();
+        if (lane->has_ended() && !lane->outcome().is_ok()) {
+          return lane->outcome();
+        }
+      }
+      if (all_ended) {
+        return Status::ok();
+      }
+      if (!is_draining) {
+        set_state(all_ready ? ProcessState::running : ProcessState::restoring);
+      }
+    }
+  }
+
+  const config::Deployment& deployment_;
+  const StageSpec& spec_;
+  const RunUntil until_;
+  const std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
+  const Signals signals_;
+  const Log log_;
+  Metrics metrics_;
+  InstanceLock lock_;
+  bool is_told_to_stop_ = false;
+  // The endpoint's thread asks while main's changes.
+  std::mutex lanes_mutex_;
+  ProcessState state_ = ProcessState::starting;
+  std::string why_not_ready_;
+  std::vector<std::unique_ptr<Lane>> lanes_;
+};
+
+}  // namespace
+
+Status run_process(const config::Deployment& deployment, const StageSpec& spec, RunUntil until) {
+  return Process(deployment, spec, until).run();
+}
+
+}  // namespace weir

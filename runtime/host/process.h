@@ -1,0 +1,15 @@
+// A deployment as a process: its lanes, its endpoint, its signals, its end.
+#pragma once
+
+#include "config/deployment.h"
+#include "host/lane.h"
+#include "weir/stage.h"
+
+namespace weir {
+
+// Runs the lanes of `deployment` until SIGTERM or SIGINT (drain; a second one: at once), until
+// `until`, or until a lane has to stop. The returned status is what the process ends with.
+// Blocks those signals for the threads that it starts; call it once, from main's thread.
+Status run_process(const config::Deployment& deployment, const StageSpec& spec, RunUntil until);
+
+}  // namespace weir
