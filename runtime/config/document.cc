@@ -68,7 +68,7 @@ constexpr const char* kAnyScalar = R"(["string", "number", "boolean"])";
 std::string group_schema(const Group& group, Object made);
 
 // A value of another type than text may also be a ${…}, which is text.
-void add_typed(Object& made, Object typed) {
+void add_typed(Object& made, const Object& typed) {
   const std::string reference =
       Object().add("type", json("string")).add("pattern", json(kReference)).text();
   made.add("anyOf", fmt::format("[{}, {}]", typed.text(), reference));
@@ -91,7 +91,7 @@ void add_scalar(Object& made, const Field& field) {
         typed.add("minimum", fmt::format("{}", *field.minimum));
         typed.add("maximum", fmt::format("{}", *field.maximum));
       }
-      add_typed(made, std::move(typed));
+      add_typed(made, typed);
       return;
     }
     default:

@@ -61,11 +61,11 @@ bool is_valid(const Node& node, const JsonValue& schema);
 
 bool is_valid_map(const Node& node, const Struct& schema) {
   const auto& fields = schema.fields();
-  for (const JsonValue& key : fields.contains("required")
-                                  ? fields.at("required").list_value().values()
-                                  : google::protobuf::ListValue().values()) {
-    if (node.find(key.string_value()) == nullptr) {
-      return false;
+  if (fields.contains("required")) {
+    for (const JsonValue& key : fields.at("required").list_value().values()) {
+      if (node.find(key.string_value()) == nullptr) {
+        return false;
+      }
     }
   }
   for (const Entry& entry : node.entries) {

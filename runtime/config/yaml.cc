@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/node/node.h>  // parser.h only declares it, which clang-tidy takes for a slip
 #include <yaml-cpp/parser.h>
 
 #include "config/words.h"
