@@ -121,6 +121,31 @@ Result<std::optional<TopicConfigs>> topic_configs(const Client& client, const st
   return std::optional(std::move(configs));
 }
 
+Result<NextOffset> log_offset(const Client& client, const std::string& topic, Partition partition,
+                              std::int64_t query, std::chrono::milliseconds wait_max) {
+  const ListPtr list(rd_kafka_topic_partition_list_new(1));
+  rd_kafka_topic_partition_t& asked =
+      *rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), partition.value());
+  asked.offset = query;
+  // Not query_watermark_offsets, whose timeout 2.0.2 doesn't keep.
+  rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(client.get(), list.get(), to_ms(wait_max));
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    code = asked.err;
+  }
+  if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
+    return topic_is_missing(topic);
+  }
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return failure_of(
+        client, code,
+        fmt::format("asking for offsets of topic {} partition {}", topic, partition.value()));
+  }
+  // No record is stamped so late: -1.
+  return query >= 0 && asked.offset < 0
+             ? log_offset(client, topic, partition, RD_KAFKA_OFFSET_END, wait_max)
+             : NextOffset(asked.offset);
+}
+
 void add_offset(rd_kafka_topic_partition_list_t& list, const std::string& topic,
                 const OffsetToCommit& offset) {
   rd_kafka_topic_partition_t& added =

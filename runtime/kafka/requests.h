@@ -35,6 +35,12 @@ using TopicConfigs = std::map<std::string, std::string>;
 Result<std::optional<TopicConfigs>> topic_configs(const Client& client, const std::string& topic,
                                                   std::chrono::milliseconds wait_max);
 
+// What the log of a partition holds for a read_committed reader: where it starts
+// (RD_KAFKA_OFFSET_BEGINNING), where it ends (RD_KAFKA_OFFSET_END), or the first offset stamped at
+// or after a time in ms, which is the end where there is none.
+Result<NextOffset> log_offset(const Client& client, const std::string& topic, Partition partition,
+                              std::int64_t query, std::chrono::milliseconds wait_max);
+
 void add_offset(rd_kafka_topic_partition_list_t& list, const std::string& topic,
                 const OffsetToCommit& offset);
 

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cstring>
-#include <deque>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "kafka/client.h"
+#include "kafka/gathering.h"
 #include "kafka/requests.h"
 #include "kafka/topic_guard.h"
 
@@ -20,38 +20,6 @@ namespace {
 
 // One slice of a question that is asked again until the settings' `request_wait_max`.
 constexpr milliseconds kSlice{1000};
-
-struct MessageBuffers final : Batch::Buffers {
-  std::vector<MessagePtr> messages;
-  std::deque<std::vector<Header>> headers;  // grows without moving what RawRecord points to
-};
-
-std::vector<Header> headers_of(rd_kafka_message_t& message) {
-  std::vector<Header> headers;
-  rd_kafka_headers_t* raw = nullptr;
-  if (rd_kafka_message_headers(&message, &raw) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return headers;
-  }
-  const std::size_t count = rd_kafka_header_cnt(raw);
-  headers.reserve(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    const char* name = nullptr;
-    const void* value = nullptr;
-    std::size_t size = 0;
-    if (rd_kafka_header_get_all(raw, i, &name, &value, &size) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      break;
-    }
-    headers.push_back({name, value == nullptr ? std::nullopt
-                                              : std::optional(std::string_view(
-                                                    static_cast<const char*>(value), size))});
-  }
-  return headers;
-}
-
-std::optional<std::string_view> bytes_of(const void* bytes, std::size_t size) {
-  return bytes == nullptr ? std::nullopt
-                          : std::optional(std::string_view(static_cast<const char*>(bytes), size));
-}
 
 // Of a serialised membership, whose form (2.0.2) is "CGMDv2:", the generation in native order, the
 // names. Has no accessor there. Non-negative where the form is another: then the broker judges.
@@ -66,61 +34,25 @@ std::int32_t generation_of(std::string_view membership) {
 
 }  // namespace
 
-// The batch that one poll fills.
-class KafkaSource::Gathering {
+// Which input a message belongs to. Remembers the last topic handle, which is good as long as a
+// message that is kept keeps the handle: within one poll.
+class KafkaSource::TopicCache {
  public:
-  Gathering() : buffers_(std::make_unique<MessageBuffers>()) {}
+  explicit TopicCache(const KafkaSource& source) : source_(source) {}
 
-  void add(InputPartition where, MessagePtr message) {
-    rd_kafka_message_t& m = *message;
-    rd_kafka_timestamp_type_t type{};
-    RawRecord& record = batch_.records.emplace_back();
-    record.where = where;
-    record.offset = Offset(m.offset);
-    record.timestamp = Timestamp(rd_kafka_message_timestamp(&m, &type));
-    record.key = bytes_of(m.key, m.key_len);
-    record.value = bytes_of(m.payload, m.len);
-    if (std::vector<Header> headers = headers_of(m); !headers.empty()) {
-      record.headers = buffers_->headers.emplace_back(std::move(headers));
-    }
-    buffers_->messages.push_back(std::move(message));
-    if (!batch_.ends.empty()) {
-      std::erase_if(batch_.ends, [&](const Position& end) { return end.where == where; });
-    }
-  }
-
-  void add_end(const Position& end) { batch_.ends.push_back(end); }
-
-  void clear() {
-    batch_ = Batch();
-    buffers_ = std::make_unique<MessageBuffers>();
-    topic_ = nullptr;
-  }
-
-  bool is_empty() const { return batch_.records.empty() && batch_.ends.empty(); }
-
-  std::size_t size() const { return batch_.records.size(); }
-
-  // Of the message's topic; remembers the last, whose handle the gathered messages keep alive.
-  std::optional<InputIndex> input_of(const rd_kafka_message_t& message, const KafkaSource& source) {
+  std::optional<InputIndex> input_of(const rd_kafka_message_t& message) {
     if (message.rkt == nullptr) {
       return std::nullopt;
     }
-    if (batch_.records.empty() || topic_ != message.rkt) {
+    if (topic_ != message.rkt) {
       topic_ = message.rkt;
-      input_ = source.input_of(rd_kafka_topic_name(message.rkt));
+      input_ = source_.input_of(rd_kafka_topic_name(message.rkt));
     }
     return input_;
   }
 
-  Batch finish() && {
-    batch_.buffers = std::move(buffers_);
-    return std::move(batch_);
-  }
-
  private:
-  Batch batch_;
-  std::unique_ptr<MessageBuffers> buffers_;
+  const KafkaSource& source_;
   const rd_kafka_topic_t* topic_ = nullptr;
   std::optional<InputIndex> input_;
 };
@@ -140,11 +72,6 @@ std::optional<InputIndex> KafkaSource::input_of(std::string_view topic) const {
     return std::nullopt;
   }
   return InputIndex(static_cast<std::uint16_t>(found - settings_.inputs.begin()));
-}
-
-std::string KafkaSource::name_of_partition(InputPartition where) const {
-  return fmt::format("topic {} partition {}", settings_.inputs[where.input.value()],
-                     where.partition.value());
 }
 
 // ---- joining ----
@@ -323,6 +250,7 @@ Result<Batch> KafkaSource::poll(milliseconds wait_max, std::size_t records_max) 
     tell_assigned();
   }
   Gathering gathering;
+  TopicCache topics(*this);
   gathering_ = &gathering;
   Status failure = std::exchange(listener_failure_, Status::ok());
   const auto deadline = steady_clock::now() + wait_max;
@@ -340,7 +268,7 @@ Result<Batch> KafkaSource::poll(milliseconds wait_max, std::size_t records_max) 
       failure = take_error(*message, gathering);
       continue;
     }
-    const std::optional<InputIndex> input = gathering.input_of(*message, *this);
+    const std::optional<InputIndex> input = topics.input_of(*message);
     if (!input) {
       continue;
     }
@@ -359,7 +287,7 @@ Result<Batch> KafkaSource::poll(milliseconds wait_max, std::size_t records_max) 
 
 Status KafkaSource::take_error(const rd_kafka_message_t& message, Gathering& gathering) {
   const std::string_view topic = message.rkt == nullptr ? "" : rd_kafka_topic_name(message.rkt);
-  const std::optional<InputIndex> input = gathering.input_of(message, *this);
+  const std::optional<InputIndex> input = input_of(topic);
   const auto place = [&] {
     return fmt::format("topic {} partition {} offset {}", topic, message.partition, message.offset);
   };
@@ -503,23 +431,8 @@ Status KafkaSource::found(std::span<const OffsetToCommit> beginnings) {
 
 Result<NextOffset> KafkaSource::list_offset(InputPartition where, std::int64_t query) {
   WEIR_TRY(connect());
-  const ListPtr list(rd_kafka_topic_partition_list_new(1));
-  rd_kafka_topic_partition_list_add(list.get(), settings_.inputs[where.input.value()].c_str(),
-                                    where.partition.value())
-      ->offset = query;
-  // Not query_watermark_offsets, whose timeout 2.0.2 doesn't keep.
-  rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(client_->get(), list.get(),
-                                                        to_ms(settings_.cluster.request_wait_max));
-  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-    code = list->elems[0].err;
-  }
-  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    const std::string doing = "asking for offsets of " + name_of_partition(where);
-    return code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
-               ? topic_is_missing(settings_.inputs[where.input.value()])
-               : failure_of(*client_, code, doing);
-  }
-  return NextOffset(list->elems[0].offset);
+  return log_offset(*client_, settings_.inputs[where.input.value()], where.partition, query,
+                    settings_.cluster.request_wait_max);
 }
 
 Result<LogBounds> KafkaSource::log_bounds(InputPartition where) {
@@ -529,9 +442,7 @@ Result<LogBounds> KafkaSource::log_bounds(InputPartition where) {
 }
 
 Result<NextOffset> KafkaSource::offset_at(InputPartition where, Timestamp time) {
-  WEIR_TRY_ASSIGN(const NextOffset found,
-                  list_offset(where, std::max<std::int64_t>(time.value(), 0)));
-  return found.value() >= 0 ? Result(found) : list_offset(where, RD_KAFKA_OFFSET_END);
+  return list_offset(where, std::max<std::int64_t>(time.value(), 0));
 }
 
 std::optional<NextOffset> KafkaSource::known_end(InputPartition where) {

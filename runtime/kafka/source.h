@@ -18,6 +18,7 @@ namespace weir {
 
 class Client;
 class FenceWatch;
+class Gathering;
 
 // Reads what is committed, with an eager assignor, static membership and explicit offsets only.
 //
@@ -46,7 +47,7 @@ class KafkaSource final : public Source {
   bool is_reachable() const;
 
  private:
-  class Gathering;
+  class TopicCache;
   using List = rd_kafka_topic_partition_list_s;
 
   Status connect();
@@ -58,7 +59,6 @@ class KafkaSource final : public Source {
   Status fatal_failure(std::string_view detail);
   Result<NextOffset> list_offset(InputPartition where, std::int64_t query);
   std::optional<InputIndex> input_of(std::string_view topic) const;
-  std::string name_of_partition(InputPartition where) const;
 
   const SourceSettings settings_;
   std::unique_ptr<Client> client_;
