@@ -204,9 +204,8 @@ bool Decoder::unknown_member(MessagePlan& plan, std::uint32_t entry, std::string
       return fail(reason::kUnknownField,
                   fmt::format("{} has no field \"{}\"", plan.name, shown(name)));
     }
-    if (entry != NameEntry::kNone) {
-      ++counts_.unknown_fields;
-    } else {
+    ++counts_.unknown_fields;
+    if (entry == NameEntry::kNone && unknown_names_.size() < kUnknownNamesMax) {
       const bool top = &plan == &plan_.root();
       if (note_unknown(top ? std::string(name) : plan.name + "." + std::string(name))) {
         plan.names.add(name).unknown = true;
@@ -217,7 +216,6 @@ bool Decoder::unknown_member(MessagePlan& plan, std::uint32_t entry, std::string
 }
 
 bool Decoder::note_unknown(std::string_view name) {
-  ++counts_.unknown_fields;
   if (unknown_names_.size() >= kUnknownNamesMax || name.size() > kUnknownNameBytesMax ||
       unknown_names_.contains(name)) {
     return false;
@@ -618,6 +616,7 @@ bool Decoder::unknown_enum_name(const FieldPlan& field, std::string_view name) {
   if (plan_.options().unknown_fields == UnknownFields::dead_letter) {
     return fail(reason::kUnknownField, fmt::format("the enum has no value \"{}\"", shown(name)));
   }
+  ++counts_.unknown_fields;
   static_cast<void>(note_unknown(fmt::format("{}={}", field.name, name)));
   return true;
 }
@@ -1145,8 +1144,9 @@ bool Decoder::dedup_key(WireBuffer& key) {
       const char c = token.front();
       std::string_view text;
       if (c == '{' || c == '[') {
-        return mismatch("expected a string, a number or a truth value as dedup key") ||
-               (reason_ = reason::kBadKey, within(plan_.options().key[part]));
+        static_cast<void>(mismatch("expected a string, a number or a truth value as dedup key"));
+        reason_ = reason::kBadKey;
+        return within(plan_.options().key[part]);
       }
       if (c == '"' && tokens_.text(text, text_scratch_) && !text.empty()) {
         key_.add_string(text);

@@ -278,7 +278,7 @@ LaneCodec::LaneCodec() = default;
 LaneCodec::~LaneCodec() = default;
 
 Result<std::unique_ptr<LaneCodec>> LaneCodec::make(std::span<const InputFormat> inputs,
-                                                   UnknownFieldListener on_unknown_field) {
+                                                   const UnknownFieldListener& on_unknown_field) {
   std::unique_ptr<LaneCodec> codec(new LaneCodec());
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     auto input = std::make_unique<Input>(inputs[i]);

@@ -41,7 +41,7 @@ class LaneCodec final : public Codec {
   // `inputs`: by InputIndex. Fails with ExitCode::config as DecodePlan::compile does; the caller
   // adds which input it was when there are several (the message starts with "input N: " then).
   static Result<std::unique_ptr<LaneCodec>> make(std::span<const InputFormat> inputs,
-                                                 UnknownFieldListener on_unknown_field);
+                                                 const UnknownFieldListener& on_unknown_field);
 
   ~LaneCodec() override;
 

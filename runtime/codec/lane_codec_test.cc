@@ -11,6 +11,27 @@
 
 #include "codec/reasons.h"
 
+namespace {
+std::size_t allocations = 0;
+}  // namespace
+
+void* operator new(std::size_t size) {
+  ++allocations;
+  void* const at = std::malloc(size == 0 ? 1 : size);
+  if (at == nullptr) {
+    throw std::bad_alloc();
+  }
+  return at;
+}
+
+void operator delete(void* at) noexcept {
+  std::free(at);
+}
+
+void operator delete(void* at, std::size_t /*size*/) noexcept {
+  std::free(at);
+}
+
 namespace weir {
 namespace {
 
@@ -102,6 +123,25 @@ TEST(LaneCodec, ABadRecordLeavesItsNeighboursAlone) {
   EXPECT_EQ(decoded[3].wire,
             "\x0a\x01"
             "d");
+}
+
+TEST(LaneCodec, AWarmCodecAllocatesNothing) {
+  InputFormat input = format(Form::json, Everything::descriptor(), {"string_field", "int32_field"});
+  input.options.event_time = EventTime{"at", "timestamp", TimeFormat::rfc3339, ""};
+  input.options.trim = {"string_field"};
+  auto codec = LaneCodec::make({&input, 1}, nullptr).value();
+  const std::vector<RawRecord> records(
+      100, record(R"({"string_field":" a\u0062cdefghijklmnopqrstuvwxyz ","int32_field":7,
+        "at":"2015-09-12T00:46:58.771Z","unknown":{"x":[1,{"y":"\n"}]},"small":{"small":{"z":1}},
+        "string_map":{"one":"1","t\u0077o":"2"},"structure":{"a":[1,null,{"b":true}]},
+        "colours":["COLOUR_RED",5],"bytes_field":"YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXo=",
+        "mask":"aB,cD","double_field":1.25,"int64_field":"-9","duration":"1.5s"})"));
+  std::vector<Decoded> decoded(records.size());
+  codec->decode(records, decoded);
+  ASSERT_TRUE(decoded[0].status.is_ok()) << decoded[0].status.message();
+  const std::size_t before = allocations;
+  codec->decode(records, decoded);
+  EXPECT_EQ(allocations, before);
 }
 
 TEST(LaneCodec, CountsPerBatchAndNamesEachUnknownFieldOnce) {

@@ -86,6 +86,7 @@ Result<std::vector<std::string>> proto_files(const SchemaSources& sources) {
 }  // namespace
 
 struct Schema::Loaded {
+  Errors errors;
   // google.protobuf's own types come from the library where no root has them.
   pb::DescriptorPoolDatabase well_known{*pb::DescriptorPool::generated_pool()};
   pb::compiler::DiskSourceTree tree;
@@ -113,7 +114,6 @@ Result<Schema> Schema::read(const SchemaSources& sources) {
   static_cast<void>(pb::Int64Value::descriptor());
 
   auto loaded = std::make_unique<Loaded>();
-  Errors errors;
   std::vector<std::string> files;
   if (!sources.descriptor_set.empty()) {
     std::ifstream file(sources.descriptor_set, std::ios::binary);
@@ -132,13 +132,14 @@ Result<Schema> Schema::read(const SchemaSources& sources) {
                                         sources.descriptor_set.string(), proto.name()));
       }
     }
-    loaded->pool = std::make_unique<pb::DescriptorPool>(&loaded->set_and_well_known, &errors);
+    loaded->pool =
+        std::make_unique<pb::DescriptorPool>(&loaded->set_and_well_known, &loaded->errors);
   } else {
     WEIR_TRY_ASSIGN(files, proto_files(sources));
     for (const std::filesystem::path& root : sources.import_roots) {
       loaded->tree.MapPath("", root.string());
     }
-    loaded->source_files.RecordErrorsTo(&errors);
+    loaded->source_files.RecordErrorsTo(&loaded->errors);
     loaded->pool = std::make_unique<pb::DescriptorPool>(
         &loaded->source_files, loaded->source_files.GetValidationErrorCollector());
   }
@@ -151,10 +152,8 @@ Result<Schema> Schema::read(const SchemaSources& sources) {
     }
   }
   if (!complete) {
-    return errors.status();
+    return loaded->errors.status();
   }
-  // They point at this function's collector; nothing is loaded after it.
-  loaded->source_files.RecordErrorsTo(nullptr);
   return Schema(std::move(loaded));
 }
 
