@@ -295,6 +295,7 @@ TEST(Metrics, ReasonsBeyondThirtyTwoAreCountedAsOther) {
   const auto first = process.lane(0);
   const auto second = process.lane(1);
   second->record_dead_lettered(some_origin(), "other", "");
+  second->record_dead_lettered(some_origin(), "other", "");
   second->record_dead_lettered(some_origin(), "", "");
   for (int i = 0; i < 20; ++i) {
     first->record_dead_lettered(some_origin(), "a" + std::to_string(i), "");
@@ -304,7 +305,7 @@ TEST(Metrics, ReasonsBeyondThirtyTwoAreCountedAsOther) {
   second->turn_committed({}, milliseconds(1));
   const auto samples = process.samples("weir_dead_letters_total");
   EXPECT_THAT(samples, SizeIs(33));
-  EXPECT_EQ(samples.back(), "{reason=\"other\"} 10");
+  EXPECT_EQ(samples.back(), "{reason=\"other\"} 11");
 }
 
 TEST(Metrics, HostileLabelValuesStayInsideTheirQuotes) {
