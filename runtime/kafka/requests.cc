@@ -121,6 +121,22 @@ Result<std::optional<TopicConfigs>> topic_configs(const Client& client, const st
   return std::optional(std::move(configs));
 }
 
+Result<std::size_t> batch_bytes_max(const Client& client, const std::string& topic,
+                                    std::chrono::milliseconds wait_max) {
+  constexpr std::size_t kLeast = 1000;
+  const Result<std::optional<TopicConfigs>> configs = topic_configs(client, topic, wait_max);
+  if (!configs.is_ok()) {
+    return configs.status().remedy() == Remedy::retry ? Result<std::size_t>(configs.status())
+                                                      : kBatchBytesMax;
+  }
+  if (!configs.value() || !configs.value()->contains("max.message.bytes")) {
+    return kBatchBytesMax;
+  }
+  const std::size_t limit =
+      std::strtoull(configs.value()->at("max.message.bytes").c_str(), nullptr, 10);
+  return std::clamp(limit, kLeast, kBatchBytesMax);
+}
+
 Result<NextOffset> log_offset(const Client& client, const std::string& topic, Partition partition,
                               std::int64_t query, std::chrono::milliseconds wait_max) {
   const ListPtr list(rd_kafka_topic_partition_list_new(1));

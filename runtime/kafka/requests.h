@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <map>
 #include <optional>
 #include <string>
@@ -34,6 +35,13 @@ using TopicConfigs = std::map<std::string, std::string>;
 // All settings of the topic as the broker has them, defaults included; nullopt: no such topic.
 Result<std::optional<TopicConfigs>> topic_configs(const Client& client, const std::string& topic,
                                                   std::chrono::milliseconds wait_max);
+
+// How large a batch may be that holds several records: the broker refuses batches as a whole, so
+// one beyond the topic's limit must hold a single record. The client's default where nobody may
+// ask.
+inline constexpr std::size_t kBatchBytesMax = 1'000'000;
+Result<std::size_t> batch_bytes_max(const Client& client, const std::string& topic,
+                                    std::chrono::milliseconds wait_max);
 
 // What the log of a partition holds for a read_committed reader: where it starts
 // (RD_KAFKA_OFFSET_BEGINNING), where it ends (RD_KAFKA_OFFSET_END), or the first offset stamped at

@@ -1,8 +1,6 @@
 #include "kafka/sink.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <cstring>
 #include <utility>
 
 #include <fmt/format.h>
@@ -85,9 +83,8 @@ Status KafkaSink::connect() {
       {"partitioner", "murmur2_random"},
       // What a record may weigh is for the topic to say; the broker refuses what is too large.
       {"message.max.bytes", "100000000"},
+      {"batch.size", std::to_string(batch_bytes_)},
   };
-  // A batch is refused as a whole: one beyond the topic's limit must hold a single record.
-  own.push_back({"batch.size", std::to_string(batch_bytes_max_)});
   if (wants_one_by_one_) {
     own.push_back({"batch.num.messages", "1"});
   }
@@ -126,25 +123,15 @@ Status KafkaSink::warm_up() {
   if (is_warm_) {
     return Status::ok();
   }
-  std::size_t limit = 1'000'000;
+  std::size_t limit = kBatchBytesMax;
   for (Output& output : outputs_) {
     WEIR_TRY_ASSIGN(const TopicShape shape, topic_shape(*client_, output.topic, kSlice));
     output.partitions = shape.partitions;
-    const auto configs = topic_configs(*client_, output.topic, kSlice);
-    if (!configs.is_ok() && configs.status().remedy() == Remedy::retry) {
-      return configs.status();
-    }
-    // Who isn't allowed to ask goes by the client's default, which is below the broker's.
-    if (configs.is_ok() && configs.value()) {
-      if (const auto found = configs.value()->find("max.message.bytes");
-          found != configs.value()->end()) {
-        limit = std::min<std::size_t>(limit, std::strtoull(found->second.c_str(), nullptr, 10));
-      }
-    }
+    WEIR_TRY_ASSIGN(const std::size_t of_topic, batch_bytes_max(*client_, output.topic, kSlice));
+    limit = std::min(limit, of_topic);
   }
-  limit = std::max<std::size_t>(limit, 1000);
-  if (limit != batch_bytes_max_) {
-    batch_bytes_max_ = limit;
+  if (limit != batch_bytes_) {
+    batch_bytes_ = limit;
     drop_client();
     return Status::retry("a topic's max.message.bytes asks for smaller batches");
   }

@@ -75,7 +75,7 @@ class KafkaSink final : public Sink {
   std::unique_ptr<Client> client_;
   std::unique_ptr<FenceWatch> fences_;
   std::vector<Output> outputs_;
-  std::size_t batch_bytes_max_ = 1'000'000;
+  std::size_t batch_bytes_ = 1'000'000;
   bool is_warm_ = false;
   bool is_recreating_ = false;
 

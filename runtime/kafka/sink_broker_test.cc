@@ -205,6 +205,18 @@ TEST_F(KafkaSinkTest, ARefusedRecordIsNamedAndTheOthersAreNot) {
   ok(until_done([&] { return sink.commit(); }));
 }
 
+TEST_F(KafkaSinkTest, WhatItSendsIsCompressed) {
+  // Only compressed is this small enough for its topic.
+  const std::string output = topic("output", 1, {{"max.message.bytes", "2000"}});
+  KafkaSink sink(writing({output}));
+  ok(until_done([&] { return sink.open(); }));
+  ok(sink.begin());
+  const std::string large(50'000, 'a');
+  ok(sink.send(std::array{record("k", large)}));
+  ok(until_done([&] { return sink.flush(); }));
+  ok(until_done([&] { return sink.commit(); }));
+}
+
 TEST_F(KafkaSinkTest, AmongRecordsThatAreRefusedTogetherTheGuiltyAreFound) {
   const std::string output = topic("output", 1, {{"message.timestamp.after.max.ms", "3600000"}});
   KafkaSink sink(writing({output}));

@@ -1,0 +1,86 @@
+// A plain producer: idempotent, no transaction. For putting files into raw topics.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kafka/client_settings.h"
+#include "loop/io.h"
+
+struct rd_kafka_message_s;
+struct rd_kafka_topic_s;
+
+namespace weir {
+
+class Client;
+
+struct ProducerSettings {
+  ClusterSettings cluster;
+  std::string topic;
+  std::size_t queued_bytes_max = std::size_t{64} << 20;
+};
+
+// One thread. Records are numbered as they are sent, from 0. Order is kept per partition, and the
+// client repeats what the broker didn't acknowledge without doubling it, for as long as this object
+// lives. A process that starts again sends from settled() on: what comes twice then is for a
+// stage's dedup.
+class KafkaProducer {
+ public:
+  // A record that the broker won't take.
+  struct Refused {
+    std::uint64_t number;
+    std::string message;
+  };
+
+  explicit KafkaProducer(ProducerSettings settings);
+  ~KafkaProducer();
+
+  // stop(config) when there is no such topic. Remedy::retry: no broker yet.
+  Status open();
+
+  // Copies the record. Remedy::retry: the queue is full, it wasn't taken. stop: this producer is
+  // at its end.
+  Status send(std::optional<std::string_view> key, std::optional<std::string_view> value,
+              Partition partition = kPartitionByKey);
+
+  // Remedy::retry after about a second if not all is settled.
+  Status flush();
+
+  // Serves acknowledgements that came in meanwhile.
+  void serve();
+
+  std::uint64_t sent() const { return sent_; }
+
+  // So many records, counted from the first, need not be sent again.
+  std::uint64_t settled() const { return settled_; }
+
+  std::vector<Refused> take_refused() { return std::exchange(refused_, {}); }
+
+  bool is_reachable() const;
+
+ private:
+  struct TopicCloser {
+    void operator()(rd_kafka_topic_s* topic) const;
+  };
+
+  void delivered(const rd_kafka_message_s& message);
+  Status end_of_client() const;
+
+  const ProducerSettings settings_;
+  std::unique_ptr<Client> client_;
+  std::unique_ptr<rd_kafka_topic_s, TopicCloser> topic_;
+  std::int32_t partitions_ = 0;
+  std::size_t batch_bytes_ = 1'000'000;
+  std::uint64_t sent_ = 0;
+  std::uint64_t settled_ = 0;
+  std::deque<bool> is_settled_;  // of the records from settled_ on
+  std::vector<Refused> refused_;
+};
+
+}  // namespace weir
