@@ -178,7 +178,7 @@ class DecodePlan::Compiler {
   }
 
   static Shape shape_of(const pb::Descriptor& descriptor) {
-    static const std::unordered_map<std::string_view, Shape> kShapes = {
+    static const std::unordered_map<std::string_view, Shape> shapes = {
         {"google.protobuf.Timestamp", Shape::timestamp},
         {"google.protobuf.Duration", Shape::duration},
         {"google.protobuf.FieldMask", Shape::field_mask},
@@ -196,8 +196,8 @@ class DecodePlan::Compiler {
         {"google.protobuf.StringValue", Shape::wrapper},
         {"google.protobuf.BytesValue", Shape::wrapper},
     };
-    const auto found = kShapes.find(descriptor.full_name());
-    return found == kShapes.end() ? Shape::plain : found->second;
+    const auto found = shapes.find(descriptor.full_name());
+    return found == shapes.end() ? Shape::plain : found->second;
   }
 
   static WireType wire_type_of(Kind kind) {

@@ -264,13 +264,13 @@ Parsed parse_time(std::string_view text, ZoneText zone, TimeParts& time) {
         !reader.literal(':') || !reader.number(2, 0, 59, offset_minutes)) {
       return Parsed::mismatch;
     }
-    offset = (offset_hours * 60 + offset_minutes) * (west ? -60 : 60);
+    offset = std::int64_t{offset_hours * 60 + offset_minutes} * (west ? -60 : 60);
   }
   if (!reader.at_end()) {
     return Parsed::mismatch;
   }
-  time.seconds =
-      days_from_civil(year, month, day) * kDaySeconds + hour * 3600 + minute * 60 + second - offset;
+  time.seconds = days_from_civil(year, month, day) * kDaySeconds +
+                 std::int64_t{hour * 3600 + minute * 60} + second - offset;
   return is_timestamp(time.seconds) ? Parsed::ok : Parsed::out_of_range;
 }
 
@@ -326,7 +326,7 @@ std::optional<std::int64_t> parse_zone(std::string_view zone) {
       !reader.literal(':') || !reader.number(2, 0, 59, minutes) || !reader.at_end()) {
     return std::nullopt;
   }
-  return (hours * 60 + minutes) * (west ? -60 : 60);
+  return std::int64_t{hours * 60 + minutes} * (west ? -60 : 60);
 }
 
 void append_snake_case(std::string_view camel, std::string& snake) {
