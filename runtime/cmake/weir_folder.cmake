@@ -30,7 +30,7 @@ function(weir_folder)
 endfunction()
 
 # One GoogleTest executable, every TEST in it a ctest of its own. LABELS broker: needs the real
-# broker, and gets it in WEIR_BOOTSTRAP (see tests/CMakeLists.txt).
+# broker, which `ops/kafka start` names (see tests/CMakeLists.txt).
 function(weir_test name)
   cmake_parse_arguments(T "" "" "SOURCES;USES;LABELS" ${ARGN})
   add_executable(${name} ${T_SOURCES})
@@ -40,7 +40,8 @@ function(weir_test name)
     list(APPEND properties LABELS "${T_LABELS}")
   endif()
   if("broker" IN_LIST T_LABELS)
-    list(APPEND properties FIXTURES_REQUIRED broker)
+    list(APPEND properties FIXTURES_REQUIRED broker
+                           ENVIRONMENT WEIR_KAFKA_DIR=${CMAKE_BINARY_DIR}/kafka)
   endif()
   gtest_discover_tests(${name} TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST
                        WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} PROPERTIES ${properties})

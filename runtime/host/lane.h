@@ -10,9 +10,9 @@
 
 #include "assembly/lane_plan.h"
 #include "config/deployment.h"
+#include "host/cluster.h"
 #include "host/lane_probe.h"
 #include "host/log.h"
-#include "kafka/client_settings.h"
 
 namespace weir {
 
@@ -29,7 +29,7 @@ class Lane {
  public:
   // `deployment`, `spec`, `stores`, `metrics` and `log` are borrowed and outlive the lane.
   Lane(int index, const config::Deployment& deployment, const StageSpec& spec, LanePlan plan,
-       ClusterSettings cluster, SegmentStores& stores, Metrics& metrics, const Log& log,
+       ClientSettings clients, SegmentStores& stores, Metrics& metrics, const Log& log,
        RunUntil until);
   ~Lane();
   Lane(const Lane&) = delete;
@@ -60,7 +60,7 @@ class Lane {
   const config::Deployment& deployment_;
   const StageSpec& spec_;
   const LanePlan plan_;
-  const ClusterSettings cluster_;
+  const ClientSettings clients_;
   SegmentStores& stores_;
   const Log& log_;
   const RunUntil until_;

@@ -12,9 +12,9 @@
 #include "config/document.h"
 #include "config/lint.h"
 #include "host/build.h"
+#include "host/cluster.h"
 #include "host/process.h"
 #include "host/try.h"
-#include "kafka/client_settings.h"
 
 namespace weir {
 
@@ -33,9 +33,7 @@ Result<config::Deployment> load(const std::string& file, const StageSpec& spec) 
   config::LoadOptions options;
   options.spec = &spec;
   options.environment = config::process_environment();
-  options.kafka_property = [](std::string_view name, std::string_view value) {
-    return name == "bootstrap.servers" ? Status::ok() : check_property(name, value);
-  };
+  options.kafka_property = check_kafka_property;
   config::Loaded loaded = config::load(file, options);
   WEIR_TRY(loaded.status());
   return std::move(*loaded.deployment);

@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 
 #include "host/build.h"
+#include "host/cluster.h"
 #include "host/preflight.h"
 #include "http/endpoint.h"
 #include "http/escape.h"
@@ -86,27 +87,6 @@ class InstanceLock {
   int file_ = -1;
 };
 
-ClusterSettings cluster_settings(const config::Deployment& deployment, const Log& log) {
-  ClusterSettings cluster;
-  for (const config::KafkaProperty& property : deployment.kafka) {
-    if (property.name == "bootstrap.servers") {
-      cluster.bootstrap = property.value;
-    } else {
-      cluster.properties.push_back({property.name, property.value});
-    }
-  }
-  cluster.client_id = deployment.id;
-  cluster.log = [&log](int severity, std::string_view message) {
-    constexpr int kSyslogError = 3;
-    if (severity <= kSyslogError) {
-      log.warning("kafka client", {{"message", std::string(message)}});
-    } else {
-      log.debug("kafka client", {{"message", std::string(message)}});
-    }
-  };
-  return cluster;
-}
-
 // Where other programs of this host find the process: state/run/<deployment>-<instance>.json.
 class RunFile {
  public:
@@ -155,14 +135,14 @@ class Process {
                            {"build", kBuildVersion},
                            {"http", address},
                            {"file", deployment_.file}});
-    const ClusterSettings cluster = cluster_settings(deployment_, log_);
-    const Status checked = wait_for_topics(plan, cluster);
+    const ClientSettings clients = client_settings(deployment_, log_);
+    const Status checked = wait_for_topics(plan, clients.cluster);
     if (!checked.is_ok() || is_told_to_stop_) {
       return checked;
     }
     RocksdbStores stores(deployment_.state_directory());
     for (int i = 0; i < deployment_.lanes; ++i) {
-      lanes_.push_back(std::make_unique<Lane>(i, deployment_, spec_, plan, cluster, stores,
+      lanes_.push_back(std::make_unique<Lane>(i, deployment_, spec_, plan, clients, stores,
                                               metrics_, log_, until_));
     }
     Status ended = watch();

@@ -38,6 +38,7 @@ class Probe {
  public:
   virtual ~Probe() = default;
 
+  // Again without a revocation when local state or the producer was made anew.
   virtual void partition_assigned(InputPartition, PartitionPhase, NextOffset /*from*/,
                                   NextOffset /*committed*/) {}
 
@@ -66,6 +67,7 @@ class Probe {
 
   virtual void producer_recreated(std::string_view /*why*/) {}
 
+  // Nothing is owned any more.
   virtual void consumer_rejoined(std::string_view /*why*/) {}
 
   virtual void state_restored(InputPartition, std::string_view /*why*/) {}

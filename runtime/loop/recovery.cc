@@ -23,11 +23,12 @@ Status Loop::recover(const Status& failure) {
       return is_mutant("unknown_outcome_taken_for_aborted") ? source_.seek(assignment_.rewind())
                                                             : resume();
     case Remedy::rejoin:
-      probe_.consumer_rejoined(failure.message());
       WEIR_TRY(abort_turn(failure.message()));
       assignment_.clear();
       is_assigned_ = false;
-      return source_.rejoin();
+      WEIR_TRY(source_.rejoin());
+      probe_.consumer_rejoined(failure.message());
+      return Status::ok();
     case Remedy::restore:
       WEIR_TRY(abort_turn(failure.message()));
       WEIR_TRY(assignment_.wipe());

@@ -1,0 +1,68 @@
+#include "host/cluster.h"
+
+#include <charconv>
+
+#include <fmt/format.h>
+
+namespace weir {
+
+namespace {
+
+// The setting that a property of this name fills; nullptr: it passes through.
+std::chrono::milliseconds* own_setting(ClientSettings& settings, std::string_view name) {
+  return name == "session.timeout.ms"       ? &settings.session_silence_max
+         : name == "max.poll.interval.ms"   ? &settings.poll_silence_max
+         : name == "transaction.timeout.ms" ? &settings.transaction_age_max
+                                            : nullptr;
+}
+
+Status parse(std::string_view name, std::string_view value, std::chrono::milliseconds& setting) {
+  constexpr std::int64_t kMin = 1'000;
+  constexpr std::int64_t kMax = 900'000;
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc{} || end != value.data() + value.size() || number < kMin ||
+      number > kMax) {
+    return Status::stop(ExitCode::config,
+                        fmt::format("{} is \"{}\", not a number of milliseconds from {} to {}",
+                                    name, value, kMin, kMax));
+  }
+  setting = std::chrono::milliseconds(number);
+  return Status::ok();
+}
+
+}  // namespace
+
+Status check_kafka_property(std::string_view name, std::string_view value) {
+  ClientSettings settings;
+  if (std::chrono::milliseconds* setting = own_setting(settings, name)) {
+    return parse(name, value, *setting);
+  }
+  return name == "bootstrap.servers" ? Status::ok() : check_property(name, value);
+}
+
+ClientSettings client_settings(const config::Deployment& deployment, const Log& log) {
+  ClientSettings settings;
+  ClusterSettings& cluster = settings.cluster;
+  for (const config::KafkaProperty& property : deployment.kafka) {
+    if (std::chrono::milliseconds* setting = own_setting(settings, property.name)) {
+      WEIR_ASSERT(parse(property.name, property.value, *setting).is_ok());
+    } else if (property.name == "bootstrap.servers") {
+      cluster.bootstrap = property.value;
+    } else {
+      cluster.properties.push_back({property.name, property.value});
+    }
+  }
+  cluster.client_id = deployment.id;
+  cluster.log = [&log](int severity, std::string_view message) {
+    constexpr int kSyslogError = 3;
+    if (severity <= kSyslogError) {
+      log.warning("kafka client", {{"message", std::string(message)}});
+    } else {
+      log.debug("kafka client", {{"message", std::string(message)}});
+    }
+  };
+  return settings;
+}
+
+}  // namespace weir

@@ -1,0 +1,29 @@
+// What a deployment says under `kafka:`, as the clients take it.
+#pragma once
+
+#include <chrono>
+#include <string_view>
+
+#include "config/deployment.h"
+#include "host/log.h"
+#include "kafka/client_settings.h"
+
+namespace weir {
+
+struct ClientSettings {
+  ClusterSettings cluster;
+  // The properties that both a client and its lane must know; librdkafka's names for them are
+  // session.timeout.ms, max.poll.interval.ms and transaction.timeout.ms.
+  std::chrono::milliseconds session_silence_max{45'000};
+  std::chrono::milliseconds poll_silence_max{300'000};
+  std::chrono::milliseconds transaction_age_max{30'000};
+};
+
+// Ok when the property may stand under `kafka:`; else stop(config) with the reason. For lint and
+// for the start alike; connects nowhere.
+Status check_kafka_property(std::string_view name, std::string_view value);
+
+// `deployment`'s properties passed check_kafka_property. `log` is borrowed.
+ClientSettings client_settings(const config::Deployment& deployment, const Log& log);
+
+}  // namespace weir

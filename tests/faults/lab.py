@@ -1,0 +1,150 @@
+"""A broker, topics, a deployment of the stage `ingest` in a directory of its own, and processes of it
+that can be hurt."""
+
+import json
+import os
+import pathlib
+import random
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+from kafka import KafkaProducer
+from kafka.admin import KafkaAdminClient, NewTopic
+
+import checker
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(os.environ.get("WEIR_BIN", CHECKOUT / "build/dev/bin"))
+PARTITIONS = 4
+WINDOW_MS, BUCKETS = 24 * 3600 * 1000, 4
+
+
+def bootstrap():
+    """Of the run's own broker, or of the one in WEIR_BOOTSTRAP."""
+    started = subprocess.run([CHECKOUT / "ops/kafka", "start"], capture_output=True, text=True,
+                             check=True)
+    return started.stdout.strip().splitlines()[-1].removeprefix("bootstrap=")
+
+
+class Lab:
+    """Use as a context: ends every process and removes the directory."""
+
+    def __init__(self, brokers, seed, lanes=2):
+        self.random = random.Random(seed)
+        self.brokers = brokers
+        self.name = f"t{secrets.token_hex(5)}"
+        self.raw = f"raw.{self.name}"
+        self.deployment = f"ingest-{self.name}"
+        self.output = f"{self.name}.v1"
+        self.dead_letters = f"{self.deployment}.dead_letters.v1"
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="weir-lab."))
+        self.config = self.directory / f"{self.deployment}.yaml"
+        self.config.write_text(f"""
+stage: ingest
+name: {self.name}
+proto: [{CHECKOUT}/proto]
+inputs:
+  events:
+    topic: {self.raw}
+    message: comments.v1.Comment
+    dedup: {{key: [comment_id], window: 24h, buckets: {BUCKETS}}}
+outputs:
+  events: {{dataset: {self.name}}}
+lanes: {lanes}
+state: {self.directory}/state
+kafka: {{bootstrap.servers: "{brokers}", session.timeout.ms: "6000"}}
+""")
+        self.processes = []
+        self.sent = 0
+
+    def __enter__(self):
+        admin = KafkaAdminClient(bootstrap_servers=self.brokers)
+        admin.create_topics([
+            NewTopic(self.raw, PARTITIONS, 1,
+                     topic_configs={"message.timestamp.type": "LogAppendTime"}),
+            NewTopic(self.output, PARTITIONS, 1), NewTopic(self.dead_letters, PARTITIONS, 1)])
+        admin.close()
+        return self
+
+    def __exit__(self, *_):
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def start(self, *arguments, instance="0", **environment):
+        log = open(self.directory / "log", "ab")
+        process = subprocess.Popen(
+            [BIN / "ingest", "run", self.config, *arguments], stdout=log, stderr=log,
+            stdin=subprocess.DEVNULL, cwd=self.directory,
+            env={**os.environ, "WEIR__INSTANCE": instance, **environment})
+        log.close()
+        self.processes.append(process)
+        return process
+
+    def log(self):
+        return (self.directory / "log").read_text()
+
+    def produce(self, count):
+        """Comments of which one in ten is a retry of an earlier one (near or far, on its partition)
+        and one in fifty is garbage; one in twenty in an upstream transaction that is aborted."""
+        plain = KafkaProducer(bootstrap_servers=self.brokers, linger_ms=5)
+        aborted = KafkaProducer(bootstrap_servers=self.brokers, transactional_id=self.name,
+                                linger_ms=5)
+        aborted.init_transactions()
+        ids = []
+        for _ in range(count):
+            chance = self.random.random()
+            if chance < 0.02:
+                value = b'{"comment_id": "cut'
+                partition = self.random.randrange(PARTITIONS)
+            else:
+                if chance < 0.12 and ids:
+                    key = self.random.choice(ids if chance < 0.07 else ids[-20:])
+                else:
+                    key = f"c{self.sent}"
+                    ids.append(key)
+                    self.sent += 1
+                partition = hash(key) % PARTITIONS
+                value = json.dumps({"comment_id": key, "content": "x" * 50}).encode()
+            if self.random.random() < 0.05:
+                aborted.begin_transaction()
+                aborted.send(self.raw, value=value, partition=partition)
+                aborted.flush()
+                aborted.abort_transaction()
+            else:
+                plain.send(self.raw, value=value, partition=partition)
+        plain.flush()
+        plain.close()
+        aborted.close()
+
+    def verdict(self):
+        return checker.verdict(
+            self.brokers, self.raw, self.output, self.dead_letters, f"{self.deployment}.v1",
+            checker.json_id("comment_id"), lambda value: checker.string_field(value, 1), WINDOW_MS,
+            BUCKETS)
+
+    def finish(self, instances=("0",), timeout=90):
+        """Runs what is left to its end."""
+        for process in [self.start("--until-end", instance=i) for i in instances]:
+            code = process.wait(timeout)
+            if code != 0:
+                raise AssertionError(f"the last run ended with {code}:\n{self.log()[-3000:]}")
+
+
+def kill(process):
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def wait_for(condition, timeout=60, what="the condition"):
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not come within {timeout} s")
+        time.sleep(0.05)
