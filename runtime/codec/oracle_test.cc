@@ -52,7 +52,7 @@ class Subject {
     wire_.truncate(0);
     keys_.truncate(0);
     const std::vector<char> exact(json.begin(), json.end());
-    const Status status = decoder_.decode({exact.data(), exact.size()}, wire_, keys_);
+    Status status = decoder_.decode({exact.data(), exact.size()}, wire_, keys_);
     if (status.is_ok()) {
       EXPECT_TRUE(message.ParseFromString(wire())) << json;
     }
@@ -82,8 +82,9 @@ void expect_agreement(Subject& subject, std::string_view json) {
 }
 
 // For each field, values of all kinds, the right ones and the wrong ones.
+// NOLINTNEXTLINE(readability-function-size): a table
 const std::vector<std::string>& values() {
-  static const std::vector<std::string> kValues = {
+  static const std::vector<std::string> cases = {
       "0",
       "-0",
       "1",
@@ -305,7 +306,7 @@ const std::vector<std::string>& values() {
       R"({"@type":"type.googleapis.com/google.protobuf.Empty"})",
       R"({"@type":"type.googleapis.com/weir.codec.test.Everything","any":{"@type":"type.googleapis.com/weir.codec.test.Small","id":"in"},"int32s":[1,0]})",
   };
-  return kValues;
+  return cases;
 }
 
 std::vector<std::string> field_names() {
