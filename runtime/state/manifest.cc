@@ -91,10 +91,11 @@ class Lines {
 
   bool take(std::string_view field, std::string& value) {
     std::optional<std::string> taken = take(field);
-    if (taken) {
-      value = *std::move(taken);
+    if (!taken) {
+      return false;
     }
-    return taken.has_value();
+    value = *std::move(taken);
+    return true;
   }
 
   template <class Number>
