@@ -436,6 +436,7 @@ TEST(Oracle, TheRecordAsAWhole) {
                            "{\"string_field\":\"x}",
                            "{\"string_field\":\"\\ud800\"}",
                            "{\"string_field\":\"\\udc00\"}",
+                           "{\"string_field\":\"\\udc00\\udc00\"}",
                            "{\"string_field\":\"\\ud800\\u0041\"}",
                            "{\"string_field\":\"\\u12\"}",
                            "{\"a\":\"\\ud800\"}",
