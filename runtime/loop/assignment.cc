@@ -75,6 +75,7 @@ Result<std::vector<Position>> Assignment::take_again() {
   for (const OwnedPartition& owned : owned_) {
     partitions.push_back(owned.where);
   }
+  WEIR_TRY(ask_topics());
   WEIR_TRY_ASSIGN(const std::vector<Committed> committed, source_.committed(partitions));
   WEIR_ASSERT(committed.size() == partitions.size());
   std::vector<Position> positions;
@@ -113,8 +114,63 @@ Status Assignment::wipe() {
       continue;
     }
     owned.index.reset();
-    WEIR_TRY_ASSIGN(const TopicIdentity topic, source_.identity(owned.where.input));
-    WEIR_TRY(stores_.wipe(store_identity(owned.where, topic)));
+    WEIR_TRY(stores_.wipe(store_identity(owned.where)));
+  }
+  return Status::ok();
+}
+
+Status Assignment::ask_topics() {
+  std::vector<TopicIdentity> topics;
+  for (std::size_t i = 0; i < settings_.inputs.size(); ++i) {
+    WEIR_TRY_ASSIGN(TopicIdentity topic,
+                    source_.identity(InputIndex(static_cast<std::uint16_t>(i))));
+    topics.push_back(std::move(topic));
+  }
+  topics_ = std::move(topics);
+  return Status::ok();
+}
+
+Status Assignment::check_unchanged() {
+  constexpr auto kWayOut =
+      ". What the group committed belongs to the topic as it was; deploy a new version, which "
+      "reads "
+      "the topic as it is from its start";
+  for (std::size_t i = 0; i < topics_.size(); ++i) {
+    const TopicIdentity& before = topics_[i];
+    const Result<TopicIdentity> now = source_.identity(InputIndex(static_cast<std::uint16_t>(i)));
+    if (!now.is_ok()) {
+      if (now.status().remedy() == Remedy::retry) {
+        continue;
+      }
+      return now.status();
+    }
+    if (now.value().topic_id != before.topic_id) {
+      return Status::stop(ExitCode::bad_input,
+                          "topic " + before.topic + " was deleted and created again: its id was " +
+                              before.topic_id + " and is " + now.value().topic_id + kWayOut);
+    }
+    if (now.value().partitions != before.partitions) {
+      return Status::stop(ExitCode::bad_input,
+                          "topic " + before.topic + " had " + std::to_string(before.partitions) +
+                              " partitions and has " + std::to_string(now.value().partitions) +
+                              ": equal keys may now lie on different partitions" + kWayOut);
+    }
+  }
+  std::vector<InputPartition> partitions;
+  for (const OwnedPartition& owned : owned_) {
+    partitions.push_back(owned.where);
+  }
+  const Result<std::vector<Committed>> committed = source_.committed(partitions);
+  if (!committed.is_ok()) {
+    return committed.status().remedy() == Remedy::retry ? Status::ok() : committed.status();
+  }
+  for (const Committed& c : committed.value()) {
+    if (!c.next) {
+      return Status::stop(ExitCode::bad_input,
+                          "group " + settings_.group + " lost its committed offset for " +
+                              text(c.where) + ": its topic was deleted, or somebody deleted it" +
+                              kWayOut);
+    }
   }
   return Status::ok();
 }
@@ -194,8 +250,7 @@ Result<Position> Assignment::place(OwnedPartition& owned, const Committed& commi
     }
     probe_.state_restored(owned.where, "local state is older than the dedup window");
     owned.index.reset();
-    WEIR_TRY_ASSIGN(const TopicIdentity topic, source_.identity(owned.where.input));
-    WEIR_TRY(stores_.wipe(store_identity(owned.where, topic)));
+    WEIR_TRY(stores_.wipe(store_identity(owned.where)));
     WEIR_TRY(open_index(owned, *metadata));
   }
   owned.clock = StreamClock(owned.index->time());
@@ -209,8 +264,7 @@ Result<Position> Assignment::place(OwnedPartition& owned, const Committed& commi
 }
 
 Status Assignment::open_index(OwnedPartition& owned, const CommitMetadata& metadata) {
-  WEIR_TRY_ASSIGN(const TopicIdentity topic, source_.identity(owned.where.input));
-  const StoreIdentity identity = store_identity(owned.where, topic);
+  const StoreIdentity identity = store_identity(owned.where);
   Result<std::unique_ptr<SegmentStore>> store = stores_.open(identity);
   if (!store.is_ok() && store.status().remedy() == Remedy::restore) {
     probe_.state_restored(owned.where, store.status().message());
@@ -226,7 +280,8 @@ Status Assignment::open_index(OwnedPartition& owned, const CommitMetadata& metad
   return Status::ok();
 }
 
-StoreIdentity Assignment::store_identity(InputPartition where, const TopicIdentity& topic) const {
+StoreIdentity Assignment::store_identity(InputPartition where) const {
+  const TopicIdentity& topic = topics_[where.input.value()];
   const InputSettings& input = settings_.inputs[where.input.value()];
   StoreIdentity identity;
   identity.cluster_id = topic.cluster_id;

@@ -62,6 +62,11 @@ class Assignment {
   // Wipes and rebuilds all local state at the next take_again.
   Status wipe();
 
+  // The topics and offsets are still those that the assignment began with. To be asked now and
+  // then: a client doesn't notice a topic that was deleted and created anew, nor that a group's
+  // offsets went with it. A broker that doesn't answer is no failure.
+  Status check_unchanged();
+
   void clear() { owned_.clear(); }
 
   // nullptr when not owned.
@@ -74,7 +79,8 @@ class Assignment {
  private:
   Result<Position> place(OwnedPartition& owned, const Committed& committed);
   Status open_index(OwnedPartition& owned, const CommitMetadata& metadata);
-  StoreIdentity store_identity(InputPartition where, const TopicIdentity& topic) const;
+  Status ask_topics();
+  StoreIdentity store_identity(InputPartition where) const;
   std::string text(InputPartition where) const;
 
   const LaneSettings& settings_;
@@ -82,6 +88,7 @@ class Assignment {
   SegmentStores& stores_;
   Probe& probe_;
   std::vector<OwnedPartition> owned_;
+  std::vector<TopicIdentity> topics_;  // by InputIndex, as of the last take
 };
 
 }  // namespace weir

@@ -4,6 +4,7 @@
 #include <exception>
 #include <utility>
 
+#include "loop/record_key.h"
 #include "weir/test_points.h"
 
 namespace weir {
@@ -22,36 +23,6 @@ auto timed(Probe& probe, Step step, Step_&& body) {
   } const stopwatch{probe, step};
 
   return body();
-}
-
-// What makes `record` the same as others, as the index remembers it. nullopt: it has no key and may
-// pass without.
-Result<std::optional<KeyHash>> key_of(const Stage& stage, const InputSettings& input,
-                                      const Record& record) {
-  DedupKey key;
-  if (input.key_in_code) {
-    try {
-      key = stage.dedup_key(record);
-    } catch (const InvalidMessage& e) {
-      return Status::dead_letter("invalid_message", e.what());
-    } catch (const std::exception& e) {
-      return Status::dead_letter("stage_exception", std::string("dedup_key: ") + e.what());
-    }
-  } else {
-    key = DedupKey::from_bytes(record.declared_key());
-  }
-  if (key.is_empty()) {
-    if (input.pass_without_key) {
-      return std::optional<KeyHash>();
-    }
-    return Status::dead_letter("missing_key", "the record has no dedup key");
-  }
-  for (const Header& header : record.headers()) {
-    if (header.name == kRetryHeader) {
-      key.add_number(header.value.value_or(""));
-    }
-  }
-  return std::optional<KeyHash>(hash_of(key.bytes()));
 }
 
 }  // namespace
@@ -82,6 +53,7 @@ Status Loop::run_once() {
     return commit();  // its broker didn't answer in time
   }
   WEIR_TRY(settle_doubt());
+  WEIR_TRY(check_topics());
 
   Result<Batch> polled = timed(probe_, Step::poll, [&] {
     return source_.poll(poll_wait(), settings_.limits.batch_records_max);

@@ -103,6 +103,7 @@ class Loop final : public AssignmentListener {
   Status finish_restoring(OwnedPartition& owned);
 
   Status settle_doubt();
+  Status check_topics();
   Status begin();
   Status commit();
   Status send_offsets();
@@ -127,6 +128,7 @@ class Loop final : public AssignmentListener {
   Turn turn_;
   bool is_assigned_ = false;
   std::chrono::steady_clock::time_point last_commit_{};
+  std::chrono::steady_clock::time_point topics_checked_{};
   // What a callback could not carry out inside poll.
   Status owed_;
   // Records that the broker refused to take the outputs of; dead letters from now on.

@@ -360,6 +360,17 @@ TEST_F(LoopTest, ARecreatedTopicIsNotTakenForTheOldOne) {
   EXPECT_THAT(stopped.message(), HasSubstr("created again"));
 }
 
+TEST_F(LoopTest, ATopicRecreatedUnderARunningLaneStops) {
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  kafka_.recreate_topic(kLabInput);
+  lane_->clock().advance(std::chrono::seconds(30));
+  const Status stopped = run();
+  ASSERT_FALSE(stopped.is_ok());
+  EXPECT_EQ(stopped.exit_code(), ExitCode::bad_input);
+  EXPECT_THAT(stopped.message(), HasSubstr("deleted and created again"));
+}
+
 TEST_F(LoopTest, AnOffsetSetByOtherToolsStopsWhereDedupIsOn) {
   kafka_.set_committed(kLabGroup, kLabInput, 0, NextOffset(0), "");
   const Status stopped = run();

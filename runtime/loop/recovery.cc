@@ -60,6 +60,14 @@ Status Loop::settle_doubt() {
   return consumer_too ? Status::rejoin(kWhy) : Status::ok();
 }
 
+Status Loop::check_topics() {
+  if (clock_.now() - topics_checked_ < settings_.limits.topics_checked_every) {
+    return Status::ok();
+  }
+  topics_checked_ = clock_.now();
+  return assignment_.check_unchanged();
+}
+
 // Safe to repeat: a transaction that is aborted already isn't aborted twice.
 Status Loop::abort_turn(std::string_view why) {
   if (turn_.has_begun) {
@@ -96,6 +104,7 @@ Result<std::vector<Position>> Loop::assigned(std::span<const InputPartition> par
   WEIR_ASSERT(turn_.is_empty());
   Result<std::vector<Position>> positions = assignment_.take(partitions);
   is_assigned_ = positions.is_ok();
+  topics_checked_ = clock_.now();  // take asked them
   return positions;
 }
 

@@ -10,6 +10,7 @@
 #include <google/protobuf/descriptor.h>
 
 #include "dedup/seen_index.h"
+#include "loop/io.h"
 #include "loop/limits.h"
 #include "weir/out.h"
 
