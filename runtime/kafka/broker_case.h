@@ -74,10 +74,10 @@ struct ScriptedListener final : AssignmentListener {
 // A record as a test sees it, copied out of its batch.
 struct Seen {
   InputPartition where;
-  std::int64_t offset;
+  std::int64_t offset = 0;
   std::string key;
   std::string value;
-  std::int64_t timestamp;
+  std::int64_t timestamp = 0;
   std::vector<std::pair<std::string, std::string>> headers;
 };
 
@@ -140,8 +140,8 @@ class BrokerCase : public testing::Test {
 
   template <class T>
   static const Status& status_of(const Result<T>& result) {
-    static const Status kOk;
-    return result.is_ok() ? kOk : result.status();
+    static const Status ok_status;
+    return result.is_ok() ? ok_status : result.status();
   }
 
   static OutRecord record(std::string_view key, std::string_view value, std::int64_t offset = 0) {
@@ -244,6 +244,7 @@ class BrokerCase : public testing::Test {
     return values;
   }
 
+ public:
   ClusterSettings cluster;
   std::unique_ptr<KafkaAdmin> admin;
   std::string prefix;

@@ -125,7 +125,7 @@ Result<std::unique_ptr<Client>> Client::make(rd_kafka_type_t type, const Cluster
 
 Client::~Client() {
   shared_->is_closing = true;
-  auto destroy = [client = client_, shared = shared_] {
+  const auto destroy = [client = client_, shared = shared_] {
     if (rd_kafka_type(client) == RD_KAFKA_CONSUMER) {
       rd_kafka_consumer_close(client);
     } else {
@@ -133,7 +133,7 @@ Client::~Client() {
     }
     rd_kafka_destroy(client);
   };
-  std::packaged_task<void()> task(std::move(destroy));
+  std::packaged_task<void()> task(destroy);
   const std::future<void> done = task.get_future();
   try {
     std::thread thread(std::move(task));
@@ -143,8 +143,7 @@ Client::~Client() {
       thread.detach();
     }
   } catch (const std::system_error&) {
-    // No thread to be had: the client leaks with what it needs.
-    new std::shared_ptr<Shared>(shared_);  // NOLINT(bugprone-unused-raii): deliberately leaked
+    destroy();  // no thread to be had
   }
 }
 

@@ -35,6 +35,7 @@ class ResendLedgerTest : public testing::Test {
     answered_exchange(key);
   }
 
+ public:
   ResendLedger ledger;
 };
 

@@ -161,7 +161,7 @@ Status KafkaSink::recreate() {
     drop_client();
     is_recreating_ = true;
   }
-  const Status opened = open();
+  Status opened = open();
   if (!opened.is_ok() && opened.remedy() == Remedy::recreate) {
     drop_client();
     return Status::retry(opened.message());
@@ -408,7 +408,7 @@ Status KafkaSink::commit() {
     end_transaction();
     return Status::ok();
   }
-  const Status failure = failure_of_call(error, "committing");
+  Status failure = failure_of_call(error, "committing");
   if (failure.remedy() == Remedy::abort && failed_ > 0) {
     return delivery_failure();
   }
@@ -436,7 +436,7 @@ Status KafkaSink::abort() {
     end_transaction();
     return Status::ok();
   }
-  const Status failure = failure_of_call(error, "aborting");
+  Status failure = failure_of_call(error, "aborting");
   const bool is_hopeless =
       failure.remedy() == Remedy::abort ||
       (failure.remedy() == Remedy::retry && now - *abort_began_ > settings_.transaction_age_max);

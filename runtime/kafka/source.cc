@@ -1,13 +1,13 @@
 #include "kafka/source.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "kafka/client.h"
 #include "kafka/gathering.h"
+#include "kafka/membership.h"
 #include "kafka/requests.h"
 #include "kafka/topic_guard.h"
 
@@ -20,17 +20,6 @@ namespace {
 
 // One slice of a question that is asked again until the settings' `request_wait_max`.
 constexpr milliseconds kSlice{1000};
-
-// Of a serialised membership, whose form (2.0.2) is "CGMDv2:", the generation in native order, the
-// names. Has no accessor there. Non-negative where the form is another: then the broker judges.
-std::int32_t generation_of(std::string_view membership) {
-  constexpr std::string_view kMagic = "CGMDv2:";
-  std::int32_t generation = 0;
-  if (membership.starts_with(kMagic) && membership.size() >= kMagic.size() + sizeof(generation)) {
-    std::memcpy(&generation, membership.data() + kMagic.size(), sizeof(generation));
-  }
-  return generation;
-}
 
 }  // namespace
 
@@ -486,7 +475,7 @@ Result<std::string> KafkaSource::membership() {
   }
   std::string membership(static_cast<const char*>(bytes), size);
   rd_kafka_mem_free(nullptr, bytes);
-  if (generation_of(membership) < 0) {
+  if (!names_a_member(membership)) {
     return Status::abort(fmt::format("not a member of group {} any more", settings_.group));
   }
   return membership;

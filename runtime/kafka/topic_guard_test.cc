@@ -14,7 +14,7 @@
 namespace weir {
 namespace {
 
-using std::string_literals::operator""s;
+using namespace std::string_literals;
 
 // One broker, one topic "t", id 00 01 … 0f, as version 12 lays it out.
 std::string good_answer(const std::string& topic = "t", const std::string& error = "\0\0"s) {
