@@ -35,6 +35,14 @@ TEST(DedupKey, IsTypeTagLengthAndContent) {
   EXPECT_EQ(DedupKey::of("ab").bytes(), std::string_view("s\x02\0\0\0ab", 7));
 }
 
+TEST(DedupKey, ItsTextIsTheContentsJoinedByCommas) {
+  EXPECT_EQ(DedupKey().text(), "");
+  EXPECT_EQ(DedupKey::of("").text(), "");
+  EXPECT_EQ(DedupKey::of("ab").text(), "ab");
+  EXPECT_EQ(DedupKey::of(std::string(300, 'x')).text(), std::string(300, 'x'));
+  EXPECT_EQ(DedupKey().add_string("a").add_number("007").add_bool(true).text(), "a,007,1");
+}
+
 TEST(Status, NamesItsRemedyAndKeepsItWithinAContext) {
   const Status status = Status::stop(ExitCode::config, "no such topic").within("input comments");
   EXPECT_EQ(status.remedy(), Remedy::stop);

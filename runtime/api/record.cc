@@ -9,13 +9,14 @@ namespace {
 constexpr char kStringTag = 's';
 constexpr char kNumberTag = 'n';
 constexpr char kBoolTag = 'b';
+constexpr std::size_t kLengthBytes = 4;
 }  // namespace
 
 void DedupKey::add(char tag, std::string_view content) {
   bytes_.push_back(tag);
   auto length = static_cast<std::uint32_t>(content.size());
   WEIR_ASSERT(length == content.size());
-  for (int i = 0; i < 4; ++i) {
+  for (std::size_t i = 0; i < kLengthBytes; ++i) {
     bytes_.push_back(static_cast<char>(length & 0xFFU));
     length >>= 8U;
   }
@@ -47,6 +48,26 @@ DedupKey DedupKey::from_bytes(std::string_view bytes) {
   DedupKey key;
   key.bytes_ = bytes;
   return key;
+}
+
+std::string DedupKey::text() const {
+  std::string text;
+  for (std::string_view left = bytes_; !left.empty();) {
+    WEIR_ASSERT(left.size() > kLengthBytes);
+    left.remove_prefix(1);
+    std::size_t length = 0;
+    for (std::size_t i = kLengthBytes; i > 0; --i) {
+      length = length << 8U | static_cast<unsigned char>(left[i - 1]);
+    }
+    left.remove_prefix(kLengthBytes);
+    WEIR_ASSERT(left.size() >= length);
+    text.append(left.substr(0, length));
+    left.remove_prefix(length);
+    if (!left.empty()) {
+      text.push_back(',');
+    }
+  }
+  return text;
 }
 
 const google::protobuf::Message& Record::parse(const google::protobuf::Message& prototype) const {

@@ -76,6 +76,12 @@ class DedupKey {
 
   std::string_view bytes() const { return bytes_; }
 
+  // The components' contents joined by commas: a Kafka key. Equal keys have equal texts, so they
+  // meet in one partition; different keys may have one text ("a,b" and "a","b"; "1" and 1) and then
+  // share a Kafka key, which decides nothing but the partition: what is a duplicate is decided by
+  // bytes().
+  std::string text() const;
+
   bool is_empty() const { return bytes_.empty(); }
 
   void clear() { bytes_.clear(); }
