@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdlib>
 #include <limits>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -138,7 +139,28 @@ Status KafkaAdmin::create(std::span<const NewTopic> topics) {
       return failure_of_topic(*client_, *results[i], "creating");
     }
   }
+  for (const NewTopic& topic : topics) {
+    WEIR_TRY(wait_until_known(topic.name));
+  }
   return Status::ok();
+}
+
+// A topic is created before every broker knows it (3.9: some ms), and who asks then is told that it
+// is missing.
+Status KafkaAdmin::wait_until_known(const std::string& topic) {
+  const auto deadline = std::chrono::steady_clock::now() + settings_.request_wait_max;
+  for (;;) {
+    const Result<std::optional<TopicDescription>> found = describe(topic);
+    if (found.is_ok() && found.value()) {
+      return Status::ok();
+    }
+    if (std::chrono::steady_clock::now() > deadline) {
+      return Status::stop(
+          ExitCode::temporary,
+          fmt::format("topic {} was created, but the brokers don't know it yet", topic));
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
 }
 
 Status KafkaAdmin::remove(const std::string& topic) {

@@ -53,7 +53,8 @@ class KafkaAdmin {
   // nullopt: there is no such topic.
   Result<std::optional<TopicDescription>> describe(const std::string& topic);
 
-  // Creates all, or says which could not be. One that is there already is a failure.
+  // Creates all, or says which could not be; they can be used when it returns ok. One that is there
+  // already is a failure.
   Status create(std::span<const NewTopic> topics);
 
   // Ok, too, when there is no such topic.
@@ -61,6 +62,7 @@ class KafkaAdmin {
 
  private:
   Status connect();
+  Status wait_until_known(const std::string& topic);
 
   const ClusterSettings settings_;
   std::unique_ptr<Client> client_;
