@@ -1,0 +1,40 @@
+// How far a file was put into a topic, kept so that a killed process can go on.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "tool/lines.h"
+#include "weir/status.h"
+
+namespace weir {
+
+struct Checkpoint {
+  std::string topic_id;  // cluster and topic: another topic of that name begins anew
+  LinePlace place;
+
+  friend bool operator==(const Checkpoint&, const Checkpoint&) = default;
+};
+
+// One file of `directory`, named after the topic and the file that is read.
+class CheckpointFile {
+ public:
+  CheckpointFile(const std::filesystem::path& directory, const std::string& topic,
+                 const std::string& file);
+
+  // nullopt: there is none, or none that can be read.
+  std::optional<Checkpoint> read() const;
+
+  // Replaces it as a whole.
+  Status write(const Checkpoint& checkpoint) const;
+
+  void remove() const;
+
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace weir

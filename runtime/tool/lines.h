@@ -1,0 +1,81 @@
+// The lines of a file, of one that grows and is rotated, or of standard input.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "weir/status.h"
+
+namespace weir {
+
+// A file by what it is, not by its name: renamed it stays the same, and a new one under the same
+// name or inode is another.
+struct FileIdentity {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  std::uint64_t head_bytes = 0;  // so many of its first bytes …
+  std::uint64_t head_hash = 0;   // … are these
+
+  friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
+};
+
+// Where to read on.
+struct LinePlace {
+  FileIdentity file;
+  std::uint64_t offset = 0;  // bytes, after decompression
+};
+
+// One thread.
+class LineReader {
+ public:
+  // Longer lines are skipped and counted.
+  static constexpr std::size_t kLineBytesMax = std::size_t{32} << 20;
+
+  struct Settings {
+    std::string path;  // - is standard input; *.gz is decompressed
+    bool follow = false;
+    // Go on there; where that file is neither at `path` nor beside it, `path` from its beginning.
+    std::optional<LinePlace> from;
+  };
+
+  // stop: disk where it can't be read, usage where it can't be followed.
+  static Result<std::unique_ptr<LineReader>> open(Settings settings);
+
+  ~LineReader();
+  LineReader(const LineReader&) = delete;
+  LineReader& operator=(const LineReader&) = delete;
+
+  // The next line without its newline, valid until the next call. nullopt: none now, after waiting
+  // for a moment; has_ended() says whether one may still come.
+  //
+  // Followed, a line is whole: what has no newline yet waits for it, unless the file was rotated
+  // away. A file that lost bytes is read again from its beginning. A rotated file is read to its
+  // end before the new one, which is when the new one has bytes.
+  Result<std::optional<std::string_view>> next();
+
+  bool has_ended() const;
+
+  // Behind the line that next() returned last.
+  LinePlace place() const;
+
+  // Of lines that were skipped for their length.
+  std::uint64_t too_long() const;
+
+  // Whether the place to go on from was found; false without one.
+  bool has_resumed() const;
+
+  // The share of the file that was read, 0 … 1; nullopt: not known.
+  std::optional<double> share() const;
+
+ private:
+  struct State;
+
+  explicit LineReader(std::unique_ptr<State> state);
+
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace weir

@@ -1,0 +1,216 @@
+#include "tool/lines.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <zlib.h>
+
+namespace weir {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+namespace fs = std::filesystem;
+
+class LinesTest : public testing::Test {
+ protected:
+  LinesTest() { fs::create_directories(folder_); }
+
+  ~LinesTest() override { fs::remove_all(folder_); }
+
+  std::string path(const std::string& name = "log") const { return folder_ / name; }
+
+  void append(const std::string& text) const { std::ofstream(path(), std::ios::app) << text; }
+
+  void compress(const std::string& text, const char* mode = "wb") const {
+    const gzFile file = gzopen(path("log.gz").c_str(), mode);
+    gzwrite(file, text.data(), static_cast<unsigned>(text.size()));
+    gzclose(file);
+  }
+
+  static std::unique_ptr<LineReader> open(LineReader::Settings settings) {
+    Result<std::unique_ptr<LineReader>> opened = LineReader::open(std::move(settings));
+    EXPECT_TRUE(opened.is_ok()) << opened.status().message();
+    return std::move(opened).value();
+  }
+
+  std::unique_ptr<LineReader> follow(std::optional<LinePlace> from = {}) const {
+    return open({path(), true, from});
+  }
+
+  // All that is there now.
+  static std::vector<std::string> read(LineReader& lines) {
+    std::vector<std::string> all;
+    while (true) {
+      const auto line = lines.next();
+      EXPECT_TRUE(line.is_ok()) << line.status().message();
+      if (!line.is_ok() || !line.value()) {
+        return all;
+      }
+      all.emplace_back(*line.value());
+    }
+  }
+
+ private:
+  const fs::path folder_ =
+      fs::path(testing::TempDir()) /
+      (std::string("lines-") + testing::UnitTest::GetInstance()->current_test_info()->name() +
+       std::to_string(::getpid()));
+};
+
+TEST_F(LinesTest, EachLineIsThereAsItIs) {
+  append("a\n\n  b \r\nlast");
+  const auto lines = open({path(), false, {}});
+  EXPECT_THAT(read(*lines), ElementsAre("a", "", "  b \r", "last"));
+  EXPECT_TRUE(lines->has_ended());
+}
+
+TEST_F(LinesTest, LinesAcrossChunksAreWhole) {
+  const std::string wide(700'000, 'x');
+  append(wide + "\n" + wide + "y\n");
+  EXPECT_THAT(read(*open({path(), false, {}})), ElementsAre(wide, wide + "y"));
+}
+
+TEST_F(LinesTest, ALineThatIsTooLongIsSkippedAndCounted) {
+  append("a\n" + std::string(LineReader::kLineBytesMax + 1, 'x') + "\nb\n");
+  const auto lines = open({path(), false, {}});
+  EXPECT_THAT(read(*lines), ElementsAre("a", "b"));
+  EXPECT_EQ(lines->too_long(), 1);
+}
+
+TEST_F(LinesTest, ACompressedFileIsReadWholeInAllItsMembers) {
+  compress("a\nb\n");
+  compress("c\n", "ab");
+  EXPECT_THAT(read(*open({path("log.gz"), false, {}})), ElementsAre("a", "b", "c"));
+}
+
+TEST_F(LinesTest, ACompressedFileThatIsCutShortIsSaid) {
+  std::string text;
+  for (int i = 0; i < 100'000; ++i) {
+    text += std::to_string(i * 7919) + "\n";
+  }
+  compress(text);
+  fs::resize_file(path("log.gz"), fs::file_size(path("log.gz")) / 2);
+  const auto lines = open({path("log.gz"), false, {}});
+  Status failure;
+  while (failure.is_ok()) {
+    const auto line = lines->next();
+    ASSERT_FALSE(line.is_ok() && !line.value()) << "ended as if it were whole";
+    failure = line.is_ok() ? Status::ok() : line.status();
+  }
+  EXPECT_EQ(failure.exit_code(), ExitCode::bad_input);
+  EXPECT_THAT(failure.message(), HasSubstr("cut short"));
+}
+
+TEST_F(LinesTest, AMissingFileIsNamed) {
+  const auto opened = LineReader::open({path("nowhere"), false, {}});
+  EXPECT_EQ(opened.status().exit_code(), ExitCode::disk);
+  EXPECT_THAT(opened.status().message(), HasSubstr(path("nowhere")));
+}
+
+TEST_F(LinesTest, ReadingGoesOnBehindAPlace) {
+  append("a\nb\nc\n");
+  auto lines = open({path(), false, {}});
+  ASSERT_TRUE(lines->next().is_ok());
+  const LinePlace place = lines->place();
+  lines = open({path(), false, place});
+  EXPECT_TRUE(lines->has_resumed());
+  EXPECT_THAT(read(*lines), ElementsAre("b", "c"));
+}
+
+TEST_F(LinesTest, ReadingGoesOnBehindAPlaceOfACompressedFile) {
+  compress("a\nb\nc\n");
+  auto lines = open({path("log.gz"), false, {}});
+  ASSERT_TRUE(lines->next().is_ok());
+  lines = open({path("log.gz"), false, lines->place()});
+  EXPECT_THAT(read(*lines), ElementsAre("b", "c"));
+}
+
+TEST_F(LinesTest, AnotherFileUnderTheSameInodeIsReadFromItsBeginning) {
+  append("a\nb\n");
+  auto lines = open({path(), false, {}});
+  ASSERT_TRUE(lines->next().is_ok());
+  const LinePlace place = lines->place();
+  std::ofstream(path(), std::ios::trunc) << "x\ny\nz\n";
+  lines = open({path(), false, place});
+  EXPECT_FALSE(lines->has_resumed());
+  EXPECT_THAT(read(*lines), ElementsAre("x", "y", "z"));
+}
+
+TEST_F(LinesTest, AFollowedLineWaitsForItsEnd) {
+  append("a\nb");
+  const auto lines = follow();
+  EXPECT_THAT(read(*lines), ElementsAre("a"));
+  append("b\nc\n");
+  EXPECT_THAT(read(*lines), ElementsAre("bb", "c"));
+  EXPECT_FALSE(lines->has_ended());
+}
+
+TEST_F(LinesTest, ARotatedFileIsReadToItsEndBeforeTheNewOne) {
+  append("a\n");
+  const auto lines = follow();
+  EXPECT_THAT(read(*lines), ElementsAre("a"));
+  append("b\nunfinished");
+  fs::rename(path(), path("log.1"));
+  append("c\n");
+  EXPECT_THAT(read(*lines), ElementsAre("b", "unfinished", "c"));
+}
+
+TEST_F(LinesTest, TheOldFileIsFollowedWhileTheNewOneIsEmpty) {
+  append("a\n");
+  const auto lines = follow();
+  fs::rename(path(), path("log.1"));
+  append("");
+  EXPECT_THAT(read(*lines), ElementsAre("a"));
+  std::ofstream(path("log.1"), std::ios::app) << "b\n";
+  EXPECT_THAT(read(*lines), ElementsAre("b"));
+  append("c\n");
+  EXPECT_THAT(read(*lines), ElementsAre("c"));
+}
+
+TEST_F(LinesTest, ATruncatedFileIsReadFromItsBeginning) {
+  append("a\nb\nc\n");
+  const auto lines = follow();
+  EXPECT_THAT(read(*lines), ElementsAre("a", "b", "c"));
+  std::ofstream(path(), std::ios::trunc) << "d\n";
+  EXPECT_THAT(read(*lines), ElementsAre("d"));
+}
+
+TEST_F(LinesTest, ARotationWhileNobodyReadIsCaughtUpWith) {
+  append("a\nb\n");
+  auto lines = follow();
+  ASSERT_TRUE(lines->next().is_ok());
+  const LinePlace place = lines->place();
+  lines.reset();
+  fs::rename(path(), path("log.1"));
+  append("c\n");
+  lines = follow(place);
+  EXPECT_TRUE(lines->has_resumed());
+  EXPECT_THAT(read(*lines), ElementsAre("b", "c"));
+}
+
+TEST_F(LinesTest, AFileThatIsGoneIsSaid) {
+  append("a\nb\n");
+  auto lines = follow();
+  ASSERT_TRUE(lines->next().is_ok());
+  const LinePlace place = lines->place();
+  fs::remove(path());
+  append("c\n");
+  lines = follow(place);
+  EXPECT_FALSE(lines->has_resumed());
+  EXPECT_THAT(read(*lines), ElementsAre("c"));
+}
+
+TEST_F(LinesTest, WhatDoesNotGrowCannotBeFollowed) {
+  EXPECT_EQ(LineReader::open({"-", true, {}}).status().exit_code(), ExitCode::usage);
+  EXPECT_EQ(LineReader::open({path("x.gz"), true, {}}).status().exit_code(), ExitCode::usage);
+}
+
+}  // namespace
+}  // namespace weir

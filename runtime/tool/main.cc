@@ -1,0 +1,40 @@
+#include <cstdio>
+#include <exception>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "host/build.h"
+#include "tool/verbs.h"
+
+namespace weir {
+
+int tool_main(int argc, char** argv) {
+  CLI::App app("Controls deployments: their topics, their records, their processes.", "weir");
+  app.require_subcommand(1);
+  app.set_help_all_flag("--help-all", "Help of all commands");
+  app.footer(
+      "Exit codes: 0 done, 1 a check failed, 64 usage, 65 bad input, 69 no broker, 70 broken,\n"
+      "74 disk, 75 try again, 77 not allowed, 78 configuration.");
+  Status done;
+  add_topics(app, done);
+  add_produce(app, done);
+  add_tap(app, done);
+  app.add_subcommand("version", "Print the version")->callback([] {
+    fmt::print("weir {}\n", kBuildVersion);
+  });
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : static_cast<int>(ExitCode::usage);
+  } catch (const std::exception& e) {
+    done = Status::stop(ExitCode::broken, fmt::format("weir: {}", e.what()));
+  }
+  if (done.is_ok()) {
+    return 0;
+  }
+  fmt::print(stderr, "{}\n", done.message());
+  return static_cast<int>(done.remedy() == Remedy::stop ? done.exit_code() : ExitCode::temporary);
+}
+
+}  // namespace weir

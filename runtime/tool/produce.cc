@@ -1,0 +1,281 @@
+// weir produce: the lines of a file as the records of a topic.
+#include <chrono>
+#include <cstdio>
+#include <deque>
+#include <memory>
+#include <utility>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "http/escape.h"
+#include "kafka/producer.h"
+#include "kafka/topic_guard.h"
+#include "tool/checkpoint.h"
+#include "tool/key_text.h"
+#include "tool/lines.h"
+#include "tool/progress.h"
+#include "tool/reach.h"
+#include "tool/verbs.h"
+
+namespace weir {
+
+namespace {
+
+using std::chrono::steady_clock;
+
+struct ProduceOptions {
+  std::string topic;
+  std::vector<std::string> key;
+  std::string file;
+  bool follow = false;
+  std::string state = "state";
+  Reach reach;
+  std::string output = "text";
+};
+
+class Production {
+ public:
+  Production(const ProduceOptions& options, ClusterSettings cluster)
+      : options_(options),
+        cluster_(std::move(cluster)),
+        checkpoint_file_(std::filesystem::path(options.state) / "produce", options.topic,
+                         options.file),
+        producer_({cluster_, options.topic}),
+        progress_("lines") {}
+
+  Status run() {
+    WEIR_TRY_ASSIGN(KeyText key, KeyText::of(options_.key, LineReader::kLineBytesMax));
+    LineReader::Settings reading{options_.file, options_.follow, std::nullopt};
+    WEIR_TRY(until_answered(options_.reach, [&] { return producer_.open(); }));
+    WEIR_TRY(find_checkpoint(reading));
+    WEIR_TRY_ASSIGN(const std::unique_ptr<LineReader> lines, LineReader::open(reading));
+    if (reading.from && lines->has_resumed()) {
+      fmt::print(stderr,
+                 "going on where an earlier run was cut off ({}); what that one had under way may "
+                 "come twice\n",
+                 checkpoint_file_.path().string());
+    } else if (reading.from) {
+      fmt::print(stderr,
+                 "an earlier run was cut off ({}), but its file is gone: beginning with the file "
+                 "that is there now\n",
+                 checkpoint_file_.path().string());
+    }
+    Status done = copy(*lines, key);
+    too_long_ = lines->too_long();
+    if (done.is_ok() && is_resumable() && !options_.follow) {
+      checkpoint_file_.remove();
+      return done;
+    }
+    // What is written need not be sent again.
+    const Status saved = save();
+    return done.is_ok() ? saved : done;
+  }
+
+  Status conclude() const {
+    const double seconds = progress_.elapsed().count();
+    if (options_.output == "json") {
+      fmt::print(R"({{"topic": {}, "sent": {}, "without_key": {}, "empty": {}, "refused": {}, )"
+                 R"("seconds": {:.3f}}})"
+                 "\n",
+                 json_string(options_.topic), producer_.sent() - refused_, without_key_, empty_,
+                 refused_ + too_long_, seconds);
+    } else {
+      fmt::print("{}: {} lines sent in {:.1f} s, {} without key, {} empty, {} refused\n",
+                 options_.topic, grouped(producer_.sent() - refused_), seconds,
+                 grouped(without_key_), grouped(empty_), grouped(refused_ + too_long_));
+    }
+    if (refused_ + too_long_ > 0) {
+      return Status::stop(ExitCode::bad_input,
+                          fmt::format("{} lines are not in the topic: too long for it, or refused",
+                                      refused_ + too_long_));
+    }
+    return Status::ok();
+  }
+
+ private:
+  struct Sent {
+    std::uint64_t count;  // records sent when this one was
+    LinePlace behind;
+  };
+
+  bool is_resumable() const { return options_.file != "-"; }
+
+  Status find_checkpoint(LineReader::Settings& reading) {
+    if (!is_resumable()) {
+      return Status::ok();
+    }
+    WEIR_TRY_ASSIGN(const TopicId id, until_answered(options_.reach, [&] {
+                      return topic_id(cluster_, options_.topic);
+                    }));
+    topic_id_ = fmt::format("{}/{}", id.cluster_id, id.topic_id);
+    const std::optional<Checkpoint> found = checkpoint_file_.read();
+    if (found && found->topic_id == topic_id_) {
+      reading.from = found->place;
+    } else if (found) {
+      fmt::print(stderr,
+                 "topic {} is not the one of an earlier run that was cut off: beginning "
+                 "anew\n",
+                 options_.topic);
+    }
+    return Status::ok();
+  }
+
+  Status copy(LineReader& lines, KeyText& key) {
+    while (!Interrupt::was_asked()) {
+      WEIR_TRY_ASSIGN(const auto line, lines.next());
+      if (!line && lines.has_ended()) {
+        return drain();
+      }
+      if (line && line->empty()) {
+        ++empty_;
+      } else if (line) {
+        WEIR_TRY(send(*line, key.read(*line)));
+        if (is_resumable()) {
+          sent_.push_back({producer_.sent(), lines.place()});
+        }
+      }
+      producer_.serve();
+      progress_.show(producer_.sent(), lines.share());
+      WEIR_TRY(keep_up());
+    }
+    if (options_.follow || !is_resumable()) {
+      return drain();  // told to end, it has done what there was to do
+    }
+    return Status::stop(ExitCode::temporary,
+                        fmt::format("interrupted after {} lines; the same command goes on from "
+                                    "there",
+                                    producer_.settled()));
+  }
+
+  Status send(std::string_view line, const std::optional<std::string>& key) {
+    without_key_ += key ? 0 : 1;
+    auto began = steady_clock::now();
+    while (true) {
+      const Status sent = producer_.send(key, line);
+      if (sent.is_ok() || sent.remedy() != Remedy::retry) {
+        return sent;
+      }
+      WEIR_TRY(wait_on(sent, began));
+    }
+  }
+
+  // Until everything is settled.
+  Status drain() {
+    auto began = steady_clock::now();
+    for (std::uint64_t settled = producer_.settled();; settled = producer_.settled()) {
+      const Status flushed = producer_.flush();
+      WEIR_TRY(note_refused());
+      if (flushed.is_ok() || flushed.remedy() != Remedy::retry) {
+        return flushed;
+      }
+      if (producer_.settled() > settled) {
+        began = steady_clock::now();
+      }
+      WEIR_TRY(wait_on(flushed, began));
+    }
+  }
+
+  // The broker takes nothing since `began`: a follower has time, everybody else so much.
+  Status wait_on(const Status& why, steady_clock::time_point began) {
+    WEIR_TRY(keep_up());
+    progress_.show(producer_.sent(), std::nullopt);
+    if (Interrupt::was_asked()) {
+      return Status::stop(ExitCode::temporary, "interrupted: " + why.message());
+    }
+    const bool is_too_long =
+        steady_clock::now() - began > std::chrono::seconds(options_.reach.silence_s_max);
+    return is_too_long && !options_.follow ? unreachable(why, options_.reach.silence_s_max)
+                                           : Status::ok();
+  }
+
+  // Once a second: what was refused, and how far it is.
+  Status keep_up() {
+    if (steady_clock::now() - kept_up_ < std::chrono::seconds(1)) {
+      return Status::ok();
+    }
+    kept_up_ = steady_clock::now();
+    WEIR_TRY(note_refused());
+    return save();
+  }
+
+  Status note_refused() {
+    constexpr std::uint64_t kShownMax = 10;
+    for (const KafkaProducer::Refused& refused : producer_.take_refused()) {
+      if (++refused_ <= kShownMax) {
+        fmt::print(stderr, "record {} of this run was refused: {}\n", refused.number + 1,
+                   refused.message);
+      }
+    }
+    return Status::ok();
+  }
+
+  Status save() {
+    const std::uint64_t settled = producer_.settled();
+    for (; !sent_.empty() && sent_.front().count <= settled; sent_.pop_front()) {
+      reached_ = sent_.front().behind;
+    }
+    return reached_ ? checkpoint_file_.write({topic_id_, *reached_}) : Status::ok();
+  }
+
+  const ProduceOptions& options_;
+  const ClusterSettings cluster_;
+  const CheckpointFile checkpoint_file_;
+  KafkaProducer producer_;
+  Progress progress_;
+  std::string topic_id_;
+  std::deque<Sent> sent_;  // what may not be settled yet
+  std::optional<LinePlace> reached_;
+  steady_clock::time_point kept_up_ = steady_clock::now();
+  std::uint64_t without_key_ = 0;
+  std::uint64_t empty_ = 0;
+  std::uint64_t refused_ = 0;
+  std::uint64_t too_long_ = 0;
+};
+
+Status produce(const ProduceOptions& options) {
+  WEIR_TRY_ASSIGN(ClusterSettings cluster, cluster_of(options.reach));
+  cluster.client_id = "weir-produce";
+  const Interrupt interrupt;
+  Production production(options, std::move(cluster));
+  WEIR_TRY(production.run());
+  return production.conclude();
+}
+
+}  // namespace
+
+void add_produce(CLI::App& app, Status& done) {
+  CLI::App* command =
+      app.add_subcommand("produce", "Put the lines of a file into a topic, one record each");
+  command->footer(
+      "Lines are sent as they are: what is wrong with one is for the stage to say. A line without\n"
+      "the key's fields has no key; it is counted, and lands on any partition. Empty lines are\n"
+      "left out.\n"
+      "\n"
+      "Within a run every line is written once. A run that was killed is gone on with by the same\n"
+      "command, from what is in DIR/produce; the lines that were under way then come twice, and\n"
+      "a stage with dedup drops them. A run that came to its end leaves nothing there: the same\n"
+      "command then sends the file again.\n"
+      "\n"
+      "--follow goes on with a rotated file when the new one has bytes, and reads one that was\n"
+      "truncated from its beginning. A single rotation while it was not running is caught up\n"
+      "with, if the old file is still beside the new one and not compressed.");
+  const auto options = std::make_shared<ProduceOptions>();
+  command->add_option("--topic", options->topic, "Where to")->required();
+  command->add_option("--key", options->key, "Fields whose texts, joined by commas, are the key")
+      ->required()
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  command
+      ->add_option("FILE", options->file,
+                   "One JSON object a line; plain or .gz; - is standard input")
+      ->required();
+  command->add_flag("--follow", options->follow, "Wait for more at the end, until SIGTERM");
+  command->add_option("--state", options->state, "Where a run keeps how far it is (state)");
+  command->add_option("--output", options->output, "text, or json")
+      ->check(CLI::IsMember({"text", "json"}));
+  add_options(*command, options->reach);
+  command->callback([options, &done] { done = produce(*options); });
+}
+
+}  // namespace weir

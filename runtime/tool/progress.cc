@@ -1,0 +1,68 @@
+#include "tool/progress.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace weir {
+
+namespace {
+
+using std::chrono::steady_clock;
+
+std::string clock_text(double seconds) {
+  const auto whole = static_cast<std::int64_t>(seconds + 0.5);
+  return whole >= 3600 ? fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60)
+                       : fmt::format("{}:{:02}", whole / 60, whole % 60);
+}
+
+}  // namespace
+
+Progress::Progress(std::string what)
+    : what_(std::move(what)),
+      is_terminal_(::isatty(STDERR_FILENO) != 0),
+      began_(steady_clock::now()),
+      shown_(began_) {}
+
+Progress::~Progress() {
+  if (has_line_) {
+    fmt::print(stderr, "\r\x1b[K");
+  }
+}
+
+std::chrono::duration<double> Progress::elapsed() const {
+  return steady_clock::now() - began_;
+}
+
+void Progress::show(std::uint64_t count, std::optional<double> share) {
+  const auto every = is_terminal_ ? std::chrono::milliseconds(200) : std::chrono::seconds(10);
+  if (steady_clock::now() - shown_ < every) {
+    return;
+  }
+  shown_ = steady_clock::now();
+  const double seconds = elapsed().count();
+  std::string text =
+      fmt::format("{} {}, {}/s", grouped(count), what_,
+                  grouped(static_cast<std::uint64_t>(static_cast<double>(count) / seconds)));
+  if (share && *share > 0) {
+    text += fmt::format(", {:.0f} %, {} left", *share * 100,
+                        clock_text(seconds / *share * (1 - *share)));
+  }
+  fmt::print(stderr, "{}{}{}", is_terminal_ ? "\r" : "", text, is_terminal_ ? "\x1b[K" : "\n");
+  std::fflush(stderr);
+  has_line_ = is_terminal_;
+}
+
+std::string grouped(std::uint64_t count) {
+  std::string text = std::to_string(count);
+  for (std::size_t at = text.size(); at > 3;) {
+    at -= 3;
+    text.insert(at, ",");
+  }
+  return text;
+}
+
+}  // namespace weir

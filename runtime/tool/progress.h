@@ -1,0 +1,36 @@
+// How far a long piece of work is, on standard error.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace weir {
+
+// On a terminal one line that is written over, elsewhere a line every 10 s. One thread.
+class Progress {
+ public:
+  // `what` is counted, such as "lines".
+  explicit Progress(std::string what);
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  // Cheap when there is nothing to show. `share`: of all the work, 0 … 1; nullopt: not known.
+  void show(std::uint64_t count, std::optional<double> share);
+
+  std::chrono::duration<double> elapsed() const;
+
+ private:
+  const std::string what_;
+  const bool is_terminal_;
+  const std::chrono::steady_clock::time_point began_;
+  std::chrono::steady_clock::time_point shown_;
+  bool has_line_ = false;
+};
+
+// "1,148".
+std::string grouped(std::uint64_t count);
+
+}  // namespace weir

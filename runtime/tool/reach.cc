@@ -1,0 +1,77 @@
+#include "tool/reach.h"
+
+#include <cstdlib>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+namespace weir {
+
+namespace {
+
+volatile sig_atomic_t asked = 0;
+
+void note_signal(int /*number*/) {
+  asked = 1;
+}
+
+}  // namespace
+
+void add_options(CLI::App& command, Reach& reach) {
+  command.add_option("--bootstrap", reach.bootstrap,
+                     "Brokers, HOST:PORT joined by commas (WEIR_BOOTSTRAP, 127.0.0.1:9092)");
+  command
+      .add_option("--kafka", reach.properties,
+                  "A property of librdkafka as NAME=VALUE, such as security.protocol=ssl")
+      ->allow_extra_args(false);
+  command
+      .add_option("--wait", reach.silence_s_max,
+                  "Seconds that the brokers may be silent before the exit code is 69 (60)")
+      ->check(CLI::Range(0, 86'400));
+}
+
+Result<ClusterSettings> cluster_of(const Reach& reach) {
+  ClusterSettings cluster;
+  cluster.bootstrap = reach.bootstrap;
+  if (cluster.bootstrap.empty()) {
+    const char* given = std::getenv("WEIR_BOOTSTRAP");
+    cluster.bootstrap = given != nullptr && *given != '\0' ? given : "127.0.0.1:9092";
+  }
+  for (const std::string& property : reach.properties) {
+    const std::size_t equals = property.find('=');
+    if (equals == std::string::npos) {
+      return Status::stop(ExitCode::usage,
+                          fmt::format("--kafka {}: write it as NAME=VALUE", property));
+    }
+    Property one{property.substr(0, equals), property.substr(equals + 1)};
+    WEIR_TRY(check_property(one.name, one.value));
+    cluster.properties.push_back(std::move(one));
+  }
+  return cluster;
+}
+
+Interrupt::Interrupt() {
+  asked = 0;
+
+  struct sigaction action {};
+
+  action.sa_handler = note_signal;
+  sigaction(SIGINT, &action, &old_int_);
+  sigaction(SIGTERM, &action, &old_term_);
+}
+
+Interrupt::~Interrupt() {
+  sigaction(SIGINT, &old_int_, nullptr);
+  sigaction(SIGTERM, &old_term_, nullptr);
+}
+
+bool Interrupt::was_asked() {
+  return asked != 0;
+}
+
+Status unreachable(const Status& last, int silence_s_max) {
+  return Status::stop(ExitCode::unavailable, fmt::format("no answer from the brokers for {} s: {}",
+                                                         silence_s_max, last.message()));
+}
+
+}  // namespace weir

@@ -1,0 +1,75 @@
+// How a verb reaches the cluster, and what becomes of it when the cluster is silent or a person has
+// enough.
+#pragma once
+
+#include <signal.h>
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "kafka/client_settings.h"
+#include "weir/status.h"
+
+namespace CLI {
+class App;
+}
+
+namespace weir {
+
+struct Reach {
+  std::string bootstrap;                // empty: WEIR_BOOTSTRAP, or else this host
+  std::vector<std::string> properties;  // NAME=VALUE
+  int silence_s_max = 60;
+};
+
+// --bootstrap, --kafka, --wait.
+void add_options(CLI::App& command, Reach& reach);
+
+Result<ClusterSettings> cluster_of(const Reach& reach);
+
+// SIGINT and SIGTERM end what runs, not the process. Restores on destruction; one at a time.
+class Interrupt {
+ public:
+  Interrupt();
+  ~Interrupt();
+  Interrupt(const Interrupt&) = delete;
+  Interrupt& operator=(const Interrupt&) = delete;
+
+  static bool was_asked();
+
+ private:
+  struct sigaction old_int_ {};
+
+  struct sigaction old_term_ {};
+};
+
+// What the cluster's silence comes to.
+Status unreachable(const Status& last, int silence_s_max);
+
+// Repeats `call` while it says retry; what is left after `reach.silence_s_max` is
+// stop(unavailable).
+template <class Call>
+auto until_answered(const Reach& reach, Call call) -> decltype(call()) {
+  const auto began = std::chrono::steady_clock::now();
+  while (true) {
+    auto result = call();
+    const Status* status = nullptr;
+    if constexpr (std::is_same_v<decltype(result), Status>) {
+      status = &result;
+    } else {
+      status = &result.status();
+    }
+    if (status->is_ok() || status->remedy() != Remedy::retry) {
+      return result;
+    }
+    if (Interrupt::was_asked()) {
+      return Status::stop(ExitCode::temporary, "interrupted: " + status->message());
+    }
+    if (std::chrono::steady_clock::now() - began > std::chrono::seconds(reach.silence_s_max)) {
+      return unreachable(*status, reach.silence_s_max);
+    }
+  }
+}
+
+}  // namespace weir

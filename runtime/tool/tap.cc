@@ -1,0 +1,223 @@
+// weir tap: what is in a topic, for people, programs and test cases.
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <google/protobuf/util/time_util.h>
+
+#include "codec/schema.h"
+#include "config/deployment.h"
+#include "kafka/admin.h"
+#include "kafka/reader.h"
+#include "tool/reach.h"
+#include "tool/record_text.h"
+#include "tool/verbs.h"
+
+namespace weir {
+
+namespace {
+
+struct TapOptions {
+  std::string what;
+  std::string message;
+  std::vector<std::string> protos;
+  std::string from = "earliest";
+  bool until_end = false;
+  std::string output = "text";
+  std::uint64_t limit = 0;  // 0: none
+  bool is_fixture = false;
+  Reach reach;
+};
+
+Result<ReadFrom> parse_from(const std::string& text) {
+  if (text == "earliest" || text == "latest") {
+    return ReadFrom{text == "latest" ? ReadFrom::Kind::latest : ReadFrom::Kind::earliest, 0};
+  }
+  const bool is_number =
+      !text.empty() && text.size() < 19 && text.find_first_not_of("0123456789") == text.npos;
+  if (is_number) {
+    return ReadFrom{ReadFrom::Kind::offset, std::stoll(text)};
+  }
+  google::protobuf::Timestamp time;
+  if (google::protobuf::util::TimeUtil::FromString(text, &time)) {
+    return ReadFrom{ReadFrom::Kind::timestamp,
+                    google::protobuf::util::TimeUtil::TimestampToMilliseconds(time)};
+  }
+  return Status::stop(ExitCode::usage,
+                      fmt::format("--from {}: say earliest, latest, an offset, or a time such as "
+                                  "2026-01-31T00:00:00Z",
+                                  text));
+}
+
+// The topic of that name, or else the newest version of the dataset of that name.
+Result<std::string> find_topic(const TapOptions& options, const ClusterSettings& cluster) {
+  // Versions are asked for one by one: so many missing in a row, and there is no later one.
+  constexpr int kGapMax = 32;
+  KafkaAdmin admin(cluster);
+  const auto exists = [&](const std::string& topic) -> Result<bool> {
+    WEIR_TRY_ASSIGN(const auto found,
+                    until_answered(options.reach, [&] { return admin.describe(topic); }));
+    return found.has_value();
+  };
+  WEIR_TRY_ASSIGN(const bool is_topic, exists(options.what));
+  if (is_topic) {
+    return options.what;
+  }
+  int newest = 0;
+  for (int version = 1; config::is_name(options.what) && version <= newest + kGapMax; ++version) {
+    WEIR_TRY_ASSIGN(const bool is_there, exists(config::topic_of(options.what, version)));
+    newest = is_there ? version : newest;
+  }
+  if (newest == 0) {
+    return Status::stop(ExitCode::config,
+                        fmt::format("there is neither a topic {0} nor {1} or a later version",
+                                    options.what, config::topic_of(options.what, 1)));
+  }
+  return config::topic_of(options.what, newest);
+}
+
+// Folders of .proto files, or one descriptor set.
+Result<Schema> read_schema(const std::vector<std::string>& protos) {
+  SchemaSources sources;
+  for (const std::string& path : protos.empty() ? std::vector<std::string>{"proto"} : protos) {
+    std::error_code failed;
+    if (std::filesystem::is_regular_file(path, failed)) {
+      sources.descriptor_set = path;
+    } else if (std::filesystem::is_directory(path, failed)) {
+      sources.import_roots.emplace_back(path);
+    } else {
+      return Status::stop(ExitCode::usage,
+                          fmt::format("--message: there is no {} here; name the folder of the "
+                                      ".proto files with --proto",
+                                      path));
+    }
+  }
+  if (!sources.descriptor_set.empty() && protos.size() > 1) {
+    return Status::stop(ExitCode::usage, "--proto: folders, or one descriptor set");
+  }
+  return Schema::read(sources);
+}
+
+class Tap {
+ public:
+  Tap(const TapOptions& options, std::string topic, std::unique_ptr<JsonPrinter> printer)
+      : options_(options), text_(std::move(topic), std::move(printer)) {}
+
+  Status run(KafkaReader& reader) {
+    constexpr std::size_t kRecordsMax = 500;
+    constexpr std::chrono::milliseconds kWait(200);
+    while (!Interrupt::was_asked() && !is_done_) {
+      if (options_.until_end && reader.has_reached_end()) {
+        break;
+      }
+      WEIR_TRY_ASSIGN(const Batch batch, until_answered(options_.reach, [&] {
+                        return reader.poll(kWait, kRecordsMax);
+                      }));
+      for (const RawRecord& record : batch.records) {
+        if (is_done_) {
+          break;
+        }
+        print(record);
+      }
+      // Nobody reads on: that is an end, not a failure.
+      is_done_ = is_done_ || std::fflush(stdout) != 0;
+    }
+    end_fixture();
+    return Status::ok();
+  }
+
+ private:
+  void print(const RawRecord& record) {
+    if (options_.is_fixture) {
+      if (printed_ == 0) {
+        fmt::print("name: what {} holds\ninput:\n", options_.what);
+      }
+      fmt::print("  - {}\n", text_.case_input(record));
+      if (is_dead_letter(record)) {
+        reasons_.push_back(own_header(record, "reason"));
+      }
+    } else {
+      fmt::print("{}\n", options_.output == "json" ? text_.json(record) : text_.line(record));
+    }
+    ++printed_;
+    is_done_ = options_.limit > 0 && printed_ >= options_.limit;
+  }
+
+  void end_fixture() const {
+    if (!options_.is_fixture || printed_ == 0) {
+      return;
+    }
+    fmt::print("# Only what is named is compared: outputs, dead_letters, duplicates, dropped.\n");
+    if (reasons_.empty()) {
+      fmt::print("expect: {{}}\n");
+      return;
+    }
+    fmt::print("expect:\n  dead_letters:\n");
+    for (const std::string& reason : reasons_) {
+      fmt::print("    - {{reason: {}}}\n", reason);
+    }
+  }
+
+  const TapOptions& options_;
+  RecordText text_;
+  std::uint64_t printed_ = 0;
+  bool is_done_ = false;
+  std::vector<std::string> reasons_;
+};
+
+Status tap(const TapOptions& options) {
+  WEIR_TRY_ASSIGN(const ReadFrom from, parse_from(options.from));
+  WEIR_TRY_ASSIGN(ClusterSettings cluster, cluster_of(options.reach));
+  cluster.client_id = "weir-tap";
+  std::optional<Schema> schema;
+  std::unique_ptr<JsonPrinter> printer;
+  if (!options.message.empty()) {
+    WEIR_TRY_ASSIGN(schema, read_schema(options.protos));
+    WEIR_TRY_ASSIGN(const auto* descriptor, schema->message(options.message));
+    printer = std::make_unique<JsonPrinter>(descriptor);
+  }
+  const Interrupt interrupt;
+  std::signal(SIGPIPE, SIG_IGN);
+  WEIR_TRY_ASSIGN(const std::string topic, find_topic(options, cluster));
+  KafkaReader reader(cluster, topic);
+  WEIR_TRY(until_answered(options.reach, [&] { return reader.open(from); }));
+  return Tap(options, topic, std::move(printer)).run(reader);
+}
+
+}  // namespace
+
+void add_tap(CLI::App& app, Status& done) {
+  CLI::App* command = app.add_subcommand("tap", "Show the records of a topic, committed ones only");
+  command->footer(
+      "Joins no group and changes nothing. Of several partitions each is shown in its own order.\n"
+      "\n"
+      "--fixture prints a test case of the stage that reads the topic, with the records as its\n"
+      "input; of dead letters, with what they were before and their reasons as what is expected.\n"
+      "Put it into a file beside the stage's tests, and add what else has to come out.");
+  const auto options = std::make_shared<TapOptions>();
+  command
+      ->add_option("DATASET|TOPIC", options->what, "A topic, or a dataset: then its newest version")
+      ->required();
+  command->add_option("--message", options->message,
+                      "The values' message, such as comments.v1.Comment, shown as JSON");
+  command
+      ->add_option("--proto", options->protos,
+                   "Folder of .proto files, or a descriptor set (proto); may be repeated")
+      ->allow_extra_args(false);
+  command->add_option("--from", options->from,
+                      "earliest (the default), latest, an offset, or a time (RFC 3339)");
+  command->add_flag("--until-end", options->until_end, "End behind what is there now");
+  command->add_option("--limit", options->limit, "End after so many records");
+  CLI::Option* output =
+      command->add_option("--output", options->output, "text, or json: one object a line");
+  output->check(CLI::IsMember({"text", "json"}));
+  command->add_flag("--fixture", options->is_fixture, "Print a test case")->excludes(output);
+  add_options(*command, options->reach);
+  command->callback([options, &done] { done = tap(*options); });
+}
+
+}  // namespace weir

@@ -1,0 +1,306 @@
+#include "tool/topic_plan.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <limits>
+
+#include <fmt/format.h>
+
+#include "host/preflight.h"
+
+namespace weir {
+
+namespace {
+
+constexpr std::int32_t kPartitions = 4;
+constexpr std::int64_t kRecordBytesMax = 1'048'588;    // Kafka's own default, said aloud
+constexpr std::int64_t kHeaderBytesMax = 64 * 1024;    // what dead letters add
+constexpr std::int32_t kReplicas = 3, kInSyncMin = 2;  // where there are brokers enough
+const std::string kForEver = "-1";
+const std::string kAnyTime = std::to_string(std::numeric_limits<std::int64_t>::max());
+
+std::string setting(const TopicDescription& topic, const std::string& name) {
+  const auto found = topic.configs.find(name);
+  return found == topic.configs.end() ? "" : found->second;
+}
+
+std::int64_t number(const std::string& text) {
+  return std::strtoll(text.c_str(), nullptr, 10);
+}
+
+// As retention.ms and retention.bytes mean it: negative is longest.
+bool is_shorter(const std::string& a, const std::string& b) {
+  const std::int64_t left = number(a);
+  const std::int64_t right = number(b);
+  return left >= 0 && (right < 0 || left < right);
+}
+
+// What a stage's outputs inherit from its inputs.
+struct Heritage {
+  std::int32_t partitions = 0;
+  std::string retention_ms;
+  std::string retention_bytes;
+  std::int64_t record_bytes_max = 0;
+
+  void add(const TopicDescription& input) {
+    partitions = std::max(partitions, input.partitions);
+    record_bytes_max = std::max(record_bytes_max, number(setting(input, "max.message.bytes")));
+    keep_longer(retention_ms, setting(input, "retention.ms"));
+    keep_longer(retention_bytes, setting(input, "retention.bytes"));
+  }
+
+  static void keep_longer(std::string& kept, const std::string& other) {
+    if (kept.empty() || is_shorter(kept, other)) {
+      kept = other.empty() ? kForEver : other;
+    }
+  }
+};
+
+class TopicPlanner {
+ public:
+  TopicPlanner(const KnownTopics& existing, const TopicWishes& wishes)
+      : existing_(existing), wishes_(wishes) {}
+
+  // Inputs from outside, which follow from nothing.
+  void add_raw(const config::Deployment& deployment) {
+    for (const config::Input& input : deployment.inputs) {
+      if (input.version > 0) {
+        continue;
+      }
+      PlannedTopic& topic = add(TopicRole::raw, input.topic, deployment.id);
+      if (topic.exists) {
+        const Status checked = check_input_topic(input, existing_.at(input.topic));
+        topic.refusal = checked.is_ok() ? topic.refusal : checked.message();
+      }
+    }
+  }
+
+  // The first input whose topic isn't known yet; nullptr: all are.
+  const config::Input* unknown_input(const config::Deployment& deployment) const {
+    for (const config::Input& input : deployment.inputs) {
+      if (!known_.contains(input.topic) && !existing_.contains(input.topic)) {
+        return &input;
+      }
+    }
+    return nullptr;
+  }
+
+  void add_outputs(const config::Deployment& deployment) {
+    Heritage heritage;
+    for (const config::Input& input : deployment.inputs) {
+      const auto planned = known_.find(input.topic);
+      heritage.add(planned != known_.end() ? planned->second : existing_.at(input.topic));
+    }
+    for (const config::Output& output : deployment.outputs) {
+      add(wishes_.roots.contains(output.dataset) ? TopicRole::root : TopicRole::derived,
+          output.topic, deployment.id, heritage);
+    }
+    add(TopicRole::dead_letters, deployment.dead_letters(), deployment.id, heritage);
+  }
+
+  std::vector<PlannedTopic> take() { return std::move(topics_); }
+
+ private:
+  NewTopic wanted(TopicRole role, const std::string& name, const Heritage& heritage) const {
+    NewTopic topic;
+    topic.name = name;
+    const bool has_brokers = wishes_.brokers >= kReplicas;
+    topic.replicas = has_brokers ? kReplicas : 1;
+    auto& configs = topic.configs;
+    configs["min.insync.replicas"] = std::to_string(has_brokers ? kInSyncMin : 1);
+    configs["cleanup.policy"] = "delete";
+    if (role == TopicRole::raw) {
+      topic.partitions = wishes_.partitions.value_or(kPartitions);
+      configs["message.timestamp.type"] = "LogAppendTime";
+      configs["retention.ms"] =
+          wishes_.raw_retention ? std::to_string(wishes_.raw_retention->count()) : kForEver;
+      configs["retention.bytes"] = kForEver;
+      configs["max.message.bytes"] = std::to_string(kRecordBytesMax);
+      return topic;
+    }
+    topic.partitions = heritage.partitions;
+    configs["retention.ms"] = heritage.retention_ms;
+    configs["retention.bytes"] = heritage.retention_bytes;
+    configs["max.message.bytes"] = std::to_string(
+        heritage.record_bytes_max + (role == TopicRole::dead_letters ? kHeaderBytesMax : 0));
+    if (role == TopicRole::root) {
+      topic.partitions = wishes_.partitions.value_or(topic.partitions);
+      configs["message.timestamp.type"] = "LogAppendTime";
+    } else {
+      // Records carry the time of the input, which a replay makes arbitrarily old.
+      configs["message.timestamp.type"] = "CreateTime";
+      configs["message.timestamp.before.max.ms"] = kAnyTime;
+      configs["message.timestamp.after.max.ms"] = kAnyTime;
+    }
+    return topic;
+  }
+
+  PlannedTopic& add(TopicRole role, const std::string& name, const std::string& deployment,
+                    const Heritage& heritage = {}) {
+    const auto there = std::find_if(topics_.begin(), topics_.end(),
+                                    [&](const PlannedTopic& t) { return t.wanted.name == name; });
+    if (there != topics_.end()) {
+      return *there;
+    }
+    PlannedTopic& topic = topics_.emplace_back();
+    topic.role = role;
+    topic.deployment = deployment;
+    topic.wanted = wanted(role, name, heritage);
+    const auto found = existing_.find(name);
+    topic.exists = found != existing_.end();
+    if (topic.exists) {
+      compare(topic, found->second);
+      known_[name] = found->second;
+    } else {
+      known_[name] = {topic.wanted.partitions, topic.wanted.replicas, topic.wanted.configs};
+    }
+    return topic;
+  }
+
+  void compare(PlannedTopic& topic, const TopicDescription& is) const {
+    // A raw topic is somebody else's: what a stage can't live with is its `refusal`.
+    const bool is_ours = topic.role != TopicRole::raw;
+    const bool has_partitions_of_input =
+        topic.role == TopicRole::derived || topic.role == TopicRole::dead_letters;
+    if (is.partitions != topic.wanted.partitions &&
+        (has_partitions_of_input || wishes_.partitions.has_value())) {
+      topic.differences.push_back({"partitions", std::to_string(is.partitions),
+                                   std::to_string(topic.wanted.partitions),
+                                   has_partitions_of_input});
+    }
+    if (is.replicas < topic.wanted.replicas) {
+      topic.differences.push_back(
+          {"replicas", std::to_string(is.replicas), std::to_string(topic.wanted.replicas), false});
+    }
+    for (const auto& [name, should] : topic.wanted.configs) {
+      const std::string value = setting(is, name);
+      const bool is_retention = name == "retention.ms" || name == "retention.bytes";
+      const bool is_least = name == "max.message.bytes" || name == "min.insync.replicas";
+      const bool differs = is_retention ? is_shorter(value, should)
+                           : is_least   ? number(value) < number(should)
+                                        : value != should;
+      if (differs) {
+        const bool can_be_lived_with =
+            name == "min.insync.replicas" ||
+            (name == "max.message.bytes" && topic.role != TopicRole::dead_letters);
+        topic.differences.push_back({name, value, should, is_ours && !can_be_lived_with});
+      }
+    }
+  }
+
+  const KnownTopics& existing_;
+  const TopicWishes& wishes_;
+  KnownTopics known_;  // as they are or will be
+  std::vector<PlannedTopic> topics_;
+};
+
+}  // namespace
+
+std::string_view name_of(TopicRole role) {
+  switch (role) {
+    case TopicRole::raw:
+      return "raw";
+    case TopicRole::derived:
+      return "derived";
+    case TopicRole::root:
+      return "root";
+    case TopicRole::dead_letters:
+      return "dead letters";
+  }
+  WEIR_ASSERT(false);
+}
+
+bool PlannedTopic::is_wrong() const {
+  return !refusal.empty() || std::any_of(differences.begin(), differences.end(),
+                                         [](const TopicDifference& d) { return d.matters; });
+}
+
+std::string PlannedTopic::remedy(const std::string& bootstrap) const {
+  std::string settings;
+  std::string rest;
+  for (const TopicDifference& difference : differences) {
+    if (difference.setting == "partitions" && difference.matters) {
+      rest =
+          "partitions can't be mended in place: raise `version` in the deployment's file, and "
+          "the new version's topics are created alike";
+    } else if (wanted.configs.contains(difference.setting)) {
+      settings += fmt::format("{}{}={}", settings.empty() ? "" : ",", difference.setting,
+                              difference.should);
+    }
+  }
+  if (settings.empty()) {
+    return rest;
+  }
+  return fmt::format(
+      "{}{}kafka-configs.sh --bootstrap-server {} --alter --entity-type topics --entity-name {} "
+      "--add-config {}",
+      rest, rest.empty() ? "" : "; the others: ", bootstrap, wanted.name, settings);
+}
+
+std::set<std::string> topics_of(std::span<const config::Deployment> deployments) {
+  std::set<std::string> topics;
+  for (const config::Deployment& deployment : deployments) {
+    for (const config::Input& input : deployment.inputs) {
+      topics.insert(input.topic);
+    }
+    for (const config::Output& output : deployment.outputs) {
+      topics.insert(output.topic);
+    }
+    topics.insert(deployment.dead_letters());
+  }
+  return topics;
+}
+
+Result<std::vector<PlannedTopic>> plan_topics(std::span<const config::Deployment> deployments,
+                                              const KnownTopics& existing,
+                                              const TopicWishes& wishes) {
+  std::set<std::string> written;
+  for (const config::Deployment& deployment : deployments) {
+    for (const config::Output& output : deployment.outputs) {
+      written.insert(output.dataset);
+    }
+  }
+  for (const std::string& root : wishes.roots) {
+    if (!written.contains(root)) {
+      return Status::stop(ExitCode::usage,
+                          fmt::format("--root {}: no given file writes that dataset", root));
+    }
+  }
+  TopicPlanner planner(existing, wishes);
+  std::vector<const config::Deployment*> left;
+  for (const config::Deployment& deployment : deployments) {
+    planner.add_raw(deployment);
+    left.push_back(&deployment);
+  }
+  // An input that a given file writes follows from that file's inputs, even where it exists.
+  const auto waits_for_another = [&](const config::Deployment& reader) {
+    return std::any_of(left.begin(), left.end(), [&](const config::Deployment* writer) {
+      return writer != &reader &&
+             std::any_of(writer->outputs.begin(), writer->outputs.end(), [&](const auto& output) {
+               return std::any_of(reader.inputs.begin(), reader.inputs.end(),
+                                  [&](const auto& input) { return input.topic == output.topic; });
+             });
+    });
+  };
+  while (!left.empty()) {
+    auto next = std::find_if(left.begin(), left.end(), [&](const auto* deployment) {
+      return !waits_for_another(*deployment);
+    });
+    if (next == left.end()) {
+      return Status::stop(ExitCode::config,
+                          fmt::format("{}: its outputs feed its own inputs", left.front()->file));
+    }
+    if (const config::Input* input = planner.unknown_input(**next)) {
+      return Status::stop(
+          ExitCode::config,
+          fmt::format("{}: topic {} doesn't exist: give the file of the deployment that writes {}, "
+                      "too, or apply that one first",
+                      (*next)->file, input->topic, input->dataset));
+    }
+    planner.add_outputs(**next);
+    left.erase(next);
+  }
+  return planner.take();
+}
+
+}  // namespace weir

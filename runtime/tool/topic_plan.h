@@ -1,0 +1,69 @@
+// Which topics deployments need and how those have to be set. Pure: what exists is given.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "config/deployment.h"
+#include "kafka/admin.h"
+#include "weir/status.h"
+
+namespace weir {
+
+enum class TopicRole {
+  raw,           // written from outside: the broker stamps it, it is kept for ever
+  derived,       // written by a stage, under the keys, partitions and times of its input
+  root,          // written by a stage under keys of its own: stamped by the broker again
+  dead_letters,  // as derived, with room for the headers
+};
+
+std::string_view name_of(TopicRole role);
+
+// How a topic that is there differs from what would have been created.
+struct TopicDifference {
+  std::string setting;
+  std::string is;
+  std::string should;
+  bool matters = false;  // false: it can be lived with
+};
+
+struct PlannedTopic {
+  NewTopic wanted;
+  TopicRole role = TopicRole::raw;
+  std::string deployment;  // the first that needs it
+  bool exists = false;
+  std::vector<TopicDifference> differences;
+  std::string refusal;  // why a stage would refuse it as its input; empty: it wouldn't
+
+  bool is_wrong() const;
+
+  // The command that mends what can be mended in place; empty: nothing can.
+  std::string remedy(const std::string& bootstrap) const;
+};
+
+struct TopicWishes {
+  std::optional<std::int32_t> partitions;  // of new raw topics and roots
+  std::optional<std::chrono::milliseconds> raw_retention;
+  std::set<std::string> roots;  // datasets whose stage re-keys
+  std::int32_t brokers = 1;
+};
+
+using KnownTopics = std::map<std::string, TopicDescription>;
+
+// Every topic that the deployments name.
+std::set<std::string> topics_of(std::span<const config::Deployment> deployments);
+
+// The topics in the order in which they follow from each other. `existing`: those of topics_of that
+// are there. Fails with stop(config) where an input is neither there nor an output of a given
+// deployment.
+Result<std::vector<PlannedTopic>> plan_topics(std::span<const config::Deployment> deployments,
+                                              const KnownTopics& existing,
+                                              const TopicWishes& wishes);
+
+}  // namespace weir

@@ -1,0 +1,231 @@
+#include "tool/topic_plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace weir {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr const char* kAnyTime = "9223372036854775807";
+
+config::Deployment deployment(const std::string& text) {
+  config::Loaded loaded = config::load_text(text, "config/x.yaml", {});
+  EXPECT_TRUE(loaded.status().is_ok()) << loaded.status().message();
+  return loaded.deployment.value_or(config::Deployment{});
+}
+
+const config::Deployment kIngest = deployment(
+    "{stage: ingest, inputs: {events: {topic: raw.x, dedup: {key: [id], window: 24h}}},"
+    " outputs: {events: {dataset: x}}}");
+const config::Deployment kSpam = deployment(
+    "{stage: spam, inputs: {in: {dataset: x, version: 1, dedup: {window: 24h}}},"
+    " outputs: {out: {dataset: x.classified}}}");
+
+std::vector<PlannedTopic> plan(std::vector<config::Deployment> deployments,
+                               const KnownTopics& existing = {}, const TopicWishes& wishes = {}) {
+  Result<std::vector<PlannedTopic>> planned = plan_topics(deployments, existing, wishes);
+  EXPECT_TRUE(planned.is_ok()) << planned.status().message();
+  return planned.is_ok() ? std::move(planned).value() : std::vector<PlannedTopic>{};
+}
+
+const PlannedTopic& find(const std::vector<PlannedTopic>& topics, const std::string& name) {
+  static const PlannedTopic kNone;
+  for (const PlannedTopic& topic : topics) {
+    if (topic.wanted.name == name) {
+      return topic;
+    }
+  }
+  ADD_FAILURE() << "no topic " << name;
+  return kNone;
+}
+
+// As if created by what plan_topics wanted.
+TopicDescription as_wanted(const PlannedTopic& topic) {
+  return {topic.wanted.partitions, topic.wanted.replicas, topic.wanted.configs};
+}
+
+KnownTopics all_as_wanted(const std::vector<config::Deployment>& deployments) {
+  KnownTopics existing;
+  for (const PlannedTopic& topic : plan(deployments)) {
+    existing[topic.wanted.name] = as_wanted(topic);
+  }
+  return existing;
+}
+
+TEST(TopicPlan, ARawTopicIsStampedByTheBrokerAndKeptForEver) {
+  const auto topics = plan({kIngest});
+  const NewTopic& raw = find(topics, "raw.x").wanted;
+  EXPECT_EQ(raw.partitions, 4);
+  EXPECT_EQ(raw.configs.at("message.timestamp.type"), "LogAppendTime");
+  EXPECT_EQ(raw.configs.at("cleanup.policy"), "delete");
+  EXPECT_EQ(raw.configs.at("retention.ms"), "-1");
+}
+
+TEST(TopicPlan, ARawTopicIsLimitedInTimeOnlyWhenAsked) {
+  TopicWishes wishes;
+  wishes.raw_retention = std::chrono::hours(1);
+  const auto topics = plan({kIngest}, {}, wishes);
+  EXPECT_EQ(find(topics, "raw.x").wanted.configs.at("retention.ms"), "3600000");
+  EXPECT_EQ(find(topics, "x.v1").wanted.configs.at("retention.ms"), "3600000");
+}
+
+TEST(TopicPlan, OutputsAndDeadLettersTakeAnyTimeAndFollowTheirInput) {
+  KnownTopics existing = all_as_wanted({kIngest});
+  existing.erase("x.v1");
+  existing.erase("ingest.dead_letters.v1");
+  existing["raw.x"].partitions = 7;
+  existing["raw.x"].configs["retention.ms"] = "86400000";
+  existing["raw.x"].configs["max.message.bytes"] = "5000000";
+  const auto topics = plan({kIngest}, existing);
+  for (const char* name : {"x.v1", "ingest.dead_letters.v1"}) {
+    const NewTopic& topic = find(topics, name).wanted;
+    EXPECT_EQ(topic.partitions, 7);
+    EXPECT_EQ(topic.configs.at("message.timestamp.type"), "CreateTime");
+    EXPECT_EQ(topic.configs.at("message.timestamp.before.max.ms"), kAnyTime);
+    EXPECT_EQ(topic.configs.at("message.timestamp.after.max.ms"), kAnyTime);
+    EXPECT_EQ(topic.configs.at("retention.ms"), "86400000");
+  }
+  EXPECT_EQ(find(topics, "x.v1").wanted.configs.at("max.message.bytes"), "5000000");
+  EXPECT_EQ(find(topics, "ingest.dead_letters.v1").wanted.configs.at("max.message.bytes"),
+            "5065536");
+}
+
+TEST(TopicPlan, OutputsOfSeveralInputsFollowTheLargestAndLongest) {
+  const config::Deployment join = deployment(
+      "{stage: join, inputs: {a: {topic: raw.a, dedup: off}, b: {topic: raw.b, dedup: off}},"
+      " outputs: {out: {dataset: joined}}}");
+  KnownTopics existing = all_as_wanted({join});
+  existing.erase("joined.v1");
+  existing["raw.a"].partitions = 2;
+  existing["raw.a"].configs["retention.ms"] = "-1";
+  existing["raw.b"].partitions = 6;
+  existing["raw.b"].configs["retention.ms"] = "1000";
+  existing.erase("join.dead_letters.v1");
+  const auto topics = plan({join}, existing);
+  EXPECT_EQ(find(topics, "joined.v1").wanted.partitions, 6);
+  EXPECT_EQ(find(topics, "joined.v1").wanted.configs.at("retention.ms"), "-1");
+}
+
+TEST(TopicPlan, ReplicasNeedThreeBrokers) {
+  TopicWishes wishes;
+  for (wishes.brokers = 1; wishes.brokers < 3; ++wishes.brokers) {
+    EXPECT_EQ(find(plan({kIngest}, {}, wishes), "x.v1").wanted.replicas, 1);
+  }
+  const auto topics = plan({kIngest}, {}, wishes);
+  EXPECT_EQ(find(topics, "x.v1").wanted.replicas, 3);
+  EXPECT_EQ(find(topics, "x.v1").wanted.configs.at("min.insync.replicas"), "2");
+}
+
+TEST(TopicPlan, ARootIsStampedAgainAndHasItsOwnPartitions) {
+  TopicWishes wishes;
+  wishes.roots = {"x"};
+  wishes.partitions = 9;
+  KnownTopics existing = all_as_wanted({kIngest});
+  existing.erase("x.v1");
+  const auto topics = plan({kIngest}, existing, wishes);
+  EXPECT_EQ(find(topics, "x.v1").wanted.configs.at("message.timestamp.type"), "LogAppendTime");
+  EXPECT_EQ(find(topics, "x.v1").wanted.partitions, 9);
+  EXPECT_EQ(find(topics, "ingest.dead_letters.v1").wanted.partitions, 4);
+}
+
+TEST(TopicPlan, AnUnknownRootIsAMistake) {
+  TopicWishes wishes;
+  wishes.roots = {"y"};
+  const auto planned = plan_topics(std::span(&kIngest, 1), {}, wishes);
+  EXPECT_EQ(planned.status().exit_code(), ExitCode::usage);
+}
+
+TEST(TopicPlan, FilesComeInAnyOrder) {
+  const auto topics = plan({kSpam, kIngest});
+  EXPECT_EQ(find(topics, "x.classified.v1").wanted.partitions, 4);
+  EXPECT_LT(&find(topics, "x.v1"), &find(topics, "x.classified.v1"));
+}
+
+TEST(TopicPlan, AnInputThatNobodyWritesIsNamed) {
+  const auto planned = plan_topics(std::span(&kSpam, 1), {}, {});
+  ASSERT_FALSE(planned.is_ok());
+  EXPECT_EQ(planned.status().exit_code(), ExitCode::config);
+  EXPECT_THAT(planned.status().message(), HasSubstr("topic x.v1 doesn't exist"));
+}
+
+TEST(TopicPlan, AnInputThatExistsNeedsNoWriter) {
+  KnownTopics existing = all_as_wanted({kIngest, kSpam});
+  existing.erase("x.classified.v1");
+  EXPECT_EQ(find(plan({kSpam}, existing), "x.classified.v1").wanted.partitions, 4);
+}
+
+TEST(TopicPlan, WhatWasCreatedSoDoesNotDiffer) {
+  for (const PlannedTopic& topic : plan({kIngest, kSpam}, all_as_wanted({kIngest, kSpam}))) {
+    EXPECT_TRUE(topic.exists);
+    EXPECT_THAT(topic.differences, IsEmpty()) << topic.wanted.name;
+    EXPECT_FALSE(topic.is_wrong());
+    EXPECT_EQ(topic.remedy("b:1"), "");
+  }
+}
+
+struct Change {
+  std::string topic;
+  std::string setting;
+  std::string value;
+  bool is_wrong;
+};
+
+class TopicChange : public testing::TestWithParam<Change> {};
+
+TEST_P(TopicChange, IsSaidAndJudged) {
+  const Change& change = GetParam();
+  KnownTopics existing = all_as_wanted({kIngest});
+  if (change.setting == "partitions") {
+    existing[change.topic].partitions = std::stoi(change.value);
+  } else {
+    existing[change.topic].configs[change.setting] = change.value;
+  }
+  const auto topics = plan({kIngest}, existing);
+  const PlannedTopic& topic = find(topics, change.topic);
+  EXPECT_EQ(topic.is_wrong(), change.is_wrong);
+  if (change.is_wrong) {
+    EXPECT_FALSE(topic.refusal.empty() && topic.remedy("b:1").empty());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Topics, TopicChange,
+    testing::Values(Change{"raw.x", "cleanup.policy", "compact", true},
+                    Change{"raw.x", "message.timestamp.type", "CreateTime", true},
+                    Change{"raw.x", "retention.ms", "1000", false},
+                    Change{"x.v1", "partitions", "5", true},
+                    Change{"x.v1", "message.timestamp.type", "LogAppendTime", true},
+                    Change{"x.v1", "message.timestamp.before.max.ms", "1000", true},
+                    Change{"x.v1", "message.timestamp.after.max.ms", "3600000", true},
+                    Change{"x.v1", "retention.ms", "604800000", true},
+                    Change{"x.v1", "retention.bytes", "1000", true},
+                    Change{"x.v1", "cleanup.policy", "compact", true},
+                    Change{"x.v1", "max.message.bytes", "1000", false},
+                    Change{"x.v1", "max.message.bytes", "9000000", false},
+                    Change{"ingest.dead_letters.v1", "max.message.bytes", "1048588", true},
+                    Change{"ingest.dead_letters.v1", "partitions", "1", true}),
+    [](const auto& test) {
+      std::string name = test.param.topic + "_" + test.param.setting + "_" + test.param.value;
+      std::replace_if(
+          name.begin(), name.end(), [](char c) { return std::isalnum(c) == 0; }, '_');
+      return name;
+    });
+
+TEST(TopicPlan, TheRemedyIsACommand) {
+  KnownTopics existing = all_as_wanted({kIngest});
+  existing["x.v1"].configs["retention.ms"] = "1000";
+  existing["x.v1"].partitions = 2;
+  const auto topics = plan({kIngest}, existing);
+  EXPECT_EQ(
+      find(topics, "x.v1").remedy("b:1"),
+      "partitions can't be mended in place: raise `version` in the deployment's file, and the "
+      "new version's topics are created alike; the others: kafka-configs.sh "
+      "--bootstrap-server b:1 --alter --entity-type topics --entity-name x.v1 --add-config "
+      "retention.ms=-1");
+}
+
+}  // namespace
+}  // namespace weir

@@ -1,0 +1,222 @@
+// weir topics apply: creates what deployments need and is missing; changes nothing that is there.
+#include <cstdio>
+#include <memory>
+#include <set>
+#include <thread>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "config/deployment.h"
+#include "host/cluster.h"
+#include "host/log.h"
+#include "http/escape.h"
+#include "tool/reach.h"
+#include "tool/topic_plan.h"
+#include "tool/verbs.h"
+
+namespace weir {
+
+namespace {
+
+struct ApplyOptions {
+  std::vector<std::string> files;
+  Reach reach;
+  bool is_dry = false;
+  int partitions = 0;  // 0: not said
+  int retention_h = 0;
+  std::vector<std::string> roots;
+  std::string output = "text";
+};
+
+Result<std::vector<config::Deployment>> load_all(const std::vector<std::string>& files) {
+  config::LoadOptions options;
+  options.environment = config::process_environment();
+  options.kafka_property = check_kafka_property;
+  std::vector<config::Deployment> deployments;
+  std::string wrong;
+  for (const std::string& file : files) {
+    config::Loaded loaded = config::load(file, options);
+    if (const Status status = loaded.status(); !status.is_ok()) {
+      wrong += (wrong.empty() ? "" : "\n") + status.message();
+    } else {
+      deployments.push_back(std::move(*loaded.deployment));
+    }
+  }
+  if (!wrong.empty()) {
+    return Status::stop(ExitCode::config, wrong);
+  }
+  return deployments;
+}
+
+// The one cluster that all the files name, unless --bootstrap does.
+Result<ClusterSettings> cluster_of(const std::vector<config::Deployment>& deployments,
+                                   const Reach& reach, const Log& log) {
+  ClusterSettings cluster = client_settings(deployments.front(), log).cluster;
+  for (const config::Deployment& other : deployments) {
+    const std::string bootstrap = client_settings(other, log).cluster.bootstrap;
+    if (bootstrap != cluster.bootstrap && reach.bootstrap.empty()) {
+      return Status::stop(
+          ExitCode::usage,
+          fmt::format("{} is for the brokers {}, {} for {}: apply them one after the other, or say "
+                      "--bootstrap",
+                      deployments.front().file, cluster.bootstrap, other.file, bootstrap));
+    }
+  }
+  if (!reach.bootstrap.empty()) {
+    cluster.bootstrap = reach.bootstrap;
+  }
+  Reach properties_only = reach;
+  WEIR_TRY_ASSIGN(ClusterSettings given, weir::cluster_of(properties_only));
+  cluster.properties.insert(cluster.properties.end(), given.properties.begin(),
+                            given.properties.end());
+  cluster.client_id = "weir-topics";
+  return cluster;
+}
+
+// Creates one topic and waits until every question about it is answered.
+Status create(KafkaAdmin& admin, const NewTopic& topic, const Reach& reach) {
+  WEIR_TRY(until_answered(reach, [&] { return admin.create(std::span(&topic, 1)); }));
+  return until_answered(reach, [&]() -> Status {
+    WEIR_TRY_ASSIGN(const auto found, admin.describe(topic.name));
+    if (found) {
+      return Status::ok();
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    return Status::retry(fmt::format("topic {} was created but doesn't show yet", topic.name));
+  });
+}
+
+std::string_view outcome_of(const PlannedTopic& topic, bool is_dry) {
+  return topic.is_wrong() ? "wrong"
+         : !topic.exists  ? (is_dry ? "would be created" : "created")
+                          : "ok";
+}
+
+void print_table(const std::vector<PlannedTopic>& topics, const ApplyOptions& options,
+                 const std::string& bootstrap) {
+  std::size_t width = std::string_view("TOPIC").size();
+  for (const PlannedTopic& topic : topics) {
+    width = std::max(width, topic.wanted.name.size());
+  }
+  fmt::print("{:{}}  {:12}  {:>10}  {:>8}  {}\n", "TOPIC", width, "ROLE", "PARTITIONS", "REPLICAS",
+             "OUTCOME");
+  for (const PlannedTopic& topic : topics) {
+    fmt::print("{:{}}  {:12}  {:>10}  {:>8}  {}\n", topic.wanted.name, width, name_of(topic.role),
+               topic.exists ? "" : std::to_string(topic.wanted.partitions),
+               topic.exists ? "" : std::to_string(topic.wanted.replicas),
+               outcome_of(topic, options.is_dry));
+  }
+  for (const PlannedTopic& topic : topics) {
+    if (topic.differences.empty() && topic.refusal.empty()) {
+      continue;
+    }
+    fmt::print("\n{} ({} of {}) is not changed:\n", topic.wanted.name, name_of(topic.role),
+               topic.deployment);
+    if (!topic.refusal.empty()) {
+      fmt::print("  refused by the stage: {}\n", topic.refusal);
+    }
+    for (const TopicDifference& difference : topic.differences) {
+      fmt::print("  {} is {}, would be {}{}\n", difference.setting, difference.is,
+                 difference.should, difference.matters ? "" : " (can be lived with)");
+    }
+    if (const std::string remedy = topic.remedy(bootstrap); !remedy.empty()) {
+      fmt::print("  mend it with: {}\n", remedy);
+    }
+  }
+}
+
+void print_json(const std::vector<PlannedTopic>& topics, const ApplyOptions& options,
+                const std::string& bootstrap) {
+  std::string rows;
+  for (const PlannedTopic& topic : topics) {
+    std::string differences;
+    for (const TopicDifference& d : topic.differences) {
+      differences += fmt::format(R"({}{{"setting": {}, "is": {}, "should": {}, "matters": {}}})",
+                                 differences.empty() ? "" : ", ", json_string(d.setting),
+                                 json_string(d.is), json_string(d.should), d.matters);
+    }
+    std::string settings;
+    for (const auto& [name, value] : topic.wanted.configs) {
+      settings += fmt::format("{}{}: {}", settings.empty() ? "" : ", ", json_string(name),
+                              json_string(value));
+    }
+    rows += fmt::format(
+        R"({}{{"topic": {}, "role": "{}", "deployment": {}, "partitions": {}, "replicas": {}, )"
+        R"("settings": {{{}}}, "outcome": "{}", "refusal": {}, "differences": [{}], )"
+        R"("remedy": {}}})",
+        rows.empty() ? "" : ",\n", json_string(topic.wanted.name), name_of(topic.role),
+        json_string(topic.deployment), topic.wanted.partitions, topic.wanted.replicas, settings,
+        outcome_of(topic, options.is_dry), json_string(topic.refusal), differences,
+        json_string(topic.remedy(bootstrap)));
+  }
+  fmt::print("[{}]\n", rows);
+}
+
+Status apply(const ApplyOptions& options) {
+  WEIR_TRY_ASSIGN(const auto deployments, load_all(options.files));
+  const Log log("weir", config::LogLevel::error);
+  WEIR_TRY_ASSIGN(const ClusterSettings cluster, cluster_of(deployments, options.reach, log));
+  const Interrupt interrupt;
+  KafkaAdmin admin(cluster);
+  TopicWishes wishes;
+  if (options.partitions > 0) {
+    wishes.partitions = options.partitions;
+  }
+  if (options.retention_h > 0) {
+    wishes.raw_retention = std::chrono::hours(options.retention_h);
+  }
+  wishes.roots.insert(options.roots.begin(), options.roots.end());
+  WEIR_TRY_ASSIGN(wishes.brokers, until_answered(options.reach, [&] { return admin.brokers(); }));
+  KnownTopics existing;
+  for (const std::string& name : topics_of(deployments)) {
+    WEIR_TRY_ASSIGN(auto found,
+                    until_answered(options.reach, [&] { return admin.describe(name); }));
+    if (found) {
+      existing.emplace(name, std::move(*found));
+    }
+  }
+  WEIR_TRY_ASSIGN(const auto topics, plan_topics(deployments, existing, wishes));
+  const bool is_wrong = std::any_of(topics.begin(), topics.end(),
+                                    [](const PlannedTopic& topic) { return topic.is_wrong(); });
+  for (const PlannedTopic& topic : topics) {
+    if (!topic.exists && !options.is_dry) {
+      WEIR_TRY(create(admin, topic.wanted, options.reach));
+    }
+  }
+  (options.output == "json" ? print_json : print_table)(topics, options, cluster.bootstrap);
+  return is_wrong ? Status::stop(ExitCode::failed,
+                                 "some topics are not as they have to be; none was changed")
+                  : Status::ok();
+}
+
+}  // namespace
+
+void add_topics(CLI::App& app, Status& done) {
+  CLI::App* topics = app.add_subcommand("topics", "The topics of deployments");
+  topics->require_subcommand(1);
+  CLI::App* command = topics->add_subcommand(
+      "apply", "Create the topics that deployments need; change none that is there");
+  const auto options = std::make_shared<ApplyOptions>();
+  command->add_option("CONFIG", options->files, "The deployments' YAML files")->required();
+  command->add_flag("--dry-run", options->is_dry, "Say what would be done, and do nothing");
+  command
+      ->add_option("--partitions", options->partitions,
+                   "Of new raw topics (4) and roots; all others have as many as their input")
+      ->check(CLI::Range(1, 10'000));
+  command
+      ->add_option("--retention-hours", options->retention_h,
+                   "How long new raw topics keep a record (for ever); the others as their input")
+      ->check(CLI::Range(1, 1'000'000));
+  command
+      ->add_option("--root", options->roots,
+                   "A dataset whose stage re-keys: the broker stamps its records, as it does raw "
+                   "ones. May be repeated")
+      ->allow_extra_args(false);
+  command->add_option("--output", options->output, "text, or json")
+      ->check(CLI::IsMember({"text", "json"}));
+  add_options(*command, options->reach);
+  command->callback([options, &done] { done = apply(*options); });
+}
+
+}  // namespace weir
