@@ -100,7 +100,9 @@ int stage_main(int argc, char** argv, const StageSpec& spec) {
   run_command->callback([&] { done = run(file, spec, until); });
 
   CLI::App* try_command =
-      app.add_subcommand("try", "Run the stage over a file of records, without a broker");
+      app.add_subcommand("try",
+                         "Run the stage over a file of records, without a broker. All records "
+                         "have one Kafka timestamp, so that a dedup window holds them all");
   try_command->add_option("CONFIG", file, "The deployment's YAML file")->required();
   try_command->add_option("FILE", records, "One record a line; - is standard input")->required();
   try_command->add_option("--output", output, "text, or json: one object a line")
