@@ -6,6 +6,10 @@
 
 namespace weir {
 
+namespace {
+constexpr auto kInDoubt = "in doubt: a request of the last transaction had no clean answer";
+}  // namespace
+
 Status Loop::recover(const Status& failure) {
   switch (failure.remedy()) {
     case Remedy::retry:
@@ -16,12 +20,17 @@ Status Loop::recover(const Status& failure) {
       WEIR_TRY(remember_refusals());
       WEIR_TRY(abort_turn(failure.message()));
       return source_.seek(is_mutant("no_rewind") ? std::vector<Position>() : assignment_.rewind());
-    case Remedy::recreate:
+    case Remedy::recreate: {
+      const bool consumer_too = sink_.doubt() == Doubt::producer_and_consumer;
       WEIR_TRY(sink_.recreate());
       probe_.producer_recreated(failure.message());
       forget_turn(failure.message());
+      if (consumer_too) {
+        return Status::rejoin(kInDoubt);
+      }
       return is_mutant("unknown_outcome_taken_for_aborted") ? source_.seek(assignment_.rewind())
                                                             : resume();
+    }
     case Remedy::rejoin:
       WEIR_TRY(abort_turn(failure.message()));
       assignment_.clear();
@@ -50,14 +59,13 @@ Status Loop::resume() {
 // copy of it could end the next transaction half-way or set its offsets back. A new producer fences
 // the copies; those of offsets also need a new group member.
 Status Loop::settle_doubt() {
-  if (turn_.has_begun || sink_.doubt() == Doubt::none) {
+  if (turn_.has_begun || sink_.doubt() == Doubt::none || is_mutant("no_resend_defence")) {
     return Status::ok();
   }
-  constexpr auto kWhy = "in doubt: a request of the last transaction had no clean answer";
   const bool consumer_too = sink_.doubt() == Doubt::producer_and_consumer;
   WEIR_TRY(sink_.recreate());
-  probe_.producer_recreated(kWhy);
-  return consumer_too ? Status::rejoin(kWhy) : Status::ok();
+  probe_.producer_recreated(kInDoubt);
+  return consumer_too ? Status::rejoin(kInDoubt) : Status::ok();
 }
 
 Status Loop::check_topics() {

@@ -1,5 +1,4 @@
-"""A broker, topics, a deployment of the stage `ingest` in a directory of its own, and processes of it
-that can be hurt."""
+"""A broker, topics, deployments in a directory of their own, and processes of them that can be hurt."""
 
 import json
 import os
@@ -20,6 +19,7 @@ import checker
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("WEIR_BIN", CHECKOUT / "build/dev/bin"))
 PARTITIONS = 4
+LOG_APPEND_TIME = {"message.timestamp.type": "LogAppendTime"}
 WINDOW_MS, BUCKETS = 24 * 3600 * 1000, 4
 
 
@@ -30,44 +30,18 @@ def bootstrap():
     return started.stdout.strip().splitlines()[-1].removeprefix("bootstrap=")
 
 
-class Lab:
-    """Use as a context: ends every process and removes the directory."""
+class Site:
+    """Topics, a directory of deployments and processes of them on a broker. Use as a context: ends
+    every process and removes the directory."""
 
-    def __init__(self, brokers, seed, lanes=2):
+    def __init__(self, brokers, seed):
         self.random = random.Random(seed)
         self.brokers = brokers
         self.name = f"t{secrets.token_hex(5)}"
-        self.raw = f"raw.{self.name}"
-        self.deployment = f"ingest-{self.name}"
-        self.output = f"{self.name}.v1"
-        self.dead_letters = f"{self.deployment}.dead_letters.v1"
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="weir-lab."))
-        self.config = self.directory / f"{self.deployment}.yaml"
-        self.config.write_text(f"""
-stage: ingest
-name: {self.name}
-proto: [{CHECKOUT}/proto]
-inputs:
-  events:
-    topic: {self.raw}
-    message: comments.v1.Comment
-    dedup: {{key: [comment_id], window: 24h, buckets: {BUCKETS}}}
-outputs:
-  events: {{dataset: {self.name}}}
-lanes: {lanes}
-state: {self.directory}/state
-kafka: {{bootstrap.servers: "{brokers}", session.timeout.ms: "6000"}}
-""")
         self.processes = []
-        self.sent = 0
 
     def __enter__(self):
-        admin = KafkaAdminClient(bootstrap_servers=self.brokers)
-        admin.create_topics([
-            NewTopic(self.raw, PARTITIONS, 1,
-                     topic_configs={"message.timestamp.type": "LogAppendTime"}),
-            NewTopic(self.output, PARTITIONS, 1), NewTopic(self.dead_letters, PARTITIONS, 1)])
-        admin.close()
         return self
 
     def __exit__(self, *_):
@@ -77,26 +51,85 @@ kafka: {{bootstrap.servers: "{brokers}", session.timeout.ms: "6000"}}
                 process.wait()
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def start(self, *arguments, instance="0", **environment):
-        log = open(self.directory / "log", "ab")
-        process = subprocess.Popen(
-            [BIN / "ingest", "run", self.config, *arguments], stdout=log, stderr=log,
-            stdin=subprocess.DEVNULL, cwd=self.directory,
-            env={**os.environ, "WEIR__INSTANCE": instance, **environment})
-        log.close()
+    def create_topics(self, partitions, *names, **configs):
+        admin = KafkaAdminClient(bootstrap_servers=self.brokers)
+        admin.create_topics([NewTopic(n, partitions, 1, topic_configs=configs) for n in names])
+        admin.close()
+
+    def deploy(self, deployment, text):
+        """The file of a deployment: `text`, and what all of them share."""
+        config = self.directory / f"{deployment}.yaml"
+        config.write_text(f"""stage: {deployment.split("-")[0]}
+proto: [{CHECKOUT}/proto]
+state: {self.directory}/state
+kafka: {{bootstrap.servers: "{self.brokers}", session.timeout.ms: "6000"}}
+{text}""")
+        return config
+
+    def run(self, config, *arguments, instance="0", **environment):
+        """A process of the deployment."""
+        with open(self.directory / "log", "ab") as log:
+            process = subprocess.Popen(
+                [BIN / config.stem.split("-")[0], "run", config, *arguments], stdout=log,
+                stderr=log, stdin=subprocess.DEVNULL, cwd=self.directory,
+                env={**os.environ, "WEIR__INSTANCE": instance, **environment})
         self.processes.append(process)
         return process
+
+    def run_to_end(self, config, instances=("0",), timeout=90):
+        """Runs what is left to its end."""
+        for process in [self.run(config, "--until-end", instance=i) for i in instances]:
+            code = process.wait(timeout)
+            if code != 0:
+                raise AssertionError(f"the last run ended with {code}:\n{self.log()[-3000:]}")
 
     def log(self):
         return (self.directory / "log").read_text()
 
-    def produce(self, count):
+
+class Lab(Site):
+    """A deployment of the stage `ingest`."""
+
+    def __init__(self, brokers, seed, lanes=2):
+        super().__init__(brokers, seed)
+        self.raw = f"raw.{self.name}"
+        self.deployment = f"ingest-{self.name}"
+        self.output = f"{self.name}.v1"
+        self.dead_letters = f"{self.deployment}.dead_letters.v1"
+        self.config = self.deploy(self.deployment, f"""
+name: {self.name}
+inputs:
+  events:
+    topic: {self.raw}
+    message: comments.v1.Comment
+    dedup: {{key: [comment_id], window: 24h, buckets: {BUCKETS}}}
+outputs:
+  events: {{dataset: {self.name}}}
+lanes: {lanes}
+""")
+        self.sent = 0
+
+    def __enter__(self):
+        self.create_topics(PARTITIONS, self.raw, **LOG_APPEND_TIME)
+        self.create_topics(PARTITIONS, self.output, self.dead_letters)
+        return self
+
+    def start(self, *arguments, instance="0", **environment):
+        return self.run(self.config, *arguments, instance=instance, **environment)
+
+    def finish(self, instances=("0",), timeout=90):
+        self.run_to_end(self.config, instances, timeout)
+
+    def produce(self, count, aborted=True):
         """Comments of which one in ten is a retry of an earlier one (near or far, on its partition)
-        and one in fifty is garbage; one in twenty in an upstream transaction that is aborted."""
+        and one in fifty is garbage; one in twenty, if `aborted`, in an upstream transaction that is
+        aborted."""
         plain = KafkaProducer(bootstrap_servers=self.brokers, linger_ms=5)
-        aborted = KafkaProducer(bootstrap_servers=self.brokers, transactional_id=self.name,
-                                linger_ms=5)
-        aborted.init_transactions()
+        upstream = None
+        if aborted:
+            upstream = KafkaProducer(bootstrap_servers=self.brokers, transactional_id=self.name,
+                                     linger_ms=5)
+            upstream.init_transactions()
         ids = []
         for _ in range(count):
             chance = self.random.random()
@@ -112,29 +145,23 @@ kafka: {{bootstrap.servers: "{brokers}", session.timeout.ms: "6000"}}
                     self.sent += 1
                 partition = hash(key) % PARTITIONS
                 value = json.dumps({"comment_id": key, "content": "x" * 50}).encode()
-            if self.random.random() < 0.05:
-                aborted.begin_transaction()
-                aborted.send(self.raw, value=value, partition=partition)
-                aborted.flush()
-                aborted.abort_transaction()
+            if upstream and self.random.random() < 0.05:
+                upstream.begin_transaction()
+                upstream.send(self.raw, value=value, partition=partition)
+                upstream.flush()
+                upstream.abort_transaction()
             else:
                 plain.send(self.raw, value=value, partition=partition)
         plain.flush()
         plain.close()
-        aborted.close()
+        if upstream:
+            upstream.close()
 
     def verdict(self):
         return checker.verdict(
             self.brokers, self.raw, self.output, self.dead_letters, f"{self.deployment}.v1",
             checker.json_id("comment_id"), lambda value: checker.string_field(value, 1), WINDOW_MS,
             BUCKETS)
-
-    def finish(self, instances=("0",), timeout=90):
-        """Runs what is left to its end."""
-        for process in [self.start("--until-end", instance=i) for i in instances]:
-            code = process.wait(timeout)
-            if code != 0:
-                raise AssertionError(f"the last run ended with {code}:\n{self.log()[-3000:]}")
 
 
 def kill(process):
