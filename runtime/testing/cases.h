@@ -1,7 +1,7 @@
 // Test cases of a stage as YAML files, one file a case: what comes in, what must come out.
 //
-//   name: a comment that is sent twice leaves once     # for the report; the file's name if absent
-//   input:                                             # in the order of arrival, all to partition 0
+//   name: a comment that is sent twice leaves once     # for the report; the file if absent
+//   input:                                             # in the order of arrival, one partition
 //     - {json: {comment_id: a, content: "hi"}, key: a, timestamp: 1700000000000}
 //     - {json: {comment_id: a, content: "hi"}}
 //     - {value: '{"comment_id": "a", "content"'}
@@ -13,9 +13,9 @@
 //     dropped: {too_old: 2}                            # all drops, reason: how many
 //
 // A record of `input` has one of
-//   json       the value as YAML, which JSON is, too: {a: 1, b: "1", c: [true, null]}. Quoted, it is
-//              a string; unquoted, it is what it is in JSON, and a string otherwise. Where the input
-//              is protobuf, it becomes the input's message.
+//   json       the value as YAML, which JSON is, too: {a: 1, b: "1", c: [true, null]}. Quoted, it
+//              is a string; unquoted, it is what it is in JSON, and a string otherwise. Where the
+//              input is protobuf, it becomes the input's message.
 //   value      the value as text, byte for byte
 //   base64     the value as bytes that are no text
 // or none of them: a tombstone; and may have
@@ -39,8 +39,8 @@ namespace weir {
 
 // Runs every *.yaml below `folder`, in the order of their names, each with a fresh StageDriver of
 // `spec` and the deployment's file `config_file`. Throws TestFailure (see pipeline_driver.h) with
-// every mistake and every difference, each as file:line:col of what was expected; also when there is
-// no case at all.
+// every mistake and every difference, each as file:line:col of what was expected; also when there
+// is no case at all.
 void run_cases(const StageSpec& spec, const std::string& config_file, const std::string& folder);
 
 }  // namespace weir
