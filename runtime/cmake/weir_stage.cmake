@@ -17,6 +17,7 @@ int main(int argc, char** argv) { return weir::stage_main(argc, argv, stages::@n
   target_link_libraries(stage_${name} PUBLIC weir::api ${S_LINKS})
   add_executable(${name} ${main})
   target_link_libraries(${name} PRIVATE stage_${name} weir::host)
+  install(TARGETS ${name} RUNTIME DESTINATION bin)
   if(WEIR_TESTS)
     if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${name}_test.cc)
       weir_test(${name}_test SOURCES ${name}_test.cc USES stage_${name} weir::testing)

@@ -20,6 +20,8 @@ int tool_main(int argc, char** argv) {
   add_topics(app, done);
   add_produce(app, done);
   add_tap(app, done);
+  add_status(app, done);
+  add_new(app, done);
   app.add_subcommand("version", "Print the version")->callback([] {
     fmt::print("weir {}\n", kBuildVersion);
   });

@@ -14,6 +14,8 @@ namespace weir {
 void add_topics(CLI::App& app, Status& done);
 void add_produce(CLI::App& app, Status& done);
 void add_tap(CLI::App& app, Status& done);
+void add_status(CLI::App& app, Status& done);
+void add_new(CLI::App& app, Status& done);
 
 // The whole program. Returns the exit code: see ExitCode.
 int tool_main(int argc, char** argv);

@@ -1,0 +1,96 @@
+// weir new stage: a stage that runs, to be changed into the one that is wanted.
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "tool/stage_files.h"
+#include "tool/verbs.h"
+
+namespace weir {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct NewStageOptions {
+  std::string name;
+  std::string folder;  // empty: in the checkout
+};
+
+// The checkout that the working directory is in; empty: none.
+fs::path checkout() {
+  std::error_code failed;
+  for (fs::path path = fs::current_path(failed); !path.empty(); path = path.parent_path()) {
+    if (fs::exists(path / "runtime/cmake/weir_stage.cmake", failed)) {
+      return path;
+    }
+    if (path == path.parent_path()) {
+      break;
+    }
+  }
+  return {};
+}
+
+Status make(const NewStageOptions& options) {
+  WEIR_TRY(check_stage_name(options.name));
+  const bool in_tree = options.folder.empty();
+  const fs::path root = in_tree ? checkout() : fs::path(options.folder);
+  if (root.empty()) {
+    return Status::stop(ExitCode::usage,
+                        "this is not within a checkout of weir: go there, or say --out-of-tree "
+                        "DIR for a project of its own");
+  }
+  const auto files = stage_files(options.name, in_tree);
+  std::error_code failed;
+  for (const auto& [path, text] : files) {
+    if (fs::exists(root / path, failed)) {
+      return Status::stop(ExitCode::usage, fmt::format("{} is there already; nothing was written",
+                                                       (root / path).string()));
+    }
+  }
+  for (const auto& [path, text] : files) {
+    const fs::path file = root / path;
+    fs::create_directories(file.parent_path(), failed);
+    std::ofstream out(file);
+    out << text;
+    out.close();
+    if (!out) {
+      return Status::stop(ExitCode::disk, fmt::format("can't write {}", file.string()));
+    }
+    fmt::print("{}\n", file.string());
+  }
+  if (in_tree) {
+    fmt::print(stderr,
+               "now build it and run its tests: ops/test -R '^{}_' (`cmake --build --preset dev "
+               "--target format` breaks the lines that a long name made too long)\n",
+               options.name);
+  } else {
+    fmt::print(stderr,
+               "now build it and run its tests: cd {} && cmake -B build "
+               "-DCMAKE_PREFIX_PATH=WHERE_WEIR_IS && cmake --build build && ctest --test-dir "
+               "build\n",
+               root.string());
+  }
+  return Status::ok();
+}
+
+}  // namespace
+
+void add_new(CLI::App& app, Status& done) {
+  CLI::App* fresh = app.add_subcommand("new", "Begin something new");
+  fresh->require_subcommand(1);
+  CLI::App* command = fresh->add_subcommand(
+      "stage", "Write a stage that runs, its test, its messages and its deployment");
+  command->footer("Writes into the checkout that you are in, and overwrites nothing.");
+  const auto options = std::make_shared<NewStageOptions>();
+  command->add_option("NAME", options->name, "Lower-case letters, digits and _")->required();
+  command->add_option("--out-of-tree", options->folder,
+                      "A project of its own in this folder, which finds an installed weir");
+  command->callback([options, &done] { done = make(*options); });
+}
+
+}  // namespace weir

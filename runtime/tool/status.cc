@@ -1,0 +1,221 @@
+// weir status: the processes of this host, or of given addresses, and how they are.
+#include <signal.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <google/protobuf/struct.pb.h>
+#include <google/protobuf/util/json_util.h>
+
+#include "http/escape.h"
+#include "tool/http_get.h"
+#include "tool/progress.h"
+#include "tool/verbs.h"
+
+namespace weir {
+
+namespace {
+
+using google::protobuf::Struct;
+using google::protobuf::Value;
+
+struct StatusOptions {
+  std::string state = "state";
+  std::vector<std::string> addresses;
+  std::string output = "text";
+};
+
+// A process as it is found, and what it says.
+struct Found {
+  std::string deployment;
+  std::string instance;  // empty: not known
+  std::int64_t pid = 0;  // 0: not known
+  std::string address;   // empty: it serves none
+  bool is_gone = false;
+  std::string document;  // its status.json; empty: no answer
+  Struct answer;
+};
+
+bool parse(const std::string& json, Struct& parsed) {
+  return google::protobuf::util::JsonStringToMessage(json, &parsed).ok();
+}
+
+const Value& field(const Struct& object, const std::string& name) {
+  static const Value kNone;
+  const auto found = object.fields().find(name);
+  return found == object.fields().end() ? kNone : found->second;
+}
+
+// state/run/<deployment>-<instance>.json of every process that started and has not ended well.
+std::vector<Found> read_run_files(const std::string& state) {
+  namespace fs = std::filesystem;
+  std::vector<Found> all;
+  std::error_code failed;
+  for (fs::directory_iterator i(fs::path(state) / "run", failed), end; !failed && i != end;
+       i.increment(failed)) {
+    std::ifstream in(i->path());
+    const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+    Struct run;
+    if (i->path().extension() != ".json" || !parse(text, run)) {
+      continue;
+    }
+    Found& one = all.emplace_back();
+    one.deployment = field(run, "deployment").string_value();
+    one.address = field(run, "http").string_value();
+    one.pid = static_cast<std::int64_t>(field(run, "pid").number_value());
+    const std::string stem = i->path().stem().string();
+    one.instance = stem.substr(std::min(stem.size(), one.deployment.size() + 1));
+    one.is_gone = ::kill(static_cast<pid_t>(one.pid), 0) != 0 && errno == ESRCH;
+  }
+  std::sort(all.begin(), all.end(), [](const Found& a, const Found& b) {
+    return std::tie(a.deployment, a.instance) < std::tie(b.deployment, b.instance);
+  });
+  return all;
+}
+
+void ask(Found& one) {
+  constexpr std::chrono::seconds kWait(2);
+  if (one.is_gone || one.address.empty()) {
+    return;
+  }
+  Result<std::string> answer = http_get(one.address, "/status.json", kWait);
+  if (answer.is_ok() && parse(answer.value(), one.answer)) {
+    one.document = std::move(answer).value();
+    one.deployment = field(one.answer, "deployment").string_value();
+  }
+}
+
+std::string state_of(const Found& one) {
+  return one.is_gone            ? "gone"
+         : one.address.empty()  ? "no endpoint"
+         : one.document.empty() ? "no answer"
+                                : field(one.answer, "state").string_value();
+}
+
+bool is_well(const Found& one) {
+  return !one.is_gone &&
+         (one.address.empty() || (!one.document.empty() && state_of(one) != "failed"));
+}
+
+struct Lag {
+  double records = 0;
+  double seconds = 0;
+  bool is_known = true;  // of every partition
+};
+
+Lag lag_of(const Struct& answer) {
+  Lag lag;
+  for (const Value& lane : field(answer, "lanes").list_value().values()) {
+    for (const Value& partition : field(lane.struct_value(), "partitions").list_value().values()) {
+      const Value& records = field(partition.struct_value(), "lag_records");
+      lag.is_known = lag.is_known && records.kind_case() == Value::kNumberValue;
+      lag.records += records.number_value();
+      lag.seconds =
+          std::max(lag.seconds, field(partition.struct_value(), "lag_seconds").number_value());
+    }
+  }
+  return lag;
+}
+
+void print_table(const std::vector<Found>& all) {
+  const std::string header = "DEPLOYMENT";
+  std::size_t width = header.size();
+  for (const Found& one : all) {
+    width = std::max(width, one.deployment.size());
+  }
+  fmt::print("{:{}}  {:>7}  {:8}  {:>7}  {:11}  {:5}  {:>5}  {:>11}  {:>9}  {}\n", header, width,
+             "VERSION", "INSTANCE", "PID", "STATE", "READY", "LANES", "LAG RECORDS", "LAG S",
+             "HTTP");
+  for (const Found& one : all) {
+    const bool has_answer = !one.document.empty();
+    const Lag lag = lag_of(one.answer);
+    fmt::print(
+        "{:{}}  {:>7}  {:8}  {:>7}  {:11}  {:5}  {:>5}  {:>11}  {:>9}  {}\n",
+        printable(one.deployment), width,
+        has_answer ? fmt::format("{:.0f}", field(one.answer, "version").number_value()) : "",
+        printable(one.instance), one.pid == 0 ? "" : std::to_string(one.pid),
+        printable(state_of(one)),
+        !has_answer                               ? ""
+        : field(one.answer, "ready").bool_value() ? "yes"
+                                                  : "no",
+        has_answer ? std::to_string(field(one.answer, "lanes").list_value().values_size()) : "",
+        !has_answer    ? ""
+        : lag.is_known ? grouped(static_cast<std::uint64_t>(lag.records))
+                       : "?",
+        !has_answer    ? ""
+        : lag.is_known ? fmt::format("{:.1f}", lag.seconds)
+                       : "?",
+        printable(one.address));
+  }
+}
+
+void print_json(const std::vector<Found>& all) {
+  std::string rows;
+  for (const Found& one : all) {
+    std::string document = one.document.empty() ? "null" : one.document;
+    std::replace(document.begin(), document.end(), '\n', ' ');
+    rows += fmt::format(
+        R"({}{{"deployment": {}, "instance": {}, "pid": {}, "http": {}, "state": {}, )"
+        R"("status": {}}})",
+        rows.empty() ? "" : ",\n", json_string(one.deployment), json_string(one.instance), one.pid,
+        json_string(one.address), json_string(state_of(one)), document);
+  }
+  fmt::print("[{}]\n", rows);
+}
+
+Status show(const StatusOptions& options) {
+  std::vector<Found> all;
+  if (options.addresses.empty()) {
+    all = read_run_files(options.state);
+  }
+  for (const std::string& address : options.addresses) {
+    all.emplace_back().address = address;
+  }
+  for (Found& one : all) {
+    ask(one);
+  }
+  if (options.output == "json") {
+    print_json(all);
+  } else if (!all.empty()) {
+    print_table(all);
+  } else {
+    fmt::print(stderr, "no process of a stage in {}/run\n", options.state);
+  }
+  for (const Found& one : all) {
+    if (!is_well(one)) {
+      return Status::stop(
+          ExitCode::failed,
+          fmt::format("{} ({}): {}", one.deployment.empty() ? "?" : one.deployment,
+                      one.address.empty() ? std::to_string(one.pid) : one.address,
+                      one.is_gone ? "its process is gone and did not end well" : state_of(one)));
+    }
+  }
+  return Status::ok();
+}
+
+}  // namespace
+
+void add_status(CLI::App& app, Status& done) {
+  CLI::App* command =
+      app.add_subcommand("status", "The processes of deployments: state, readiness, lag");
+  command->footer("Exit code 1 when a process is gone without having ended, failed, or is silent.");
+  const auto options = std::make_shared<StatusOptions>();
+  command->add_option("--state", options->state,
+                      "The `state` of the deployments' files, where processes of this host are "
+                      "found (state)");
+  command
+      ->add_option("--at", options->addresses, "HOST:PORT of an endpoint, instead; may be repeated")
+      ->allow_extra_args(false);
+  command->add_option("--output", options->output, "text, or json")
+      ->check(CLI::IsMember({"text", "json"}));
+  command->callback([options, &done] { done = show(*options); });
+}
+
+}  // namespace weir

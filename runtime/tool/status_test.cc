@@ -1,0 +1,108 @@
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "http/status_page.h"
+#include "tool/verbs.h"
+
+namespace weir {
+namespace {
+
+using testing::AllOf;
+using testing::ContainsRegex;
+using testing::HasSubstr;
+
+namespace fs = std::filesystem;
+
+class StatusVerb : public testing::Test {
+ protected:
+  StatusVerb() { fs::create_directories(state_ / "run"); }
+
+  ~StatusVerb() override { fs::remove_all(state_); }
+
+  void add_run_file(const std::string& name, long pid, const std::string& http) const {
+    std::ofstream(state_ / "run" / (name + "-0.json")) << fmt::format(
+        R"({{"deployment":"{}","version":1,"pid":{},"http":"{}"}})", name, pid, http);
+  }
+
+  // Exit code; what it printed is in answer_.
+  int status(std::vector<std::string> words = {}) {
+    words.insert(words.begin(), {"weir", "status", "--state", state_.string()});
+    std::vector<char*> raw;
+    for (std::string& word : words) {
+      raw.push_back(word.data());
+    }
+    testing::internal::CaptureStdout();
+    const int code = tool_main(static_cast<int>(raw.size()), raw.data());
+    std::fflush(stdout);
+    answer_ = testing::internal::GetCapturedStdout();
+    return code;
+  }
+
+  static std::unique_ptr<Endpoint> serve(ProcessState state) {
+    ProcessStatus status;
+    status.deployment = "ingest-x";
+    status.version = 3;
+    status.state = state;
+    status.ready = state == ProcessState::running;
+    status.lanes.push_back({0, "running", {}, "", {}});
+    PartitionStatus partition;
+    partition.lag_records = 1200;
+    partition.lag_seconds = 2.5;
+    status.lanes[0].partitions = {partition, partition};
+    auto endpoint =
+        Endpoint::start({}, {{"/status.json", [status] { return status_document(status); }}});
+    EXPECT_TRUE(endpoint.is_ok());
+    return std::move(endpoint).value();
+  }
+
+  static std::string address_of(const Endpoint& endpoint) {
+    return fmt::format("127.0.0.1:{}", endpoint.port());
+  }
+
+  std::string answer_;
+
+ private:
+  const fs::path state_ = fs::path(testing::TempDir()) / fmt::format("status-{}", ::getpid());
+};
+
+TEST_F(StatusVerb, TellsStateReadinessAndLag) {
+  const auto endpoint = serve(ProcessState::running);
+  add_run_file("ingest-x", ::getpid(), address_of(*endpoint));
+  EXPECT_EQ(status(), 0);
+  EXPECT_THAT(answer_, ContainsRegex("ingest-x +3 +0 +[0-9]+ +running +yes +1 +2,400 +2.5 "));
+}
+
+TEST_F(StatusVerb, AProcessThatWasKilledIsGone) {
+  add_run_file("ingest-x", 0x3fffffff, "127.0.0.1:1");
+  EXPECT_EQ(status(), 1);
+  EXPECT_THAT(answer_, HasSubstr("gone"));
+}
+
+TEST_F(StatusVerb, AProcessThatFailedOrIsSilentIsNotWell) {
+  const auto endpoint = serve(ProcessState::failed);
+  EXPECT_EQ(status({"--at", address_of(*endpoint)}), 1);
+  EXPECT_THAT(answer_, HasSubstr("failed"));
+  EXPECT_EQ(status({"--at", "127.0.0.1:1"}), 1);
+  EXPECT_THAT(answer_, HasSubstr("no answer"));
+}
+
+TEST_F(StatusVerb, AnEndpointIsAskedByItsAddress) {
+  const auto endpoint = serve(ProcessState::running);
+  EXPECT_EQ(status({"--at", address_of(*endpoint), "--output", "json"}), 0);
+  EXPECT_THAT(answer_, AllOf(HasSubstr(R"("deployment": "ingest-x")"), HasSubstr(R"("status": {)"),
+                             HasSubstr(R"("lag_records": 1200)")));
+}
+
+TEST_F(StatusVerb, NoProcessIsNoFailure) {
+  EXPECT_EQ(status(), 0);
+  EXPECT_EQ(answer_, "");
+}
+
+}  // namespace
+}  // namespace weir

@@ -1,0 +1,265 @@
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "kafka/broker_case.h"
+#include "kafka/partitioner.h"
+#include "tool/verbs.h"
+
+namespace weir {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::UnorderedElementsAre;
+
+namespace fs = std::filesystem;
+
+class ToolTest : public BrokerCase {
+ protected:
+  struct Outcome {
+    int code;
+    std::string answer;
+    std::string notice;
+  };
+
+  void SetUp() override {
+    BrokerCase::SetUp();
+    if (IsSkipped()) {
+      return;
+    }
+    folder_ = fs::path(testing::TempDir()) / prefix;
+    fs::create_directories(folder_);
+  }
+
+  void TearDown() override { fs::remove_all(folder_); }
+
+  std::string path(const std::string& name) const { return folder_ / name; }
+
+  std::string write(const std::string& name, const std::string& text) const {
+    std::ofstream(path(name)) << text;
+    return path(name);
+  }
+
+  std::vector<std::string> whole_command(std::vector<std::string> words) const {
+    words.insert(words.begin(), "weir");
+    words.insert(words.end(), {"--bootstrap", cluster.bootstrap});
+    return words;
+  }
+
+  Outcome weir(std::vector<std::string> words) const {
+    words = whole_command(std::move(words));
+    std::vector<char*> raw;
+    for (std::string& word : words) {
+      raw.push_back(word.data());
+    }
+    testing::internal::CaptureStdout();
+    testing::internal::CaptureStderr();
+    const int code = tool_main(static_cast<int>(raw.size()), raw.data());
+    std::fflush(stdout);
+    return {code, testing::internal::GetCapturedStdout(), testing::internal::GetCapturedStderr()};
+  }
+
+  Outcome produce(const std::string& to, const std::string& file) const {
+    return weir({"produce", "--topic", to, "--key", "id", "--state", path("state"), file});
+  }
+
+  // A deployment from raw.PREFIX to the dataset PREFIX.out.
+  std::string deployment(const std::string& name = "x") const {
+    return write(
+        name + ".yaml",
+        fmt::format("stage: {0}\nname: {1}\n"
+                    "inputs: {{in: {{topic: {0}.raw, dedup: {{key: [id], window: 24h}}}}}}\n"
+                    "outputs: {{out: {{dataset: {0}.out}}}}\n",
+                    prefix, name));
+  }
+
+  std::string out_topic(int version = 1) const {
+    return fmt::format("{}.out.v{}", prefix, version);
+  }
+
+ private:
+  fs::path folder_;
+};
+
+TEST_F(ToolTest, TopicsAreCreatedAsDeploymentsNeedThem) {
+  const Outcome applied = weir({"topics", "apply", deployment(), "--partitions", "3"});
+  ASSERT_EQ(applied.code, 0) << applied.notice;
+  const auto raw = facts_of(*until_done([&] { return admin->describe(prefix + ".raw"); }).value());
+  EXPECT_TRUE(raw.has_broker_timestamps);
+  EXPECT_EQ(raw.retention_ms, std::nullopt);
+  const auto derived = *until_done([&] { return admin->describe(out_topic()); }).value();
+  EXPECT_EQ(derived.partitions, 3);
+  EXPECT_FALSE(facts_of(derived).has_broker_timestamps);
+  EXPECT_EQ(facts_of(derived).ahead_ms_max, std::nullopt);
+  const auto letters =
+      *until_done([&] { return admin->describe(prefix + "-x.dead_letters.v1"); }).value();
+  EXPECT_EQ(letters.partitions, 3);
+  EXPECT_EQ(facts_of(letters).record_bytes_max, raw.record_bytes_max + 65'536);
+}
+
+TEST_F(ToolTest, ApplyingAgainChangesNothing) {
+  ASSERT_EQ(weir({"topics", "apply", deployment()}).code, 0);
+  const Outcome again = weir({"topics", "apply", deployment()});
+  EXPECT_EQ(again.code, 0);
+  EXPECT_THAT(again.answer, AllOf(HasSubstr("ok"), Not(HasSubstr("created"))));
+}
+
+TEST_F(ToolTest, ADryRunCreatesNothing) {
+  const Outcome dry = weir({"topics", "apply", deployment(), "--dry-run"});
+  EXPECT_EQ(dry.code, 0);
+  EXPECT_THAT(dry.answer, HasSubstr("would be created"));
+  EXPECT_FALSE(until_done([&] { return admin->describe(prefix + ".raw"); }).value());
+}
+
+TEST_F(ToolTest, ATopicThatDiffersIsLeftAloneAndSaid) {
+  topic("out.v1", 2, {{"retention.ms", "1000"}});
+  const Outcome applied = weir({"topics", "apply", deployment()});
+  EXPECT_EQ(applied.code, 1);
+  EXPECT_THAT(applied.answer,
+              AllOf(HasSubstr("retention.ms is 1000, would be -1"),
+                    HasSubstr("partitions is 2, would be 4"), HasSubstr("kafka-configs.sh")));
+  const auto found = *until_done([&] { return admin->describe(out_topic()); }).value();
+  EXPECT_EQ(found.partitions, 2);
+  EXPECT_EQ(facts_of(found).retention_ms, 1000);
+}
+
+TEST_F(ToolTest, EachLineIsARecordUnderItsKeyWhereJavaWouldPutIt) {
+  const std::string to = topic("raw", 4);
+  const std::string file =
+      write("in", "{\"id\": \"a\"}\n{\"id\": \"b\"}\nnot json\n\n{\"id\": \"a\", \"n\": 2}\n");
+  const Outcome sent = produce(to, file);
+  ASSERT_EQ(sent.code, 0) << sent.notice;
+  EXPECT_THAT(sent.answer, HasSubstr("4 lines sent"));
+  EXPECT_THAT(sent.answer, HasSubstr("1 without key, 1 empty, 0 refused"));
+  const std::vector<Seen> seen = read_all(to);
+  EXPECT_THAT(values_of(seen), UnorderedElementsAre("{\"id\": \"a\"}", "{\"id\": \"b\"}",
+                                                    "not json", "{\"id\": \"a\", \"n\": 2}"));
+  for (const Seen& one : seen) {
+    if (one.value != "not json") {
+      EXPECT_EQ(one.where.partition, partition_of(one.key, 4)) << one.value;
+    }
+  }
+}
+
+TEST_F(ToolTest, ARunThatEndedIsNotGoneOnWith) {
+  const std::string to = topic("raw");
+  const std::string file = write("in", "{\"id\": \"a\"}\n");
+  ASSERT_EQ(produce(to, file).code, 0);
+  ASSERT_EQ(produce(to, file).code, 0);
+  EXPECT_EQ(read_all(to).size(), 2U);
+}
+
+TEST_F(ToolTest, ALineThatTheTopicRefusesIsCounted) {
+  const std::string to = topic("raw", 1, {{"max.message.bytes", "1000"}});
+  const std::string file = write(
+      "in", "{\"id\": \"a\"}\n{\"id\": \"b\", \"x\": \"" + [] {
+        std::string noise;
+        std::minstd_rand random;
+        for (int i = 0; i < 5000; ++i) {
+          noise += static_cast<char>('a' + random() % 26);
+        }
+        return noise;
+      }() + "\"}\n");
+  const Outcome sent = produce(to, file);
+  EXPECT_EQ(sent.code, 65);
+  EXPECT_THAT(sent.answer, HasSubstr("1 refused"));
+}
+
+TEST_F(ToolTest, AMissingTopicIsNamedWithTheCommand) {
+  const Outcome sent = produce(prefix + ".nowhere", write("in", "{}\n"));
+  EXPECT_EQ(sent.code, 78);
+  EXPECT_THAT(sent.notice, AllOf(HasSubstr(prefix + ".nowhere"), HasSubstr("weir topics apply")));
+}
+
+TEST_F(ToolTest, AKilledRunIsGoneOnWithAndLosesNothing) {
+  constexpr int kFirst = 5'000;
+  constexpr int kAll = 6'000;
+  const std::string to = topic("raw", 2);
+  const auto lines = [](int from, int to_line) {
+    std::string text;
+    for (int i = from; i < to_line; ++i) {
+      text += fmt::format("{{\"id\": \"{}\"}}\n", i);
+    }
+    return text;
+  };
+  const std::string file = write("in", lines(0, kFirst));
+  const std::vector<std::string> words =
+      whole_command({"produce", "--topic", to, "--key", "id", "--state", path("state"), file});
+  std::vector<std::string> following = words;
+  following.emplace_back("--follow");
+  std::vector<char*> raw;
+  for (std::string& word : following) {
+    raw.push_back(word.data());
+  }
+  raw.push_back(nullptr);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::execv(WEIR_TOOL, raw.data());
+    ::_exit(127);
+  }
+  // Until it has written down how far it is.
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (!fs::exists(path("state/produce")) || fs::is_empty(path("state/produce"))) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  ::kill(child, SIGKILL);
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFSIGNALED(status));
+  std::ofstream(file, std::ios::app) << lines(kFirst, kAll);
+
+  const Outcome sent = produce(to, file);
+  ASSERT_EQ(sent.code, 0) << sent.notice;
+  EXPECT_THAT(sent.notice, HasSubstr("going on where an earlier run was cut off"));
+  const std::vector<std::string> values = values_of(read_all(to));
+  EXPECT_EQ(std::set<std::string>(values.begin(), values.end()).size(), std::size_t{kAll});
+  EXPECT_LT(values.size(), std::size_t{kAll + kFirst}) << "it began anew";
+}
+
+TEST_F(ToolTest, TapShowsWhatIsThereAndEnds) {
+  const std::string name = topic("out.v2");
+  topic("out.v1");
+  fill(name, 3);
+  const Outcome shown = weir({"tap", prefix + ".out", "--until-end", "--output", "json"});
+  ASSERT_EQ(shown.code, 0) << shown.notice;
+  EXPECT_EQ(std::count(shown.answer.begin(), shown.answer.end(), '\n'), 3);
+  EXPECT_THAT(shown.answer, HasSubstr(fmt::format("{{\"topic\": \"{}\", \"partition\": 0, "
+                                                  "\"offset\": 0",
+                                                  name)));
+  EXPECT_EQ(weir({"tap", name, "--until-end", "--from", "2", "--output", "json"})
+                .answer.find("\"offset\": 1,"),
+            std::string::npos);
+  const std::string two = weir({"tap", name, "--limit", "2"}).answer;
+  EXPECT_EQ(std::count(two.begin(), two.end(), '\n'), 2);
+  EXPECT_THAT(weir({"tap", name, "--until-end", "--from", "latest"}).answer, IsEmpty());
+}
+
+TEST_F(ToolTest, TapNamesWhatIsNotThere) {
+  const Outcome shown = weir({"tap", prefix + ".nowhere", "--until-end"});
+  EXPECT_EQ(shown.code, 78);
+  EXPECT_THAT(shown.notice, HasSubstr(prefix + ".nowhere.v1 or a later version"));
+}
+
+TEST_F(ToolTest, WithoutABrokerTheExitCodeIs69) {
+  std::vector<std::string> words{"weir", "tap", "x", "--bootstrap", "127.0.0.1:1", "--wait", "1"};
+  std::vector<char*> raw;
+  for (std::string& word : words) {
+    raw.push_back(word.data());
+  }
+  EXPECT_EQ(tool_main(static_cast<int>(raw.size()), raw.data()), 69);
+}
+
+}  // namespace
+}  // namespace weir
