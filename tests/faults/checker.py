@@ -43,7 +43,12 @@ def committed(bootstrap, group, topic):
 
 
 def string_field(message, number):
-    """A string field of a protobuf message, read from its wire bytes by hand."""
+    content = bytes_field(message, number)
+    return None if content is None else content.decode()
+
+
+def bytes_field(message, number):
+    """A field of a protobuf message that has a length, read from the wire bytes by hand."""
     at, found = 0, None
 
     def varint():
@@ -65,7 +70,7 @@ def string_field(message, number):
         elif kind == 2:
             length = varint()
             if tag >> 3 == number:
-                found = message[at:at + length].decode()
+                found = message[at:at + length]
             at += length
         else:
             at += {1: 8, 5: 4}[kind]

@@ -54,6 +54,8 @@ class Site:
     def create_topics(self, partitions, *names, **configs):
         admin = KafkaAdminClient(bootstrap_servers=self.brokers)
         admin.create_topics([NewTopic(n, partitions, 1, topic_configs=configs) for n in names])
+        # The controller has them; the broker learns of it a moment later.
+        wait_for(lambda: set(names) <= set(admin.list_topics()), what=f"topics {names}")
         admin.close()
 
     def deploy(self, deployment, text):

@@ -1,8 +1,6 @@
 """Producers whose retries land on any partition: behind `route`, no duplicate is left."""
 
 import json
-import os
-import threading
 import unittest
 
 from kafka import KafkaProducer
@@ -19,6 +17,7 @@ class Routed(lab.Site):
 
     def __init__(self, brokers, seed):
         super().__init__(brokers, seed)
+        self.sent = {}  # id: value
         self.raw = f"raw.{self.name}"
         self.routed = f"{self.name}.routed.v1"
         self.route = self.deploy(f"route-{self.name}", f"""
@@ -52,11 +51,10 @@ outputs:
         return self
 
     def produce(self, count):
-        """Comments of which one in three is sent again, up to three times, each time to any
-        partition. -> {id: value}"""
+        """Comments, and after one in three up to three retries of any, each to any partition."""
         producer = KafkaProducer(bootstrap_servers=self.brokers, linger_ms=5)
-        sent = {}
-        for i in range(count):
+        sent = self.sent
+        for i in range(len(sent), len(sent) + count):
             key = f"c{i}" if i % 10 else f"\u00e9t\u00e9, {i}"
             sent[key] = json.dumps({"content": f"text {i}", "comment_id": key}).encode()
             again = self.random.randrange(1, 4) if self.random.random() < 1 / 3 else 0
@@ -65,7 +63,6 @@ outputs:
                 producer.send(self.raw, value=sent[retried], headers=[("origin", b"test")],
                               partition=self.random.randrange(RAW_PARTITIONS))
         producer.close()
-        return sent
 
     def ids(self, dataset):
         records = checker.read(self.brokers, f"{self.name}.{dataset}.v1")
@@ -75,13 +72,10 @@ outputs:
 class RouteTest(unittest.TestCase):
     def test_retries_on_other_partitions_are_found_behind_route_even_when_it_is_killed(self):
         with Routed(lab.bootstrap(), seed=6) as it:
-            sent = {}
-            producing = threading.Thread(target=lambda: sent.update(it.produce(3000)))
-            producing.start()
             for point in ("after_produce", "before_commit", "after_commit"):
-                process = it.run(it.route, WEIR_CRASH_AT=f"{point}:2")
+                it.produce(500)
+                process = it.run(it.route, WEIR_CRASH_AT=f"{point}:1")
                 self.assertEqual(process.wait(60), -9, it.log()[-2000:])
-            producing.join()
             it.run_to_end(it.route)
 
             routed = checker.read(it.brokers, it.routed)
@@ -89,16 +83,16 @@ class RouteTest(unittest.TestCase):
                 for record in records:
                     key = json.loads(record.value)["comment_id"]
                     self.assertEqual(record.key.decode(), key)
-                    self.assertEqual(record.value, sent[key], "a value passes untouched")
+                    self.assertEqual(record.value, it.sent[key], "a value passes untouched")
                     self.assertEqual(record.headers, [("origin", b"test")])
                     self.assertEqual(partition,
                                      (murmur2(record.key) & 0x7FFFFFFF) % ROUTED_PARTITIONS)
                     self.assertEqual(record.timestamp_type, 1, "stamped by the broker")
 
             it.run_to_end(it.behind)
-            self.assertEqual(it.ids("behind"), sorted(sent))
+            self.assertEqual(it.ids("behind"), sorted(it.sent))
             it.run_to_end(it.without)
-            self.assertGreater(len(it.ids("without")), len(sent), "vacuous: route changed nothing")
+            self.assertGreater(len(it.ids("without")), len(it.sent), "vacuous: route changed nothing")
 
 
 if __name__ == "__main__":
