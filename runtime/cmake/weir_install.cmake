@@ -7,8 +7,8 @@ configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/weir-config.cmake.in
   ${PROJECT_BINARY_DIR}/weir-config.cmake INSTALL_DESTINATION ${package})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/weir-config-version.cmake
   COMPATIBILITY SameMinorVersion)
-install(FILES ${PROJECT_BINARY_DIR}/weir-config.cmake ${PROJECT_BINARY_DIR}/weir-config-version.cmake
-        DESTINATION ${package})
+install(FILES ${PROJECT_BINARY_DIR}/weir-config.cmake
+              ${PROJECT_BINARY_DIR}/weir-config-version.cmake DESTINATION ${package})
 # As in the source tree, where weir_stage.cmake looks for ../testing.
 install(FILES runtime/cmake/weir_folder.cmake runtime/cmake/weir_proto.cmake
               runtime/cmake/weir_stage.cmake DESTINATION ${package}/cmake)

@@ -150,10 +150,13 @@ class TopicPlanner {
     topic.exists = found != existing_.end();
     if (topic.exists) {
       compare(topic, found->second);
-      known_[name] = found->second;
-    } else {
-      known_[name] = {topic.wanted.partitions, topic.wanted.replicas, topic.wanted.configs};
     }
+    const TopicDescription& known = known_[name] =
+        topic.exists ? found->second
+                     : TopicDescription{topic.wanted.partitions, topic.wanted.replicas,
+                                        topic.wanted.configs};
+    topic.partitions = known.partitions;
+    topic.replicas = known.replicas;
     return topic;
   }
 

@@ -38,6 +38,8 @@ struct PlannedTopic {
   TopicRole role = TopicRole::raw;
   std::string deployment;  // the first that needs it
   bool exists = false;
+  std::int32_t partitions = 0;  // as there are, or will be
+  std::int32_t replicas = 0;
   std::vector<TopicDifference> differences;
   std::string refusal;  // why a stage would refuse it as its input; empty: it wouldn't
 

@@ -106,6 +106,7 @@ TEST(TopicPlan, OutputsOfSeveralInputsFollowTheLargestAndLongest) {
   existing.erase("join.dead_letters.v1");
   const auto topics = plan({join}, existing);
   EXPECT_EQ(find(topics, "joined.v1").wanted.partitions, 6);
+  EXPECT_EQ(find(topics, "raw.a").partitions, 2);
   EXPECT_EQ(find(topics, "joined.v1").wanted.configs.at("retention.ms"), "-1");
 }
 

@@ -2,7 +2,6 @@
 #include <cstdio>
 #include <memory>
 #include <set>
-#include <thread>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -74,16 +73,15 @@ Result<ClusterSettings> cluster_of(const std::vector<config::Deployment>& deploy
   return cluster;
 }
 
-// Creates one topic and waits until every question about it is answered.
 Status create(KafkaAdmin& admin, const NewTopic& topic, const Reach& reach) {
-  WEIR_TRY(until_answered(reach, [&] { return admin.create(std::span(&topic, 1)); }));
   return until_answered(reach, [&]() -> Status {
-    WEIR_TRY_ASSIGN(const auto found, admin.describe(topic.name));
-    if (found) {
-      return Status::ok();
+    const Status created = admin.create(std::span(&topic, 1));
+    if (created.is_ok()) {
+      return created;
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    return Status::retry(fmt::format("topic {} was created but doesn't show yet", topic.name));
+    // An answer that was lost on its way may have been "created".
+    WEIR_TRY_ASSIGN(const auto found, admin.describe(topic.name));
+    return found ? Status::ok() : created;
   });
 }
 
@@ -103,9 +101,7 @@ void print_table(const std::vector<PlannedTopic>& topics, const ApplyOptions& op
              "OUTCOME");
   for (const PlannedTopic& topic : topics) {
     fmt::print("{:{}}  {:12}  {:>10}  {:>8}  {}\n", topic.wanted.name, width, name_of(topic.role),
-               topic.exists ? "" : std::to_string(topic.wanted.partitions),
-               topic.exists ? "" : std::to_string(topic.wanted.replicas),
-               outcome_of(topic, options.is_dry));
+               topic.partitions, topic.replicas, outcome_of(topic, options.is_dry));
   }
   for (const PlannedTopic& topic : topics) {
     if (topic.differences.empty() && topic.refusal.empty()) {
@@ -146,7 +142,7 @@ void print_json(const std::vector<PlannedTopic>& topics, const ApplyOptions& opt
         R"("settings": {{{}}}, "outcome": "{}", "refusal": {}, "differences": [{}], )"
         R"("remedy": {}}})",
         rows.empty() ? "" : ",\n", json_string(topic.wanted.name), name_of(topic.role),
-        json_string(topic.deployment), topic.wanted.partitions, topic.wanted.replicas, settings,
+        json_string(topic.deployment), topic.partitions, topic.replicas, settings,
         outcome_of(topic, options.is_dry), json_string(topic.refusal), differences,
         json_string(topic.remedy(bootstrap)));
   }
