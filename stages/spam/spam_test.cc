@@ -127,10 +127,13 @@ TEST_F(SpamTest, AVerdictIsTheModelsOwnScore) {
   ASSERT_TRUE(loaded.is_ok());
   weir::Model model = std::move(loaded).value();
   std::vector<std::string> wires;
+  std::string before;
   for (const Comment& comment : real_comments()) {
-    wires.push_back(comment.SerializeAsString());
+    // Two in one: texts on both sides of the threshold that the model hasn't been trained on.
+    wires.push_back(wire_of(comment.comment_id(), before + comment.content()));
+    before = comment.content() + " ";
   }
-  std::size_t spam = 0;
+  std::size_t unsure = 0;
   for (const std::string& value : classified(wires)) {
     const Comment comment = parsed(value);
     const std::string_view text = comment.content();
@@ -141,10 +144,9 @@ TEST_F(SpamTest, AVerdictIsTheModelsOwnScore) {
               score.spam ? SpamVerdict::CLASS_SPAM : SpamVerdict::CLASS_LEGITIMATE)
         << text;
     EXPECT_EQ(comment.spam().model_version(), "spam-1-" + model.digest().substr(0, 8));
-    spam += score.spam ? 1 : 0;
+    unsure += score.confidence > 4'000 && score.confidence < 6'000 ? 1 : 0;
   }
-  EXPECT_GT(spam, 500U);
-  EXPECT_LT(spam, 650U);
+  EXPECT_GT(unsure, 10U);
 }
 
 // Dropping what was sent twice is not judging what was said twice.
