@@ -203,6 +203,26 @@ TEST_P(Conformance, ACrashAtAnyStepChangesNoOutput) {
   }
 }
 
+TEST_P(Conformance, AnAbortAtAnyStepChangesNoOutput) {
+  const Seen calm = expected();
+  for (int step = 1;; ++step) {
+    int left = step;
+    SimWorld aborting = world([&left](std::string_view operation) {
+      const bool counts =
+          operation == "send" || operation == "flush" || operation == "send_offsets";
+      return counts && left > 0 && --left == 0 ? Status::abort("asked to") : Status::ok();
+    });
+    pipe(aborting, 0, kRecords);
+    const Status done = aborting.run();
+    ASSERT_TRUE(done.is_ok()) << done.message();
+    ASSERT_EQ(seen(aborting), calm) << "after an abort at step " << step;
+    if (left > 0) {
+      EXPECT_GT(step, 3);
+      break;
+    }
+  }
+}
+
 TEST_P(Conformance, ARedeliveryAndALostDiskChangeNoOutput) {
   int polls = 0;
   SimWorld again = world([&polls](std::string_view operation) {

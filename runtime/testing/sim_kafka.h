@@ -63,9 +63,9 @@ class SimKafka {
   // Removes what lies below `start`, as retention does.
   void delete_below(const std::string& topic, std::int32_t partition, NextOffset start);
 
-  // Past the last record of the log, control records included.
+  // The last stable offset: what a read_committed reader may reach, control records included.
   NextOffset end(const std::string& topic, std::int32_t partition) const {
-    return NextOffset(log({topic, partition}).end());
+    return NextOffset(last_stable(log({topic, partition})));
   }
 
   std::optional<NextOffset> committed(const std::string& group, const std::string& topic,

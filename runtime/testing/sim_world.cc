@@ -47,18 +47,20 @@ Status SimWorld::start(Place& place) {
 }
 
 Status SimWorld::run() {
+  // All of them first: a new life ends the transaction that the one before left open.
+  for (Place& place : places_) {
+    if (const Status started = start(place); !started.is_ok()) {
+      return started.within(place.deployment->deployment.id);
+    }
+  }
   bool has_moved = true;
   for (int round = 0; has_moved && round < kRoundsMax; ++round) {
     has_moved = false;
     for (Place& place : places_) {
-      const std::string& id = place.deployment->deployment.id;
-      if (const Status started = start(place); !started.is_ok()) {
-        return started.within(id);
-      }
       if (!place.lane->is_at_end()) {
         has_moved = true;
         if (const Status done = run(place); !done.is_ok()) {
-          return done.within(id);
+          return done.within(place.deployment->deployment.id);
         }
       }
     }

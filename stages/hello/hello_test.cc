@@ -1,9 +1,10 @@
 // The template of a stage's tests.
-#include "hello/v1/hello.pb.h"
-#include "testing/stage_driver.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "hello/v1/hello.pb.h"
+
+#include "testing/stage_driver.h"
 
 namespace stages::hello {
 
