@@ -54,9 +54,10 @@ PlanOptions decode_options(const config::Input& input) {
   options.defaults = input.defaults;
   options.trim = input.trim;
   if (input.event_time) {
-    options.event_time =
-        EventTime{input.event_time->from, input.event_time->to,
-                  time_format(input.event_time->format), zone_text(input.event_time->zone)};
+    const config::EventTime& time = *input.event_time;
+    const bool has_zone = time.format == config::TimeFormat::zoneless;
+    options.event_time = EventTime{time.from, time.to, time_format(time.format),
+                                   has_zone ? zone_text(time.zone) : ""};
   }
   options.unknown_fields = input.unknown_fields == config::UnknownFields::count
                                ? UnknownFields::count
