@@ -36,13 +36,14 @@ const std::map<std::string, Names, std::less<>> kDirections = {
     {"http", {"api", "loop"}},
     {"catalog", {"api", "fingerprint", "loop"}},
     {"config", {"api"}},
-    {"testing", {"api", "loop", "dedup", "codec"}},
+    {"assembly", {"api", "codec", "config", "loop"}},
+    {"testing", {"api", "loop", "dedup", "codec", "config", "assembly"}},
     {"host",
      {"api", "fingerprint", "model", "dedup", "loop", "state", "kafka", "codec", "http", "catalog",
-      "config", "testing"}},
+      "config", "assembly", "testing"}},
     {"tool",
      {"api", "fingerprint", "model", "dedup", "loop", "state", "kafka", "codec", "http", "catalog",
-      "config", "testing", "host"}},
+      "config", "assembly", "testing", "host"}},
     {"stages", {"api", "model"}},
 };
 
@@ -53,7 +54,7 @@ const Names kTestsMayInclude = {"api", "loop", "dedup", "codec", "testing"};
 // library that is not here is free.
 const std::map<std::string, Names, std::less<>> kLibraries = {
     {"librdkafka/", {"kafka"}}, {"yaml-cpp/", {"config"}},
-    {"CLI/", {"config"}},       {"simdjson", {"codec"}},
+    {"CLI/", {"host", "tool"}}, {"simdjson", {"codec"}},
     {"rocksdb/", {"state"}},    {"boost/", {"http"}},
     {"prometheus/", {"http"}},  {"spdlog/", {"http", "kafka", "host", "tool"}},
     {"benchmark/", {}},         {"gtest/", {"testing"}},
@@ -66,6 +67,10 @@ const Names kBannedWords = {"manager", "handler", "helper", "helpers", "util",
                             "utils",   "common",  "base",   "data",    "info"};
 
 constexpr size_t kColumnsMax = 100;
+
+// Files with long lines that are content, not code: JSON records, the text of a report.
+const Names kLongLines = {"bench/codec_bench.cc", "runtime/codec/oracle_test.cc",
+                          "stages/spam/train.py"};
 
 // Written with ~ for the dot, so that this file does not break its own rule.
 const std::vector<std::string> kRegistryHosts = [] {
@@ -114,7 +119,7 @@ bool is_cpp(std::string_view path) {
 }
 
 bool is_test(std::string_view path) {
-  return path.ends_with("_test.cc");
+  return path.ends_with("_test.cc") || path.ends_with("_case.h");
 }
 
 // Lower-case words of a file name or of an UpperCamel name.
@@ -188,7 +193,7 @@ class Checker {
     const std::string name = fs::path(source_.path).filename().string();
     if (cpp_ || name.ends_with(".proto") || name.ends_with(".py") || name.ends_with(".cmake") ||
         name == "CMakeLists.txt") {
-      if (columns_of(line) > kColumnsMax)
+      if (columns_of(line) > kColumnsMax && kLongLines.count(source_.path) == 0)
         report(Rule::columns, std::to_string(columns_of(line)) + " columns, at most 100");
     }
     if (!cpp_ || folder_.empty())
@@ -303,7 +308,7 @@ TEST(TidyTest, EachRuleReportsItsPlantedViolation) {
       {Rule::library,
        {{"runtime/loop/x.cc", "#include <librdkafka/rdkafka.h>\n"},
         {"runtime/host/x.cc", "#include <yaml-cpp/yaml.h>\n"},
-        {"runtime/tool/x.cc", "#include <CLI/CLI.hpp>\n"},
+        {"runtime/codec/x.cc", "#include <CLI/CLI.hpp>\n"},
         {"runtime/config/x.cc", "#include <simdjson.h>\n"},
         {"runtime/dedup/x.cc", "#include \"rocksdb/db.h\"\n"},
         {"runtime/host/x.cc", "#include <boost/asio.hpp>\n"},

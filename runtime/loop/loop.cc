@@ -472,7 +472,8 @@ Status Loop::apply_committed() {
       probe_.end_seen(where, *end);
     }
     deaths_.forget_below(where, next);
-    std::erase_if(refused_, [&](const auto& refusal) {
+    // clang 14 can't capture structured bindings.
+    std::erase_if(refused_, [&where = where, &next = next](const auto& refusal) {
       return refusal.first.where == where && is_below(refusal.first.offset, next);
     });
   }

@@ -38,7 +38,8 @@ class KillTest(unittest.TestCase):
             for point in CRASH_POINTS:
                 it.produce(200)
                 process = it.start("--until-end", WEIR_CRASH_AT=f"{point}:1")
-                self.assertEqual(process.wait(90), -9, f"{point} was not reached:\n{it.log()[-2000:]}")
+                self.assertEqual(process.wait(90), -9,
+                                 f"{point} was not reached:\n{it.log()[-2000:]}")
             it.finish()
             self.assertEqual(it.verdict(), [], it.log()[-3000:])
 

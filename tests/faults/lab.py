@@ -1,4 +1,4 @@
-"""A broker, topics, deployments in a directory of their own, and processes of them that can be hurt."""
+"""A broker, topics, deployments in a directory of their own, and processes of them to be hurt."""
 
 import json
 import os

@@ -44,7 +44,8 @@ outputs:
     def __enter__(self):
         self.create_topics(RAW_PARTITIONS, self.raw, **lab.LOG_APPEND_TIME)
         self.create_topics(ROUTED_PARTITIONS, self.routed, **lab.LOG_APPEND_TIME)
-        for config, partitions in ((self.behind, ROUTED_PARTITIONS), (self.without, RAW_PARTITIONS)):
+        for config, partitions in ((self.behind, ROUTED_PARTITIONS),
+                                   (self.without, RAW_PARTITIONS)):
             self.create_topics(partitions, f"{self.name}.{config.stem.split('-')[-1]}.v1",
                                f"{config.stem}.dead_letters.v1")
         self.create_topics(RAW_PARTITIONS, f"{self.route.stem}.dead_letters.v1")
@@ -92,7 +93,8 @@ class RouteTest(unittest.TestCase):
             it.run_to_end(it.behind)
             self.assertEqual(it.ids("behind"), sorted(it.sent))
             it.run_to_end(it.without)
-            self.assertGreater(len(it.ids("without")), len(it.sent), "vacuous: route changed nothing")
+            self.assertGreater(len(it.ids("without")), len(it.sent),
+                               "vacuous: route changed nothing")
 
 
 if __name__ == "__main__":
