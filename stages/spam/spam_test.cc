@@ -216,9 +216,10 @@ TEST_F(SpamTest, WithoutItsModelItDoesNotStart) {
 }
 
 class OwnFile : public SpamTest {
- protected:
+ public:
   ~OwnFile() override { std::filesystem::remove(path_); }
 
+ protected:
   void write(const std::string& content) const {
     std::ofstream(path_, std::ios::binary | std::ios::trunc) << content;
   }
