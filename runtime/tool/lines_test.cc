@@ -14,7 +14,6 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::IsEmpty;
 
 namespace fs = std::filesystem;
 
@@ -22,7 +21,7 @@ class LinesTest : public testing::Test {
  protected:
   LinesTest() { fs::create_directories(folder_); }
 
-  ~LinesTest() override { fs::remove_all(folder_); }
+  void TearDown() override { fs::remove_all(folder_); }
 
   std::string path(const std::string& name = "log") const { return folder_ / name; }
 

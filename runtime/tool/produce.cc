@@ -152,7 +152,7 @@ class Production {
     without_key_ += key ? 0 : 1;
     auto began = steady_clock::now();
     while (true) {
-      const Status sent = producer_.send(key, line);
+      Status sent = producer_.send(key, line);
       if (sent.is_ok() || sent.remedy() != Remedy::retry) {
         return sent;
       }
@@ -164,7 +164,7 @@ class Production {
   Status drain() {
     auto began = steady_clock::now();
     for (std::uint64_t settled = producer_.settled();; settled = producer_.settled()) {
-      const Status flushed = producer_.flush();
+      Status flushed = producer_.flush();
       WEIR_TRY(note_refused());
       if (flushed.is_ok() || flushed.remedy() != Remedy::retry) {
         return flushed;

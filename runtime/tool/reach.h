@@ -11,7 +11,7 @@
 #include "kafka/client_settings.h"
 #include "weir/status.h"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): the library's
 class App;
 }
 

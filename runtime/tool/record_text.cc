@@ -80,7 +80,6 @@ std::string json_facts(const RawRecord& record) {
 }
 
 std::string time_text(Timestamp time) {
-  using namespace std::chrono;
   constexpr std::int64_t kYear10000 = 253'402'300'800'000;
   if (time.value() <= 0 || time.value() >= kYear10000) {
     return std::to_string(time.value());

@@ -48,9 +48,9 @@ bool parse(const std::string& json, Struct& parsed) {
 }
 
 const Value& field(const Struct& object, const std::string& name) {
-  static const Value kNone;
+  static const Value none;
   const auto found = object.fields().find(name);
-  return found == object.fields().end() ? kNone : found->second;
+  return found == object.fields().end() ? none : found->second;
 }
 
 // state/run/<deployment>-<instance>.json of every process that started and has not ended well.

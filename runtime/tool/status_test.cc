@@ -23,7 +23,7 @@ class StatusVerb : public testing::Test {
  protected:
   StatusVerb() { fs::create_directories(state_ / "run"); }
 
-  ~StatusVerb() override { fs::remove_all(state_); }
+  void TearDown() override { fs::remove_all(state_); }
 
   void add_run_file(const std::string& name, long pid, const std::string& http) const {
     std::ofstream(state_ / "run" / (name + "-0.json")) << fmt::format(

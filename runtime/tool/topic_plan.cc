@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::int32_t kPartitions = 4;
 constexpr std::int64_t kRecordBytesMax = 1'048'588;    // Kafka's own default, said aloud
-constexpr std::int64_t kHeaderBytesMax = 64 * 1024;    // what dead letters add
+constexpr std::int64_t kHeaderBytesMax = 65'536;       // what dead letters add
 constexpr std::int32_t kReplicas = 3, kInSyncMin = 2;  // where there are brokers enough
 const std::string kForEver = "-1";
 const std::string kAnyTime = std::to_string(std::numeric_limits<std::int64_t>::max());

@@ -32,14 +32,14 @@ std::vector<PlannedTopic> plan(std::vector<config::Deployment> deployments,
 }
 
 const PlannedTopic& find(const std::vector<PlannedTopic>& topics, const std::string& name) {
-  static const PlannedTopic kNone;
+  static const PlannedTopic none;
   for (const PlannedTopic& topic : topics) {
     if (topic.wanted.name == name) {
       return topic;
     }
   }
   ADD_FAILURE() << "no topic " << name;
-  return kNone;
+  return none;
 }
 
 // As if created by what plan_topics wanted.

@@ -75,7 +75,7 @@ Result<ClusterSettings> cluster_of(const std::vector<config::Deployment>& deploy
 
 Status create(KafkaAdmin& admin, const NewTopic& topic, const Reach& reach) {
   return until_answered(reach, [&]() -> Status {
-    const Status created = admin.create(std::span(&topic, 1));
+    Status created = admin.create(std::span(&topic, 1));
     if (created.is_ok()) {
       return created;
     }
