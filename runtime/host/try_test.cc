@@ -1,5 +1,7 @@
 #include "host/try.h"
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
 
@@ -55,7 +57,8 @@ class Try : public testing::Test {
                                        ", dedup: {window: 1s}}}\n"
                                        "outputs: {greetings: {dataset: greetings}}"});
     EXPECT_TRUE(deployment.is_ok()) << deployment.status().message();
-    const std::string file = testing::TempDir() + "weir_try.jsonl";
+    const std::string file =
+        testing::TempDir() + "weir_try_" + std::to_string(::getpid()) + ".jsonl";
     std::ofstream(file, std::ios::binary) << lines;
     testing::internal::CaptureStdout();
     testing::internal::CaptureStderr();

@@ -1,6 +1,7 @@
 #include "http/metrics_probe.h"
 
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
 #include <atomic>
@@ -406,7 +407,8 @@ TEST(Metrics, PromtoolFindsNothingToSay) {
   if (std::system("command -v promtool >/dev/null 2>&1") != 0) {
     GTEST_SKIP() << "promtool is missing (Debian package prometheus): the exposition is unchecked";
   }
-  const std::string path = ::testing::TempDir() + "weir_metrics.txt";
+  const std::string path =
+      ::testing::TempDir() + "weir_metrics_" + std::to_string(::getpid()) + ".txt";
   std::ofstream(path) << everything(2);
   FILE* pipe = ::popen(("promtool check metrics <" + path + " 2>&1").c_str(), "r");
   ASSERT_NE(pipe, nullptr);

@@ -1,6 +1,8 @@
 // That the drivers and the cases can fail, and say what they are for.
 #include "testing/pipeline_driver.h"
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -152,7 +154,7 @@ TEST(StageDriver, AWrongNameOrPartitionOrConfigurationIsAFailure) {
 class Cases : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = testing::TempDir() + "weir_cases";
+    folder_ = testing::TempDir() + "weir_cases_" + std::to_string(::getpid());
     std::filesystem::remove_all(folder_);
     std::filesystem::create_directories(folder_ + "/config");
     std::ofstream(folder_ + "/echo.yaml") << "proto: [/]\nstage: echo\n"

@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <fstream>
 #include <string>
 
@@ -34,7 +36,8 @@ TEST(Ingest, EditsPassTheirCases) {
 }
 
 TEST(Ingest, ANewSourceIsAProtoFileAndAConfiguration) {
-  const std::string folder = ::testing::TempDir() + "ingest_new_source";
+  const std::string folder =
+      ::testing::TempDir() + "ingest_new_source_" + std::to_string(::getpid());
   std::filesystem::create_directories(folder);
   std::ofstream(folder + "/sensors.proto") << R"(syntax = "proto3"; package sensors.v1;
 message Reading { string id = 1; double celsius = 2; })";
