@@ -65,6 +65,16 @@ Status check_topics(const config::Deployment& deployment, const LanePlan& plan, 
     const std::string& name = plan.output_topics[i];
     WEIR_TRY_ASSIGN(const TopicDescription topic, describe(deployment, name, admin));
     const bool rekeys = i < plan.settings.outputs.size() && plan.settings.outputs[i].rekeys;
+    if (rekeys && !facts_of(topic).has_broker_timestamps) {
+      return Status::stop(
+          ExitCode::config,
+          fmt::format(
+              "topic {} is a new root, in an order of its own, so it must carry the broker's "
+              "clock: kafka-configs.sh --alter --entity-type topics --entity-name {} "
+              "--add-config message.timestamp.type=LogAppendTime (`weir topics apply --root "
+              "DATASET` creates it so)",
+              name, name));
+    }
     if (!rekeys && topic.partitions != partitions_max) {
       return Status::stop(
           ExitCode::config,

@@ -16,7 +16,7 @@ template <class Step_>
 auto timed(Probe& probe, Step step, Step_&& body) {
   struct Stopwatch {
     Probe& probe;
-    Step step;
+    Step step{};
     std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
 
     ~Stopwatch() { probe.step_took(step, std::chrono::steady_clock::now() - began); }

@@ -5,13 +5,12 @@
 
 namespace stages::hello {
 
-struct Options {
-  std::string greeting = "hello";
-};
-
 class Hello final : public weir::Stage {
  public:
-  using Options = hello::Options;
+  struct Options {
+    std::string greeting = "hello";
+  };
+
   using Stage::process;
 
   explicit Hello(const Options& options) : options_(options) {}
@@ -35,7 +34,7 @@ weir::StageSpec spec() {
   return weir::StageSpec::of<Hello>("hello", "Greets each name once.")
       .input<::hello::v1::Name>("names", "Who is to be greeted.")
       .output<::hello::v1::Greeting>("greetings", "One greeting per id.")
-      .option("greeting", &Options::greeting, "The word before the name.");
+      .option("greeting", &Hello::Options::greeting, "The word before the name.");
 }
 
 }  // namespace stages::hello
