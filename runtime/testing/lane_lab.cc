@@ -78,9 +78,9 @@ LabLane::LabLane(SimKafka& kafka, MemoryStores& stores, LaneSettings settings,
 
 Status LabLane::step() {
   clock_.advance(std::chrono::milliseconds(20));
-  const Status done = !has_started_      ? loop_->start()
-                      : failure_.is_ok() ? loop_->run_once()
-                                         : loop_->recover(failure_);
+  Status done = !has_started_      ? loop_->start()
+                : failure_.is_ok() ? loop_->run_once()
+                                   : loop_->recover(failure_);
   if (done.is_ok()) {
     has_started_ = true;
     failure_ = Status::ok();

@@ -77,9 +77,9 @@ Result<std::unique_ptr<SimLane>> SimLane::make(const SimDeployment& deployment,
 }
 
 Status SimLane::step() {
-  const Status done = !has_started_      ? loop_->start()
-                      : failure_.is_ok() ? loop_->run_once()
-                                         : loop_->recover(failure_);
+  Status done = !has_started_      ? loop_->start()
+                : failure_.is_ok() ? loop_->run_once()
+                                   : loop_->recover(failure_);
   if (done.is_ok()) {
     has_started_ = true;
     failure_ = Status::ok();

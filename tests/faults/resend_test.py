@@ -40,15 +40,20 @@ class ResendTest(unittest.TestCase):
     def ride(self, keys, **environment):
         """A stage that commits every 20 ms, while 15 frames of `keys` come late. -> violations."""
         with lab.Lab(f"127.0.0.1:{self.front}", seed=5, lanes=1) as it:
-            self.proxy.keys, self.proxy.chance, self.proxy.kept = set(keys), 0.3, 0
+            self.proxy.keys, self.proxy.chance, self.proxy.kept = set(keys), 0.5, 0
             process = it.start(WEIR__TURN__INTERVAL_MAX="20ms", **environment)
             deadline = time.monotonic() + 40
             while self.proxy.kept < 15 and time.monotonic() < deadline:
                 it.produce(10, aborted=False)
+                if process.poll() is not None:
+                    return [f"the stage ended by itself with {process.returncode}"]
             self.assertGreaterEqual(self.proxy.kept, 5, "vacuous: too few frames to keep")
             lab.kill(process)
             self.proxy.chance = 0.0
-            it.finish()
+            try:
+                it.finish()
+            except AssertionError as harm:
+                return [str(harm)]
             if not environment:
                 self.assertIn("producer recreated", it.log())
             return it.verdict()
@@ -57,7 +62,7 @@ class ResendTest(unittest.TestCase):
         self.assertEqual(self.ride([proxy.END_TXN, proxy.TXN_OFFSET_COMMIT]), [])
 
     def test_without_the_defence_they_do(self):
-        for _ in range(3):  # one ride goes wrong in nearly all cases
+        for _ in range(6):  # a ride goes wrong in most cases
             if self.ride([proxy.END_TXN], WEIR_MUTANT="no_resend_defence"):
                 return
         self.fail("the proxy did no harm: this test can't see the hole")
