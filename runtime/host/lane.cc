@@ -111,9 +111,9 @@ Status Lane::run_loop(SegmentStores& stores) {
   auto last_logged = steady_clock::time_point();
   while (!stopping_) {
     last_beat_ = clock.now();
-    const Status done = !has_started      ? loop.start()
-                        : failure.is_ok() ? loop.run_once()
-                                          : loop.recover(failure);
+    Status done = !has_started      ? loop.start()
+                  : failure.is_ok() ? loop.run_once()
+                                    : loop.recover(failure);
     is_ready_ = done.is_ok() && has_started && loop.is_ready();
     if (done.is_ok()) {
       has_started = true;

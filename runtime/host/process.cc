@@ -136,7 +136,7 @@ class Process {
                            {"http", address},
                            {"file", deployment_.file}});
     const ClientSettings clients = client_settings(deployment_, log_);
-    const Status checked = wait_for_topics(plan, clients.cluster);
+    Status checked = wait_for_topics(plan, clients.cluster);
     if (!checked.is_ok() || is_told_to_stop_) {
       return checked;
     }
@@ -209,7 +209,7 @@ class Process {
     KafkaAdmin admin(cluster);
     const auto began = steady_clock::now();
     while (true) {
-      const Status checked = check_topics(deployment_, plan, admin);
+      Status checked = check_topics(deployment_, plan, admin);
       if (checked.is_ok() || checked.remedy() != Remedy::retry) {
         return checked;
       }

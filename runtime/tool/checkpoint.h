@@ -13,8 +13,6 @@ namespace weir {
 struct Checkpoint {
   std::string topic_id;  // cluster and topic: another topic of that name begins anew
   LinePlace place;
-
-  friend bool operator==(const Checkpoint&, const Checkpoint&) = default;
 };
 
 // One file of `directory`, named after the topic and the file that is read.
