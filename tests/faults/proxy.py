@@ -1,6 +1,6 @@
 """A TCP proxy that knows Kafka's frames: it keeps the first copy of chosen requests, cuts the
-client's connection, and hands the kept copy to the broker a while later, when the client has long sent
-it again and gone on. Networks do this; only more rarely."""
+client's connection, and hands the kept copy to the broker a while later, when the client has long
+sent it again and gone on. Networks do this; only more rarely."""
 
 import asyncio
 import random
