@@ -7,9 +7,15 @@ exactly one outcome, in input order.
 """
 
 import json
+import pathlib
+import sys
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
+
+# Protobuf's wire form, read by hand: the demo's recount has the one reader.
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "ops/demo-data"))
+import recount as wire  # noqa: E402
 
 
 def read(bootstrap, topic):
@@ -48,33 +54,9 @@ def string_field(message, number):
 
 
 def bytes_field(message, number):
-    """A field of a protobuf message that has a length, read from the wire bytes by hand."""
-    at, found = 0, None
-
-    def varint():
-        nonlocal at
-        value = shift = 0
-        while True:
-            byte = message[at]
-            at += 1
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                return value
-
-    while at < len(message):
-        tag = varint()
-        kind = tag & 7
-        if kind == 0:
-            varint()
-        elif kind == 2:
-            length = varint()
-            if tag >> 3 == number:
-                found = message[at:at + length]
-            at += length
-        else:
-            at += {1: 8, 5: 4}[kind]
-    return found
+    """The last occurrence of a field that has a length; None where it is absent."""
+    found = wire.fields(message).get(number)
+    return found[-1] if found else None
 
 
 def expect(records, key_of, window_ms, buckets):
