@@ -1,9 +1,17 @@
-"""The demo's course; ops/demo has set up and built everything before."""
+"""The demo's course; ops/demo has set up and built everything before.
+
+--bin and --place choose other programs and another directory for all that it writes: the demo's own
+test runs beside a real one.
+"""
 
 import argparse
+import collections
+import contextlib
+import fcntl
 import json
 import os
 import pathlib
+import shlex
 import shutil
 import signal
 import subprocess
@@ -15,187 +23,289 @@ import recount
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 DATA = CHECKOUT / "ops/demo-data"
-BIN = CHECKOUT / "build/release/bin"
-PLACE = CHECKOUT / "build/demo"
 PARTITIONS = 4
+DISK_BYTES_MIN = 500 << 20
+STUCK_SECONDS = 60
 
 # Stage, deployment, instance.
 PROCESSES = [("ingest", "ingest-comments", "0"), ("ingest", "ingest-comments", "1"),
              ("spam", "spam", "0"), ("ingest", "ingest-edits", "0")]
 DEPLOYMENTS = ["ingest-comments", "spam", "ingest-edits"]
+COMMENT_KEY, EDIT_KEY = ["comment_id"], ["time", "user", "page"]
+
+EXIT_USAGE, EXIT_INPUT, EXIT_DISK, EXIT_TEMPORARY = 64, 65, 74, 75
+
+
+class Trouble(Exception):
+    """Why the demo can't go on, and what to do; the code is the exit status."""
+
+    def __init__(self, code, message):
+        super().__init__(message)
+        self.code = code
 
 
 def say(text=""):
     print(text, file=sys.stderr, flush=True)
 
 
+def check_input(path, key):
+    if not path.is_file():
+        raise Trouble(EXIT_USAGE, f"no such file: {path}")
+    wanted = f"wanted are JSON lines, each an object with {', '.join(key)}; plain or .gz"
+    try:
+        found = recount.Expected(path, key)
+    except PermissionError:
+        raise Trouble(EXIT_USAGE, f"{path} can't be read: permission denied")
+    except (OSError, EOFError, ValueError) as why:
+        raise Trouble(EXIT_INPUT, f"{path} can't be unpacked ({why}); {wanted}")
+    if found.records and not found.labels:
+        raise Trouble(EXIT_INPUT, f"{path}: none of its {found.records:,} lines is one: {wanted}")
+
+
 class Demo:
     def __init__(self, options):
         self.options = options
+        self.bin, self.place = options.bin.absolute(), options.place.absolute()
         self.running = {}
+        self.feeder = None
         self.bootstrap = None
 
     # ---- broker, topics, stages ----
 
-    def command(self, *words, **environment):
-        return subprocess.run([str(w) for w in words], cwd=CHECKOUT, check=True, text=True,
-                              stdout=subprocess.PIPE, env={**self.environment(), **environment}).stdout
+    def command(self, *words):
+        words = [str(word) for word in words]
+        code = subprocess.run(words, cwd=CHECKOUT, stdout=subprocess.DEVNULL,
+                              env=self.environment()).returncode
+        if code != 0:
+            raise Trouble(max(code, 1), f"this failed with {code}, see above: {shlex.join(words)}")
 
     def environment(self):
-        return {**os.environ, "WEIR_BOOTSTRAP": self.bootstrap or "", "WEIR__STATE": str(PLACE / "state"),
-                "WEIR__LANES": "2"}
+        return {**os.environ, "WEIR_BOOTSTRAP": self.bootstrap or "",
+                "WEIR__STATE": str(self.place / "state"), "WEIR__LANES": "2"}
+
+    def kafka(self, command):
+        return subprocess.run([CHECKOUT / "ops/kafka", command, "--dir", self.place / "kafka"],
+                              text=True, stdout=subprocess.PIPE, env=self.environment(),
+                              stderr=subprocess.DEVNULL if command == "stop" else None)
 
     def start_broker(self):
         say("== a real Kafka")
-        started = subprocess.run([CHECKOUT / "ops/kafka", "start", "--dir", PLACE / "kafka"],
-                                 text=True, stdout=subprocess.PIPE)
+        started = self.kafka("start")
         if started.returncode:
-            sys.exit(started.returncode)
+            raise Trouble(started.returncode, "no broker, see above; then start the demo again")
         self.bootstrap = started.stdout.strip().splitlines()[-1].removeprefix("bootstrap=")
         say(f"   {self.bootstrap}")
 
     def create_topics(self):
         say("== topics")
-        self.command(BIN / "weir", "topics", "apply", "--partitions", PARTITIONS,
+        self.command(self.bin / "weir", "topics", "apply", "--partitions", PARTITIONS,
                      *[f"config/{d}.yaml" for d in DEPLOYMENTS])
 
     def start_stage(self, stage, deployment, instance):
-        with open(PLACE / f"{deployment}-{instance}.log", "ab") as log:
+        with open(self.place / f"{deployment}-{instance}.log", "ab") as log:
             self.running[deployment, instance] = subprocess.Popen(
-                [BIN / stage, "run", f"config/{deployment}.yaml"], cwd=CHECKOUT, stdout=log,
+                [self.bin / stage, "run", f"config/{deployment}.yaml"], cwd=CHECKOUT, stdout=log,
                 stderr=log, stdin=subprocess.DEVNULL,
+                process_group=0,  # Ctrl-C is for the demo, which then ends them
                 env={**self.environment(), "WEIR__INSTANCE": instance})
 
     def endpoint(self, deployment, instance):
         try:
-            return json.loads((PLACE / f"state/run/{deployment}-{instance}.json").read_text())["http"]
+            file = self.place / f"state/run/{deployment}-{instance}.json"
+            return json.loads(file.read_text())["http"]
         except (OSError, ValueError):
             return None
 
     def wait_until_ready(self):
-        for key, process in self.running.items():
+        for key in self.running:
+            deadline = time.monotonic() + STUCK_SECONDS
             while True:
-                self.fail_if_ended(key, process)
+                self.fail_if_ended()
                 try:
-                    urllib.request.urlopen(f"http://{self.endpoint(*key)}/-/ready", timeout=1).close()
+                    ready = f"http://{self.endpoint(*key)}/-/ready"
+                    urllib.request.urlopen(ready, timeout=1).close()
                     break
                 except OSError:
+                    if time.monotonic() > deadline:
+                        raise self.stuck(f"{key[0]} is not ready after {STUCK_SECONDS} s")
                     time.sleep(0.1)
             say(f"   {key[0]}, instance {key[1]}: metrics at http://{self.endpoint(*key)}/metrics")
 
-    def fail_if_ended(self, key, process):
-        if process.poll() is not None:
-            log = PLACE / f"{key[0]}-{key[1]}.log"
-            sys.exit(f"{key[0]} ended with {process.returncode}; the end of {log}:\n"
-                     + "\n".join(log.read_text().splitlines()[-5:]))
+    def fail_if_ended(self):
+        for (deployment, instance), process in self.running.items():
+            if process.poll() is not None:
+                log = self.place / f"{deployment}-{instance}.log"
+                raise Trouble(EXIT_TEMPORARY,
+                              f"{deployment} ended with {process.returncode}; the end of {log}:\n"
+                              + "\n".join(log.read_text(errors="replace").splitlines()[-5:]))
+
+    def stuck(self, what):
+        return Trouble(EXIT_TEMPORARY, f"{what}; the stages' logs are {self.place}/*.log")
 
     # ---- data ----
 
-    def load(self, topic, path, keys):
-        self.command(BIN / "weir", "produce", "--topic", topic, "--key", ",".join(keys), path)
+    def produce(self, topic, key):
+        """Of `weir produce`: the command line."""
+        return [str(self.bin / "weir"), "produce", "--topic", topic, "--key", ",".join(key),
+                "--state", str(self.place / "state")]
 
-    def parts(self, path):
-        """The file in two halves. WEIR_DEMO_DROP=1 (the demo's own test) loses a record here."""
-        records = list(recount.lines(path))
+    def halves(self, path):
+        """The file's lines in two halves. WEIR_DEMO_DROP=1 (the demo's own test) loses one here."""
+        records = [record + b"\n" for record in recount.lines(path)]
         if os.environ.get("WEIR_DEMO_DROP"):
             del records[len(records) // 3]
-        middle = len(records) // 2
-        for name, part in (("first", records[:middle]), ("second", records[middle:])):
-            file = PLACE / f"{pathlib.Path(path).name.split('.')[0]}.{name}.jsonl"
-            file.write_bytes(b"".join(record + b"\n" for record in part))
-            yield file
+        return records[:len(records) // 2], records[len(records) // 2:]
 
-    def kill_and_restart(self, edits):
+    def load(self, topic, key, records):
+        file = self.place / f"{topic}.jsonl"
+        file.write_bytes(b"".join(records))
+        self.command(*self.produce(topic, key), file)
+
+    def feed(self, records):
+        """To the feeder, which must still be there."""
+        with contextlib.suppress(BrokenPipeError):
+            self.feeder.stdin.write(b"".join(records))
+            self.feeder.stdin.flush()
+        if self.feeder.poll() is not None:
+            raise Trouble(EXIT_TEMPORARY, "loading the edits failed, see above")
+
+    def edits_done(self):
+        return sum(self.cluster.committed("ingest-edits.v1", "raw.edits").values())
+
+    def kill_half_way(self, first, second):
+        """Feeds the second half of the edits; kills their stage after its first commits of it,
+        before its end is fed at all, and, where that comes about, within a transaction."""
         victim = ("ingest-edits", "0")
-        loading = subprocess.Popen([BIN / "weir", "produce", "--topic", "raw.edits", "--key",
-                                    "time,user,page", edits], cwd=CHECKOUT, env=self.environment(),
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(0.15)
-        self.running[victim].send_signal(signal.SIGKILL)
+        self.feeder = subprocess.Popen([*self.produce("raw.edits", EDIT_KEY), "-"], cwd=CHECKOUT,
+                                       stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                       env=self.environment(), process_group=0)
+        third = -(-len(second) // 3)
+        self.feed(second[:third])
+        if second:
+            self.wait(lambda: "" if self.edits_done() > len(first) else
+                      "ingest-edits has committed nothing of the second half")
+        is_torn = False
+        slice_size = max(1, third // 20)
+        for begin in range(third, 2 * third, slice_size):
+            self.feed(second[begin:min(begin + slice_size, 2 * third)])
+            is_torn = self.stop_in_transaction(victim)
+            if is_torn:
+                break
+        fed = min(begin + slice_size, 2 * third) if third else 0
+        self.running[victim].kill()
         self.running[victim].wait()
-        done = sum(o for o in self.cluster.committed("ingest-edits.v1", "raw.edits").values())
-        say(f"== ingest-edits killed with -9 at {done:,} records committed; started again")
+        say(f"== ingest-edits killed with -9 at {self.edits_done():,} of "
+            f"{len(first) + len(second):,} records committed"
+            + (", in the middle of a transaction" if is_torn else "") + "; started again")
         self.start_stage("ingest", *victim)
-        if loading.wait() != 0:
-            sys.exit("loading the edits failed")
+        self.feed(second[fed:])
+        self.feeder.stdin.close()
+        if self.feeder.wait() != 0:
+            raise Trouble(EXIT_TEMPORARY, "loading the edits failed, see above")
+
+    def stop_in_transaction(self, victim):
+        """Stops (SIGSTOP) the process within a transaction that has reached the broker; False: none
+        was there soon, and the process runs on."""
+        deadline = time.monotonic() + 0.3
+        while time.monotonic() < deadline:
+            if self.cluster.has_open_transaction("edits.v1"):
+                self.running[victim].send_signal(signal.SIGSTOP)
+                if self.cluster.has_open_transaction("edits.v1"):
+                    return True
+                self.running[victim].send_signal(signal.SIGCONT)
+        return False
+
+    def wait(self, missing):
+        """Until missing() is false; it says what is missing, and must change now and then."""
+        said = None
+        while text := missing():
+            if text != said:
+                said, changed = text, time.monotonic()
+            elif time.monotonic() - changed > STUCK_SECONDS:
+                raise self.stuck(f"{text}, unchanged for {STUCK_SECONDS} s")
+            self.fail_if_ended()
+            time.sleep(0.1)
 
     def wait_until_caught_up(self):
         say("== waiting until every stage has caught up")
-        began = told = time.monotonic()
-        for group, topic in (("ingest-comments.v1", "raw.comments"), ("spam.v1", "comments.v1"),
-                             ("ingest-edits.v1", "raw.edits")):
-            while True:
-                for key, process in self.running.items():
-                    self.fail_if_ended(key, process)
-                ends, committed = self.cluster.ends(topic), self.cluster.committed(group, topic)
-                left = sum(end - committed.get(p, 0) for p, end in ends.items())
-                if left <= 0:
-                    break
-                if time.monotonic() - told > 5:
-                    told = time.monotonic()
-                    say(f"   {group}: {left:,} records to go")
-                if time.monotonic() - began > 120:
-                    sys.exit(f"{group} did not catch up within two minutes: {left:,} records left; its "
-                             f"log is in {PLACE}")
-                time.sleep(0.2)
+
+        def missing(group, topic):
+            committed = self.cluster.committed(group, topic)
+            left = sum(end - committed.get(p, 0) for p, end in self.cluster.ends(topic).items())
+            return f"{group}: {left:,} records to go" if left > 0 else ""
+
+        for pair in (("ingest-comments.v1", "raw.comments"), ("spam.v1", "comments.v1"),
+                     ("ingest-edits.v1", "raw.edits")):
+            self.wait(lambda: missing(*pair))
 
     # ---- the table ----
 
+    def letters(self, deployment):
+        return list(self.cluster.read(f"{deployment}.dead_letters.v1"))
+
     def judge(self):
-        wrong = []
+        wrong, notes = [], []
 
-        def check(name, expected, ids, letters):
-            for problem in recount.differences(expected.labels.keys(), ids):
-                wrong.append(f"{name}: {problem}")
-            if letters != expected.unusable:
-                wrong.append(f"{name}: {letters} dead letters instead of {expected.unusable}")
+        def judge_lines(name, path, key, letters, ids):
+            expected = recount.Expected(path, key, [letter.value for letter in letters])
+            problems = recount.differences(expected.labels.keys(), ids)
+            if expected.unusable:
+                problems.append(f"{expected.unusable} without a usable id that are no dead letters")
+            if expected.foreign_letters:
+                problems.append(f"{expected.foreign_letters} dead letters of no line")
+            wrong.extend(f"{name}: {problem}" for problem in problems)
+            reasons = collections.Counter(dict(letter.headers)["weir-reason"].decode()
+                                          for letter in letters)
+            notes.extend(f"{name}: {count:,} dead letters, {reason}"
+                         for reason, count in sorted(reasons.items()))
+            return expected
 
-        comments = recount.Expected(self.options.comments, ["comment_id"])
-        ids, spam, agree, labelled = [], 0, 0, 0
-        for value in self.cluster.read("comments.classified.v1"):
-            message = recount.fields(value)
-            key = (message[1][-1].decode(),)
-            is_spam = recount.fields(message[100][-1])[1][-1] == 2
-            ids.append(key)
-            spam += is_spam
-            if comments.labels.get(key) is not None:
-                labelled += 1
-                agree += is_spam == bool(comments.labels[key])
-        letters = sum(1 for d in ("ingest-comments", "spam")
-                      for _ in self.cluster.read(f"{d}.dead_letters.v1"))
-        check("comments", comments, ids, letters)
-        print(f"comments   in {comments.records:,}  events {len(ids):,}  duplicates "
-              f"{comments.records - letters - len(set(ids)):,}  dead letters {letters:,}  "
-              f"spam {100 * spam / max(len(ids), 1):.1f} %"
-              + (f"  agreement {agree / labelled:.2f}" if labelled else ""))
+        ids, verdicts = [], []
+        for record in self.cluster.read("comments.classified.v1"):
+            message = recount.fields(record.value)
+            ids.append((message[1][-1].decode(),))
+            verdicts.append(recount.fields(message[100][-1])[1][-1] == 2)
+        # What spam set aside had come through ingest once.
+        spam_letters = [(recount.fields(letter.value)[1][-1].decode(),)
+                        for letter in self.letters("spam")]
+        letters = self.letters("ingest-comments")
+        expected = judge_lines("comments", self.options.comments, COMMENT_KEY, letters,
+                               ids + spam_letters)
+        labelled = [(is_spam, str(expected.labels.get(key))) for key, is_spam in zip(ids, verdicts)]
+        agree = [is_spam == (label == "1") for is_spam, label in labelled if label in ("0", "1")]
+        print(f"comments   in {expected.records:,}  events {len(ids):,}  duplicates "
+              f"{expected.duplicates:,}  dead letters {len(letters) + len(spam_letters):,}  "
+              f"spam {100 * sum(verdicts) / max(len(ids), 1):.1f} %"
+              + (f"  agreement {sum(agree) / len(agree):.2f}" if agree else ""))
 
-        edits = recount.Expected(self.options.edits, ["time", "user", "page"])
         ids = []
-        for value in self.cluster.read("edits.v1"):
-            message = recount.fields(value)
+        for record in self.cluster.read("edits.v1"):
+            message = recount.fields(record.value)
             ids.append(tuple(message[number][-1].decode() for number in (1, 5, 3)))
-        letters = sum(1 for _ in self.cluster.read("ingest-edits.dead_letters.v1"))
-        check("edits", edits, ids, letters)
-        print(f"edits      in {edits.records:,}  events {len(ids):,}  duplicates "
-              f"{edits.records - letters - len(set(ids)):,}  dead letters {letters:,}")
+        letters = self.letters("ingest-edits")
+        expected = judge_lines("edits", self.options.edits, EDIT_KEY, letters, ids)
+        print(f"edits      in {expected.records:,}  events {len(ids):,}  duplicates "
+              f"{expected.duplicates:,}  dead letters {len(letters):,}")
 
-        for problem in wrong:
-            print(f"           {problem}")
+        for line in notes + wrong:
+            print(f"           {line}")
         print(f"exactly once: {'NO' if wrong else 'yes'}", flush=True)
-        if labelled:
+        if agree and self.options.comments == DATA / "comments.jsonl":
             say("(The model learned from the shipped comments, so agreement with their labels says "
                 "little;\n stages/spam/MODEL.md has what it reaches on videos it has not seen.)")
-        return 65 if wrong else 0
+        return EXIT_INPUT if wrong else 0
 
     # ---- all of it ----
 
     def run(self):
-        shutil.rmtree(PLACE / "state", ignore_errors=True)
-        PLACE.mkdir(parents=True, exist_ok=True)
-        for old in PLACE.glob("*.log"):
+        free = shutil.disk_usage(self.place).free
+        if free < DISK_BYTES_MIN:
+            raise Trouble(EXIT_DISK, f"{self.place} has {free >> 20} MiB left on its disk, and the "
+                          f"demo needs {DISK_BYTES_MIN >> 20}; make room there")
+        self.end_leftovers()
+        shutil.rmtree(self.place / "state", ignore_errors=True)
+        for old in self.place.glob("*.log"):
             old.unlink()
-        subprocess.run([CHECKOUT / "ops/kafka", "stop", "--dir", PLACE / "kafka"],
-                       capture_output=True)
         self.start_broker()
         self.cluster = recount.Cluster(self.bootstrap)
         self.create_topics()
@@ -204,51 +314,103 @@ class Demo:
             self.start_stage(*process)
         self.wait_until_ready()
         say("== loading comments and the first half of the edits")
-        first, second = self.parts(self.options.edits)
-        for part in self.parts(self.options.comments):
-            self.load("raw.comments", part, ["comment_id"])
-        self.load("raw.edits", first, ["time", "user", "page"])
-        self.kill_and_restart(second)
+        for half in self.halves(self.options.comments):
+            self.load("raw.comments", COMMENT_KEY, half)
+        first, second = self.halves(self.options.edits)
+        self.load("raw.edits", EDIT_KEY, first)
+        self.kill_half_way(first, second)
         self.wait_until_caught_up()
         return self.judge()
 
+    def end_leftovers(self):
+        """Of an earlier demo that was left running or killed."""
+        for file in self.place.glob("state/run/*.json"):
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                pid = json.loads(file.read_text())["pid"]
+                environment = pathlib.Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+                if f"WEIR__STATE={self.place / 'state'}".encode() in environment:
+                    os.kill(pid, signal.SIGKILL)
+        self.kafka("stop")
+
     def stop(self):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would leave things behind
+        if self.feeder and self.feeder.poll() is None:
+            self.feeder.kill()
+            self.feeder.wait()
         for process in self.running.values():
             if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
                 process.terminate()
         for process in self.running.values():
             try:
                 process.wait(15)
             except subprocess.TimeoutExpired:
                 process.kill()
-        subprocess.run([CHECKOUT / "ops/kafka", "stop", "--dir", PLACE / "kafka"],
-                       capture_output=True)
+        self.kafka("stop")
+
+    def how_to_end(self):
+        pids = " ".join(str(process.pid) for process in self.running.values())
+        return f"kill {pids}; ops/kafka stop --dir {self.place}/kafka"
 
 
-def main():
-    parser = argparse.ArgumentParser(prog="ops/demo")
+class Arguments(argparse.ArgumentParser):
+    def error(self, message):
+        self.print_usage(sys.stderr)
+        raise Trouble(EXIT_USAGE, message)
+
+
+def run():
+    parser = Arguments(prog="ops/demo")
     parser.add_argument("--comments", default=DATA / "comments.jsonl", type=pathlib.Path)
     parser.add_argument("--edits", default=DATA / "edits.jsonl.gz", type=pathlib.Path)
     parser.add_argument("--keep", action="store_true", help="leave broker and stages running")
+    parser.add_argument("--bin", default=CHECKOUT / "build/release/bin", type=pathlib.Path)
+    parser.add_argument("--place", default=CHECKOUT / "build/demo", type=pathlib.Path)
+    parser.add_argument("--check", action="store_true", help="look at the files only")
     options = parser.parse_args()
-    for file in (options.comments, options.edits):
-        if not file.is_file():
-            sys.exit(f"ops/demo: no such file: {file}")
-    demo = Demo(options)
-    keep = False
+    check_input(options.comments, COMMENT_KEY)
+    check_input(options.edits, EDIT_KEY)
+    if options.check:
+        return 0
+    # The demo's Kafka is always its own: it needs topics that nobody has written to.
+    os.environ.pop("WEIR_BOOTSTRAP", None)
+    options.place.mkdir(parents=True, exist_ok=True)
+    with open(options.place / "lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Trouble(EXIT_TEMPORARY, f"another one runs already in {options.place}")
+        demo = Demo(options)
+        is_kept = False
+        try:
+            code = demo.run()
+            is_kept = options.keep
+            if is_kept:
+                say(f"Left running, with WEIR_BOOTSTRAP={demo.bootstrap}; to end it:\n"
+                    f"  {demo.how_to_end()}")
+            elif sys.stdin.isatty():
+                say("Press Enter to stop the stages and the broker.")
+                input()
+            return code
+        finally:
+            if not is_kept:
+                demo.stop()
+
+
+def main():
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, lambda number, _: sys.exit(128 + number))
     try:
-        code = demo.run()
-        keep = options.keep
-        if keep:
-            say(f"Left running, with WEIR_BOOTSTRAP={demo.bootstrap}; to end: "
-                f"pkill -f {PLACE.relative_to(CHECKOUT)} ; ops/kafka stop --dir {PLACE}/kafka")
-        elif sys.stdin.isatty():
-            say("Press Enter to stop the stages and the broker.")
-            input()
-        return code
-    finally:
-        if not keep:
-            demo.stop()
+        return run()
+    except Trouble as trouble:
+        say(f"ops/demo: {trouble}")
+        return trouble.code
+    except (KeyboardInterrupt, EOFError):
+        say("ops/demo: interrupted; what it had started is ended")
+        return 130
+    except OSError as why:
+        say(f"ops/demo: {why.filename or 'the disk'}: {why.strerror}; what it had started is ended")
+        return EXIT_DISK
 
 
 if __name__ == "__main__":

@@ -1,0 +1,151 @@
+"""The demo says what is true of any two files, and notices a record that was lost."""
+
+import gzip
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
+DATA = CHECKOUT / "ops/demo-data"
+BIN = os.environ.get("WEIR_BIN", CHECKOUT / "build/dev/bin")
+sys.path.append(str(DATA))
+import recount  # noqa: E402
+
+
+def comment(number, **fields):
+    return json.dumps({"comment_id": f"c{number}", "content": f"check out my channel {number}",
+                       **fields}).encode()
+
+
+def edit(number, **fields):
+    return json.dumps({"time": f"2015-09-12T00:{number // 60:02}:{number % 60:02}.000Z",
+                       "user": "somebody", "page": f"Page {number}", **fields}).encode()
+
+
+class DemoTest(unittest.TestCase):
+    def setUp(self):
+        self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="weir-demo."))
+        self.addCleanup(shutil.rmtree, self.scratch, ignore_errors=True)
+
+    def file(self, name, content):
+        path = self.scratch / name
+        path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+        return path
+
+    def command(self, *arguments):
+        return [sys.executable, "-B", DATA / "demo.py", "--bin", BIN, "--place",
+                self.scratch / "place", *arguments]
+
+    def demo(self, *arguments, code=0, **environment):
+        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=240,
+                              stdin=subprocess.DEVNULL, env={**os.environ, **environment})
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        self.assertNotIn("Traceback", done.stderr)
+        self.assertFalse((self.scratch / "place/kafka").exists(), "the broker is gone")
+        self.said = done.stderr
+        return done.stdout.splitlines()
+
+    def test_the_shipped_files_come_through_a_kill_half_way_exactly_once(self):
+        comments = recount.Expected(DATA / "comments.jsonl", ["comment_id"])
+        edits = recount.Expected(DATA / "edits.jsonl.gz", ["time", "user", "page"])
+        of_comments, of_edits, verdict = self.demo()
+        self.assertRegex(of_comments, re.compile(
+            f"comments   in {comments.records:,}  events {len(comments.labels):,}  "
+            f"duplicates {comments.duplicates:,}  dead letters {comments.unusable:,}  "
+            r"spam \d\d\.\d %  agreement \d\.\d\d$"))
+        self.assertEqual(of_edits, f"edits      in {edits.records:,}  events "
+                         f"{len(edits.labels):,}  duplicates {edits.duplicates:,}  "
+                         f"dead letters {edits.unusable:,}")
+        self.assertEqual(verdict, "exactly once: yes")
+        killed = re.search(r"killed with -9 at ([\d,]+) of ([\d,]+) records committed, in the "
+                           "middle of a transaction", self.said)
+        self.assertIsNotNone(killed, self.said)
+        at, of = (int(number.replace(",", "")) for number in killed.groups())
+        self.assertEqual(of, edits.records)
+        self.assertTrue(of // 2 < at < of, f"{at} of {of} is after the middle and before the end")
+
+    def test_a_record_that_is_lost_is_noticed(self):
+        comments = self.file("comments.jsonl", b"\n".join(comment(n) for n in range(30)))
+        edits = self.file("edits.jsonl", b"\n".join(edit(n) for n in range(30)))
+        *_, problem, other, verdict = self.demo("--comments", comments, "--edits", edits, code=65,
+                                                WEIR_DEMO_DROP="1")
+        self.assertEqual(verdict, "exactly once: NO")
+        self.assertIn("comments: 1 lost, e.g. ('c10',)", problem)
+        self.assertIn("edits: 1 lost", other)
+
+    def test_files_of_somebody_elses_with_garbage_retries_and_no_labels(self):
+        comments = self.file("theirs.jsonl", b"\r\n".join(
+            [comment(n) for n in range(20)]
+            + [b"garbage", b'{"comment_id": "cut', b"\xff\xfe\x00", b'{"comment_id": ""}',
+               b"[" * 9000, b'{"content": "no id"}', b"", comment(30, content={"an": "object"}),
+               comment(3), comment(4), comment(31, class_=1, likes=7)]))
+        edits = self.file("theirs.jsonl.gz", b"\n".join(
+            [edit(n) for n in range(20)] + [b"garbage", b"null", edit(5), edit(30, delta="many")]))
+        of_comments, of_edits, *reasons, verdict = self.demo("--comments", comments,
+                                                             "--edits", edits)
+        self.assertRegex(of_comments, r"^comments   in 30  events 21  duplicates 2  "
+                         r"dead letters 7  spam \d+\.\d %$")
+        self.assertEqual(of_edits, "edits      in 24  events 20  duplicates 1  dead letters 3")
+        self.assertEqual(verdict, "exactly once: yes")
+        self.assertIn("dead letters, ", reasons[0])
+
+    def test_empty_files_are_files(self):
+        of_comments, of_edits, verdict = self.demo("--comments", self.file("comments.jsonl", b""),
+                                                   "--edits", self.file("edits.jsonl.gz", b""))
+        self.assertEqual(of_comments, "comments   in 0  events 0  duplicates 0  dead letters 0  "
+                         "spam 0.0 %")
+        self.assertEqual(of_edits, "edits      in 0  events 0  duplicates 0  dead letters 0")
+        self.assertEqual(verdict, "exactly once: yes")
+
+    def test_files_that_cannot_be_meant_are_refused_before_anything_starts(self):
+        for name, content, why in (
+                ("array.jsonl", b"[" + comment(1) + b"]", "none of its 1 lines is one"),
+                ("edits.jsonl", edit(1), "each an object with comment_id"),
+                ("picture.png", b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "none of its")):
+            self.demo("--comments", self.file(name, content), code=65)
+            self.assertIn(why, self.said)
+        cut = self.scratch / "cut.jsonl.gz"
+        cut.write_bytes(gzip.compress(comment(1) * 100)[:-20])
+        self.demo("--comments", cut, code=65)
+        self.assertIn("can't be unpacked", self.said)
+        self.demo("--edits", self.scratch / "nowhere.jsonl", code=64)
+        self.assertIn("no such file", self.said)
+        self.demo("--edits", self.scratch, code=64)
+        self.demo("--twice", code=64)
+        self.assertFalse((self.scratch / "place").exists())
+
+    def test_the_command_finds_files_from_where_it_is_typed(self):
+        done = subprocess.run([CHECKOUT / "ops/demo", "--comments", "nowhere.jsonl"], text=True,
+                              cwd=self.scratch, capture_output=True)
+        self.assertEqual(done.returncode, 64)
+        self.assertIn(f"no such file: {self.scratch}/nowhere.jsonl", done.stderr)
+
+    def test_interrupted_it_leaves_nothing_running(self):
+        demo = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                stderr=subprocess.PIPE, text=True)
+        said = []
+        with demo.stderr:
+            for line in demo.stderr:
+                said.append(line)
+                if "ingest-edits, instance 0: metrics at" in line:
+                    demo.send_signal(signal.SIGINT)
+        self.assertEqual(demo.wait(60), 130, said)
+        self.assertIn("what it had started is ended", said[-1])
+        mine = f"WEIR__STATE={self.scratch}/place/state".encode()
+        for environment in pathlib.Path("/proc").glob("[0-9]*/environ"):
+            try:
+                self.assertNotIn(mine, environment.read_bytes().split(b"\0"), environment)
+            except OSError:
+                pass  # somebody else's, or gone
+        self.assertFalse((self.scratch / "place/kafka").exists())
+
+
+if __name__ == "__main__":
+    unittest.main()
