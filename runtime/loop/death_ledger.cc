@@ -5,15 +5,55 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "weir/status.h"
 
 namespace weir {
 
+thread_local DeathLedger::Page* DeathLedger::at_work_ = nullptr;
+
 namespace {
-constexpr std::uint64_t kMagic = 0x3167644c72696577;  // "weirLdg1"
+
+constexpr std::array kFatalSignals{SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+std::array<struct sigaction, kFatalSignals.size()> actions_before;
+
+// A thread whose stack has overflowed needs another one to say so.
+class SignalStack {
+ public:
+  SignalStack() {
+    stack_t now{};
+    sigaltstack(nullptr, &now);
+    if ((now.ss_flags & SS_DISABLE) == 0) {
+      return;  // a sanitizer's
+    }
+    memory_ = std::make_unique<std::array<std::byte, kBytes>>();
+    now.ss_sp = memory_->data();
+    now.ss_size = kBytes;
+    now.ss_flags = 0;
+    sigaltstack(&now, nullptr);
+  }
+
+  ~SignalStack() {
+    if (memory_) {
+      stack_t none{};
+      none.ss_flags = SS_DISABLE;
+      sigaltstack(&none, nullptr);
+    }
+  }
+
+  SignalStack(const SignalStack&) = delete;
+  SignalStack& operator=(const SignalStack&) = delete;
+
+ private:
+  static constexpr std::size_t kBytes = std::size_t{64} << 10;
+  std::unique_ptr<std::array<std::byte, kBytes>> memory_;
+};
+
+constexpr std::uint64_t kMagic = 0x3267644c72696577;  // "weirLdg2"
 }  // namespace
 
 Result<std::unique_ptr<DeathLedger>> DeathLedger::open(const std::string& path) {
@@ -52,6 +92,9 @@ Result<std::unique_ptr<DeathLedger>> DeathLedger::open(const std::string& path) 
 }
 
 DeathLedger::~DeathLedger() {
+  if (at_work_ == page_) {
+    at_work_ = nullptr;
+  }
   ::munmap(page_, sizeof(Page));
 }
 
@@ -73,14 +116,51 @@ void DeathLedger::begin(std::span<const RawRecord> records) {
       break;  // more runs than places: those that follow are found at a later death
     }
   }
+  page_->died = 0;
   page_->noted = noted;
+  watch_this_thread();
+  at_work_ = page_;
 }
 
 void DeathLedger::end() {
+  at_work_ = nullptr;
   page_->noted = 0;
 }
 
+void DeathLedger::watch_this_thread() {
+  static const bool is_watched = [] {
+    struct sigaction action {};
+    action.sa_sigaction = &DeathLedger::on_fatal_signal;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    for (std::size_t i = 0; i < kFatalSignals.size(); ++i) {
+      sigaction(kFatalSignals[i], &action, &actions_before[i]);
+    }
+    return true;
+  }();
+  static_cast<void>(is_watched);
+  static thread_local const SignalStack stack;
+}
+
+// Notes the death and leaves it to whoever watched before.
+void DeathLedger::on_fatal_signal(int signal, siginfo_t* info, void* /*context*/) {
+  const bool is_from_kernel = info->si_code > 0;
+  if (at_work_ != nullptr && (is_from_kernel || info->si_pid == ::getpid())) {
+    at_work_->died = signal;
+  }
+  for (std::size_t i = 0; i < kFatalSignals.size(); ++i) {
+    if (kFatalSignals[i] == signal) {
+      sigaction(signal, &actions_before[i], nullptr);
+    }
+  }
+  if (!is_from_kernel) {
+    ::raise(signal);  // a fault comes again by itself, with its place
+  }
+}
+
 void DeathLedger::take_over_notes() {
+  if (std::exchange(page_->died, 0) == 0) {
+    page_->noted = 0;
+  }
   for (std::uint32_t i = 0; i < page_->noted; ++i) {
     const Range& note = page_->notes[i];
     Range* same = nullptr;
@@ -93,17 +173,17 @@ void DeathLedger::take_over_notes() {
     }
     if (same != nullptr) {
       same->deaths += note.first == note.last ? 1 : 0;
-    } else if (page_->suspects < kRangesMax) {
-      Range& suspect = page_->suspect[page_->suspects++];
-      suspect = note;
+    } else {
       const Origin origin{
           {InputIndex(static_cast<std::uint16_t>(note.input)), Partition(note.partition)},
           Offset(note.first)};
       // A record that died within a range before carries that death on.
-      if (note.first == note.last) {
-        suspect.deaths = 0;
-        suspect.deaths = deaths(origin) + 1;
-      }
+      const int before = note.first == note.last ? deaths(origin) : 0;
+      // Where all places are taken: the newest note is the one that matters now.
+      page_->suspects = std::min<std::uint32_t>(page_->suspects + 1, kRangesMax);
+      Range& suspect = page_->suspect[page_->suspects - 1];
+      suspect = note;
+      suspect.deaths = before + 1;
     }
   }
   page_->noted = 0;

@@ -1,6 +1,7 @@
 // Which record the process died on: what lets a lane set aside a record that kills it.
 #pragma once
 
+#include <csignal>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -12,9 +13,14 @@
 namespace weir {
 
 // A memory-mapped file that outlives a kill of the process (not of the machine, nor needs it to).
-// Before foreign code (codec, stage) sees records, begin() notes them; end() clears the note. A
-// note found at open means that the process died in between. Records of such a note are then run
-// alone, so that the next death names its record exactly. One thread.
+// Before foreign code (codec, stage) sees records, begin() notes them; end() clears the note. If
+// the thread in between raises a signal that ends the process (SIGSEGV, SIGBUS, SIGILL, SIGFPE,
+// SIGABRT), the note says so. Records of such a note are run alone in the next life, so that the
+// next death names its record exactly. One thread.
+//
+// Only these deaths count: they follow from the records. A kill from outside (an operator's, the
+// OOM killer's) and a death on another lane's thread may strike in between by chance, however
+// often, and say nothing about the records. Each lane counts for itself.
 class DeathLedger {
  public:
   static constexpr std::size_t kRangesMax = 64;
@@ -53,16 +59,22 @@ class DeathLedger {
     std::uint64_t magic;
     std::uint32_t noted;
     std::uint32_t suspects;
+    std::int32_t died;  // the signal that the thread raised over the notes; 0: none
+    std::int32_t reserved;
     Range notes[kRangesMax];
     Range suspect[kRangesMax];
   };
 
   DeathLedger() = default;
 
+  static void on_fatal_signal(int signal, siginfo_t* info, void* context);
+  static void watch_this_thread();
+
   void take_over_notes();
   const Range* find(const Origin& origin) const;
 
   Page* page_ = nullptr;
+  static thread_local Page* at_work_;  // of the ledger that has begun on this thread
 };
 
 }  // namespace weir

@@ -1,8 +1,13 @@
 #include "loop/death_ledger.h"
 
-#include <cstdio>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -30,8 +35,11 @@ class DeathLedgerTest : public ::testing::Test {
     return {{InputIndex(0), Partition(0)}, Offset(offset)};
   }
 
-  void die_on(std::vector<RawRecord> records) {
-    ledger_->begin(records);
+  // A life that ends as `death` has it, while `records` are with foreign code.
+  void die_on(
+      const std::vector<RawRecord>& records, void (*death)() = [] { std::abort(); }) {
+    const auto has_died = [](int status) { return status != 0; };
+    EXPECT_EXIT((ledger_->begin(records), death()), has_died, "");
     next_life();
   }
 
@@ -75,6 +83,55 @@ TEST_F(DeathLedgerTest, ADeathOutsideForeignCodeBlamesNobody) {
   ledger_->end();
   next_life();
   EXPECT_EQ(ledger_->deaths(origin(5)), 0);
+}
+
+// Seven kills by an operator at the worst moment are no reason to set a good record aside.
+TEST_F(DeathLedgerTest, AKillFromOutsideBlamesNobody) {
+  for (int i = 0; i < 7; ++i) {
+    die_on({record(5)}, [] { std::raise(SIGKILL); });
+  }
+  die_on({record(5)}, [] {
+    const pid_t killed = ::getpid();
+    if (::fork() == 0) {
+      ::kill(killed, SIGABRT);  // as a watchdog does
+      ::_exit(0);
+    }
+    ::pause();
+  });
+  EXPECT_FALSE(ledger_->has_suspect_among(std::vector{record(5)}));
+}
+
+TEST_F(DeathLedgerTest, ADeathOnAnotherThreadBlamesNobody) {
+  die_on({record(5)}, [] { std::thread([] { std::abort(); }).join(); });
+  EXPECT_FALSE(ledger_->has_suspect_among(std::vector{record(5)}));
+}
+
+int descend(int levels) {
+  volatile char frame[1024];
+  frame[0] = 1;
+  return levels == 0 ? 0 : descend(levels - 1) + frame[0];
+}
+
+TEST_F(DeathLedgerTest, AFaultAndAnOverflownStackBlameTheirRecord) {
+  die_on({record(5)}, [] {
+    void* page = ::mmap(nullptr, 1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    *static_cast<volatile char*>(page) = 1;
+  });
+  EXPECT_EQ(ledger_->deaths(origin(5)), 1);
+  die_on({record(5)}, [] { std::exit(descend(1 << 30) > 0 ? 0 : 1); });
+  EXPECT_EQ(ledger_->deaths(origin(5)), 2);
+}
+
+TEST_F(DeathLedgerTest, ARecordThatDiesAloneFindsAPlaceAmongManySuspects) {
+  std::vector<RawRecord> runs;
+  for (std::int32_t partition = 0; partition < 100; ++partition) {
+    runs.push_back(record(5, partition));
+    runs.push_back(record(6, partition));
+  }
+  die_on(runs);
+  die_on({record(5, 99)});
+  die_on({record(5, 99)});
+  EXPECT_EQ(ledger_->deaths({{InputIndex(0), Partition(99)}, Offset(5)}), 2);
 }
 
 TEST_F(DeathLedgerTest, CommittedRecordsAreForgotten) {

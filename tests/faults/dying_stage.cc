@@ -1,0 +1,61 @@
+// A stage that kills its process, or stops it, on records that ask for it: for dying_test.py.
+#include <csignal>
+#include <cstdlib>
+#include <limits>
+
+#include "hello/v1/hello.pb.h"
+
+#include "host/main.h"
+#include "weir/stage.h"
+
+namespace {
+
+int descend(int levels) {
+  volatile char frame[1024];
+  frame[0] = 1;
+  return levels == 0 ? 0 : descend(levels - 1) + frame[0];
+}
+
+class Dying final : public weir::Stage {
+ public:
+  struct Options {};
+
+  explicit Dying(const Options& /*options*/) {}
+
+  using Stage::process;
+
+  weir::DedupKey dedup_key(const weir::Record& record) const override {
+    return weir::DedupKey::of(record.message<hello::v1::Name>().id());
+  }
+
+  void process(const weir::Record& record, weir::Out& out) override {
+    const auto& name = record.message<hello::v1::Name>();
+    if (name.name() == "abort") {
+      std::abort();
+    }
+    if (name.name() == "fault") {
+      *static_cast<volatile char*>(nowhere_) = 1;
+    }
+    if (name.name() == "overflow" && descend(std::numeric_limits<int>::max()) == 0) {
+      return;
+    }
+    if (name.name() == "stop") {
+      std::raise(SIGSTOP);
+    }
+    hello::v1::Greeting greeting;
+    greeting.set_text(name.id());
+    out.emit("greetings", greeting);
+  }
+
+ private:
+  void* nowhere_ = nullptr;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return weir::stage_main(argc, argv,
+                          weir::StageSpec::of<Dying>("dying", "Dies on demand.")
+                              .input<hello::v1::Name>("names", "Some of them deadly.")
+                              .output<hello::v1::Greeting>("greetings", "The ids of the others."));
+}

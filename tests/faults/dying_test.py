@@ -1,0 +1,91 @@
+"""A record on which the process dies three times is set aside, alone; one that is at work whenever
+somebody kills the process is not."""
+
+import json
+import os
+import signal
+import unittest
+
+from kafka import KafkaProducer
+
+import checker
+import lab
+
+PARTITIONS = 2
+
+
+class Dying(lab.Site):
+    def __init__(self, brokers, seed):
+        super().__init__(brokers, seed)
+        self.raw, self.output = f"raw.{self.name}", f"{self.name}.v1"
+        self.config = self.deploy(f"dying-{self.name}", f"""
+name: {self.name}
+inputs:
+  names: {{topic: {self.raw}, dedup: {{window: 24h, buckets: {lab.BUCKETS}}}}}
+outputs:
+  greetings: {{dataset: {self.name}}}
+""")
+        self.dead_letters = f"{self.config.stem}.dead_letters.v1"
+
+    def __enter__(self):
+        self.create_topics(PARTITIONS, self.raw, **lab.LOG_APPEND_TIME)
+        self.create_topics(PARTITIONS, self.output, self.dead_letters)
+        return self
+
+    def produce(self, count, marked, mark):
+        """Names, each twice, of which the one numbered `marked` has `mark` in it."""
+        producer = KafkaProducer(bootstrap_servers=self.brokers, linger_ms=5)
+        for i in range(count):
+            value = {"id": f"n{i}", "name": mark if i == marked else "Ada"}
+            for _ in range(1 if i == marked else 2):
+                producer.send(self.raw, key=f"k{i}".encode(), value=json.dumps(value).encode(),
+                              partition=i % PARTITIONS)
+        producer.close()
+
+    def verdict(self, deadly=()):
+        def key_of(value):
+            name = json.loads(value)
+            return None if name["name"] in deadly else name["id"]
+        return checker.verdict(
+            self.brokers, self.raw, self.output, self.dead_letters, f"{self.config.stem}.v1",
+            key_of, lambda value: checker.string_field(value, 1), lab.WINDOW_MS, lab.BUCKETS)
+
+
+class DyingTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.brokers = lab.bootstrap()
+
+    def test_a_record_on_which_the_process_dies_three_times_is_set_aside_alone(self):
+        for mark, death in (("fault", signal.SIGSEGV), ("overflow", signal.SIGSEGV),
+                            ("abort", signal.SIGABRT)):
+            with self.subTest(mark), Dying(self.brokers, seed=8) as it:
+                it.produce(400, marked=201, mark=mark)
+                for _ in range(3):
+                    process = it.run(it.config, "--until-end")
+                    self.assertEqual(process.wait(60), -death, it.log()[-2000:])
+                it.run_to_end(it.config)
+                self.assertEqual(it.verdict(deadly=[mark]), [], it.log()[-3000:])
+                letters = [r for rs in checker.read(it.brokers, it.dead_letters).values()
+                           for r in rs]
+                self.assertEqual(len(letters), 1)
+                self.assertEqual(dict(letters[0].headers)["weir-reason"], b"process_died")
+                self.assertEqual(letters[0].key, b"k201")
+                self.assertEqual(json.loads(letters[0].value), {"id": "n201", "name": mark})
+
+    def test_a_record_during_which_the_process_is_killed_five_times_is_emitted_all_the_same(self):
+        with Dying(self.brokers, seed=9) as it:
+            it.produce(400, marked=201, mark="stop")
+            for life in range(6):
+                process = it.run(it.config, "--until-end")
+                _, status = os.waitpid(process.pid, os.WUNTRACED)
+                self.assertTrue(os.WIFSTOPPED(status), it.log()[-2000:])
+                if life < 5:
+                    lab.kill(process)
+            process.send_signal(signal.SIGCONT)
+            self.assertEqual(process.wait(60), 0, it.log()[-2000:])
+            self.assertEqual(it.verdict(), [], it.log()[-3000:])
+
+
+if __name__ == "__main__":
+    unittest.main()
