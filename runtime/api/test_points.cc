@@ -12,24 +12,29 @@ namespace weir {
 
 namespace {
 
-struct CrashAt {
-  std::string point;
-  int times = 0;
-};
+// The n-th passing of a point, from an environment variable that says "point:n" or "point".
+class Passing {
+ public:
+  explicit Passing(const char* variable) {
+    const char* text = std::getenv(variable);
+    if (text == nullptr) {
+      return;
+    }
+    const std::string_view whole = text;
+    const std::size_t colon = whole.find(':');
+    point_ = whole.substr(0, colon);
+    if (colon != std::string_view::npos) {
+      std::from_chars(whole.data() + colon + 1, whole.data() + whole.size(), times_);
+    }
+  }
 
-CrashAt crash_at_from_environment() {
-  const char* text = std::getenv("WEIR_CRASH_AT");
-  if (text == nullptr) {
-    return {};
-  }
-  const std::string_view whole = text;
-  const std::size_t colon = whole.find(':');
-  CrashAt at{std::string(whole.substr(0, colon)), 1};
-  if (colon != std::string_view::npos) {
-    std::from_chars(whole.data() + colon + 1, whole.data() + whole.size(), at.times);
-  }
-  return at;
-}
+  bool is_now(std::string_view name) { return name == point_ && ++passed_ == times_; }
+
+ private:
+  std::string point_;
+  int times_ = 1;
+  std::atomic<int> passed_{0};
+};
 
 std::string& chosen_mutant() {
   static std::string chosen = [] {
@@ -42,10 +47,13 @@ std::string& chosen_mutant() {
 }  // namespace
 
 void test_point(std::string_view name) {
-  static const CrashAt at = crash_at_from_environment();
-  static std::atomic<int> passed{0};
-  if (name == at.point && ++passed == at.times) {
+  static Passing dies("WEIR_CRASH_AT");
+  static Passing pauses("WEIR_PAUSE_AT");
+  if (dies.is_now(name)) {
     std::raise(SIGKILL);
+  }
+  if (pauses.is_now(name)) {
+    std::raise(SIGSTOP);
   }
 }
 

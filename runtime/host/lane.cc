@@ -104,19 +104,15 @@ Status Lane::run_loop(SegmentStores& stores) {
   Loop loop(plan_.settings,
             LoopParts{source, sink, *codec, *stage, stores, *deaths, clock, probe_});
 
-  bool has_started = false;
   Status failure;
   auto pause_next = kRetryPauseMin;
   auto last_answer = clock.now();
   auto last_logged = steady_clock::time_point();
   while (!stopping_) {
     last_beat_ = clock.now();
-    Status done = !has_started      ? loop.start()
-                  : failure.is_ok() ? loop.run_once()
-                                    : loop.recover(failure);
-    is_ready_ = done.is_ok() && has_started && loop.is_ready();
+    Status done = failure.is_ok() ? loop.run_once() : loop.recover(failure);
+    is_ready_ = done.is_ok() && loop.is_ready();
     if (done.is_ok()) {
-      has_started = true;
       failure = Status::ok();
       pause_next = kRetryPauseMin;
       last_answer = clock.now();
@@ -128,7 +124,7 @@ Status Lane::run_loop(SegmentStores& stores) {
     if (done.remedy() == Remedy::stop) {
       return done;
     }
-    if (done.remedy() != Remedy::retry && has_started) {
+    if (done.remedy() != Remedy::retry) {
       failure = done;
     }
     if (clock.now() - last_logged >= kRetryLoggedEvery) {
@@ -140,14 +136,14 @@ Status Lane::run_loop(SegmentStores& stores) {
     if (until_.end && clock.now() - last_answer > until_.silence_max) {
       return Status::stop(ExitCode::unavailable, done.message());
     }
-    if (done.remedy() == Remedy::retry || !has_started) {
+    if (done.remedy() == Remedy::retry) {
       pause(pause_next);
       pause_next = std::min(pause_next * 2, kRetryPauseMax);
     }
   }
 
   const auto deadline = clock.now() + kDrainWaitMax;
-  Status drained = has_started && failure.is_ok() ? loop.drain() : Status::ok();
+  Status drained = failure.is_ok() ? loop.drain() : Status::ok();
   while (!drained.is_ok() && drained.remedy() == Remedy::retry && clock.now() < deadline &&
          !stopping_at_once_) {
     pause(kRetryPauseMin);

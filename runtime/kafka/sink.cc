@@ -115,6 +115,7 @@ void KafkaSink::drop_client() {
   }
   client_.reset();
   is_warm_ = false;
+  is_open_ = false;
 }
 
 // Asks for every output's partitions: it is needed to choose one, and the first record of a topic
@@ -140,12 +141,16 @@ Status KafkaSink::warm_up() {
 }
 
 Status KafkaSink::open() {
+  if (is_open_) {
+    return Status::ok();
+  }
   WEIR_TRY(connect());
   WEIR_TRY(warm_up());
   if (rd_kafka_error_t* error = rd_kafka_init_transactions(client_->get(), to_ms(kSlice))) {
     return failure_of_call(error, "fencing earlier producers");
   }
   client_->ledger().calibrate();
+  is_open_ = true;
   return Status::ok();
 }
 

@@ -77,6 +77,7 @@ class KafkaSink final : public Sink {
   std::vector<Output> outputs_;
   std::size_t batch_bytes_ = 1'000'000;
   bool is_warm_ = false;
+  bool is_open_ = false;
   bool is_recreating_ = false;
 
   // Of the open transaction.

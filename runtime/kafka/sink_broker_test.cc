@@ -142,6 +142,12 @@ TEST_F(KafkaSinkTest, AnOlderProducerOfTheSameIdIsFenced) {
   EXPECT_THAT(values_of(read_all(output)), ElementsAre("newer"));
 }
 
+TEST_F(KafkaSinkTest, OpeningWhatIsOpenAlreadyIsNoFailure) {
+  KafkaSink sink(writing({topic("output")}));
+  ok(until_done([&] { return sink.open(); }));
+  ok(sink.open());
+}
+
 TEST_F(KafkaSinkTest, TwoLiveProducersOfOneIdStopInsteadOfFencingEachOtherForEver) {
   const std::string output = topic("output");
   KafkaSink one(writing({output}));

@@ -117,7 +117,9 @@ Status KafkaSource::subscribe() {
     rd_kafka_topic_partition_list_add(topics.get(), topic.c_str(), RD_KAFKA_PARTITION_UA);
   }
   if (const rd_kafka_resp_err_t code = rd_kafka_subscribe(client_->get(), topics.get())) {
-    return failure_of(*client_, code, fmt::format("joining group {}", settings_.group));
+    return code == RD_KAFKA_RESP_ERR__FATAL
+               ? fatal_failure("")
+               : failure_of(*client_, code, fmt::format("joining group {}", settings_.group));
   }
   is_subscribed_ = true;
   return Status::ok();

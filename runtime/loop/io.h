@@ -196,7 +196,7 @@ class Sink {
   virtual ~Sink() = default;
 
   // Fences every earlier producer of this transactional id, finishing or aborting what it left
-  // open.
+  // open. Nothing to do where it is open already.
   virtual Status open() = 0;
 
   virtual Status begin() = 0;

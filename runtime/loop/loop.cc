@@ -40,15 +40,22 @@ Loop::Loop(LaneSettings settings, const LoopParts& parts)
       out_(settings_.outputs),
       dead_letters_(settings_) {}
 
+// Fences earlier lives, founds the group if it is new, joins it. In this order: a dead process's
+// open transaction ends now, not at its timeout.
 Status Loop::start() {
   WEIR_TRY(sink_.open());
   WEIR_TRY(assignment_.found_group());
-  return source_.open(*this);
+  WEIR_TRY(source_.open(*this));
+  has_started_ = true;
+  return Status::ok();
 }
 
 // One batch of a turn, in six steps: 1 poll, 2 decode, 3 deduplicate, 4 transform, 5 produce; and
 // when the turn is due, 6 commit. Everything a turn does becomes visible together at step 6.
 Status Loop::run_once() {
+  if (!has_started_) {
+    return start();
+  }
   if (turn_.phase != Turn::Phase::gathering) {
     return commit();  // its broker didn't answer in time
   }

@@ -50,11 +50,7 @@ class Loop final : public AssignmentListener {
  public:
   Loop(LaneSettings settings, const LoopParts& parts);
 
-  // Fences earlier lives, founds the group if it is new, joins it. In this order: a dead process's
-  // open transaction ends now, not at its timeout.
-  Status start();
-
-  // One batch, and the commit if the turn is due.
+  // One batch, and the commit if the turn is due. Until it has succeeded once: start().
   Status run_once();
 
   // Carries out the remedy of a failure. Ok: go on with run_once. A stop is passed on.
@@ -87,6 +83,7 @@ class Loop final : public AssignmentListener {
   Result<std::vector<Position>> assigned(std::span<const InputPartition> partitions) override;
   void revoked(bool lost) override;
 
+  Status start();
   std::chrono::milliseconds poll_wait() const;
   void admit(Batch& batch);
   Status process(std::span<const RawRecord> records, std::span<Row> rows);
@@ -126,6 +123,7 @@ class Loop final : public AssignmentListener {
 
   Assignment assignment_;
   Turn turn_;
+  bool has_started_ = false;
   bool is_assigned_ = false;
   std::chrono::steady_clock::time_point last_commit_{};
   std::chrono::steady_clock::time_point topics_checked_{};

@@ -85,9 +85,12 @@ class LoopTest : public ::testing::Test {
 
     void producer_recreated(std::string_view) override { ++recreations; }
 
+    void consumer_rejoined(std::string_view) override { ++rejoins; }
+
     TurnCounts last;
     int commits = 0;
     int recreations = 0;
+    int rejoins = 0;
   };
 
   SimKafka kafka_;
@@ -244,6 +247,20 @@ TEST_F(LoopTest, AnAbortedTurnIsRepeatedOnce) {
   send("a:2", 1000);
   ASSERT_TRUE(run().is_ok());
   EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "b:1", "a:2"));
+}
+
+// It asked for the same call again and again, which could not succeed any more.
+TEST_F(LoopTest, AFailureWhileItStartsIsRecoveredFromAsAnyOther) {
+  for (const Status& failure : {Status::retry("away"), Status::recreate("fenced"),
+                                Status::rejoin("fenced"), Status::abort("not now")}) {
+    send("a:" + failure.message());
+    crash();
+    fail("committed", failure);
+    ASSERT_TRUE(run().is_ok());
+  }
+  EXPECT_EQ(probe_.recreations, 1);
+  EXPECT_EQ(probe_.rejoins, 1);
+  EXPECT_EQ(kafka_.committed(kLabGroup, kLabInput, 0), NextOffset(4));
 }
 
 TEST_F(LoopTest, ACommitWithoutAnswerIsOnlyEverTriedAgain) {

@@ -78,15 +78,12 @@ LabLane::LabLane(SimKafka& kafka, MemoryStores& stores, LaneSettings settings,
 
 Status LabLane::step() {
   clock_.advance(std::chrono::milliseconds(20));
-  Status done = !has_started_      ? loop_->start()
-                : failure_.is_ok() ? loop_->run_once()
-                                   : loop_->recover(failure_);
+  Status done = failure_.is_ok() ? loop_->run_once() : loop_->recover(failure_);
   if (done.is_ok()) {
-    has_started_ = true;
     failure_ = Status::ok();
   } else if (done.remedy() == Remedy::stop) {
     return done;
-  } else if (done.remedy() != Remedy::retry && has_started_) {
+  } else if (done.remedy() != Remedy::retry) {
     failure_ = done;
   }
   return Status::ok();

@@ -69,7 +69,6 @@ class LabLane {
   TextStage stage_;
   ManualClock clock_;
   std::unique_ptr<Loop> loop_;
-  bool has_started_ = false;
   Status failure_;
 };
 

@@ -258,7 +258,9 @@ class SimSource final : public Source {
 
   Status rejoin() override {
     leave();
-    join();
+    if (listener_ != nullptr) {
+      join();
+    }
     return Status::ok();
   }
 

@@ -77,22 +77,19 @@ Result<std::unique_ptr<SimLane>> SimLane::make(const SimDeployment& deployment,
 }
 
 Status SimLane::step() {
-  Status done = !has_started_      ? loop_->start()
-                : failure_.is_ok() ? loop_->run_once()
-                                   : loop_->recover(failure_);
+  Status done = failure_.is_ok() ? loop_->run_once() : loop_->recover(failure_);
   if (done.is_ok()) {
-    has_started_ = true;
     failure_ = Status::ok();
   } else if (done.remedy() == Remedy::stop) {
     return done;
-  } else if (done.remedy() != Remedy::retry && has_started_) {
+  } else if (done.remedy() != Remedy::retry) {
     failure_ = done;
   }
   return Status::ok();
 }
 
 Status SimLane::drain() {
-  if (has_started_ && failure_.is_ok()) {
+  if (failure_.is_ok()) {
     failure_ = loop_->drain();
     WEIR_TRY(failure_);
   }

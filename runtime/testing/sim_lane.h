@@ -110,7 +110,6 @@ class SimLane {
   std::unique_ptr<LaneCodec> codec_;
   std::unique_ptr<Stage> stage_;
   std::unique_ptr<Loop> loop_;
-  bool has_started_ = false;
   Status failure_;
 };
 

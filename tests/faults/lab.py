@@ -1,5 +1,6 @@
 """A broker, topics, deployments in a directory of their own, and processes of them to be hurt."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -9,9 +10,10 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 
-from kafka import KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 
 import checker
@@ -34,9 +36,12 @@ class Site:
     """Topics, a directory of deployments and processes of them on a broker. Use as a context: ends
     every process and removes the directory."""
 
-    def __init__(self, brokers, seed):
+    def __init__(self, brokers, seed, **kafka):
+        """`kafka`: properties of the deployments' clients, with _ for each dot."""
         self.random = random.Random(seed)
         self.brokers = brokers
+        self.kafka = {"bootstrap.servers": brokers, "session.timeout.ms": "6000",
+                      **{name.replace("_", "."): str(value) for name, value in kafka.items()}}
         self.name = f"t{secrets.token_hex(5)}"
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="weir-lab."))
         self.processes = []
@@ -64,7 +69,7 @@ class Site:
         config.write_text(f"""stage: {deployment.split("-")[0]}
 proto: [{CHECKOUT}/proto]
 state: {self.directory}/state
-kafka: {{bootstrap.servers: "{self.brokers}", session.timeout.ms: "6000"}}
+kafka: {json.dumps(self.kafka)}
 {text}""")
         return config
 
@@ -92,10 +97,11 @@ kafka: {{bootstrap.servers: "{self.brokers}", session.timeout.ms: "6000"}}
 class Lab(Site):
     """A deployment of the stage `ingest`."""
 
-    def __init__(self, brokers, seed, lanes=2):
-        super().__init__(brokers, seed)
+    def __init__(self, brokers, seed, lanes=2, **kafka):
+        super().__init__(brokers, seed, **kafka)
         self.raw = f"raw.{self.name}"
         self.deployment = f"ingest-{self.name}"
+        self.group = f"{self.deployment}.v1"
         self.output = f"{self.name}.v1"
         self.dead_letters = f"{self.deployment}.dead_letters.v1"
         self.config = self.deploy(self.deployment, f"""
@@ -109,7 +115,7 @@ outputs:
   events: {{dataset: {self.name}}}
 lanes: {lanes}
 """)
-        self.sent = 0
+        self.ids = []
 
     def __enter__(self):
         self.create_topics(PARTITIONS, self.raw, **LOG_APPEND_TIME)
@@ -132,7 +138,7 @@ lanes: {lanes}
             upstream = KafkaProducer(bootstrap_servers=self.brokers, transactional_id=self.name,
                                      linger_ms=5)
             upstream.init_transactions()
-        ids = []
+        ids = self.ids
         for _ in range(count):
             chance = self.random.random()
             if chance < 0.02:
@@ -142,10 +148,9 @@ lanes: {lanes}
                 if chance < 0.12 and ids:
                     key = self.random.choice(ids if chance < 0.07 else ids[-20:])
                 else:
-                    key = f"c{self.sent}"
+                    key = f"c{len(ids)}"
                     ids.append(key)
-                    self.sent += 1
-                partition = hash(key) % PARTITIONS
+                partition = partition_of(key)
                 value = json.dumps({"comment_id": key, "content": "x" * 50}).encode()
             if upstream and self.random.random() < 0.05:
                 upstream.begin_transaction()
@@ -159,16 +164,54 @@ lanes: {lanes}
         if upstream:
             upstream.close()
 
+    @contextlib.contextmanager
+    def load(self):
+        """Produces until the end of the context."""
+        done = threading.Event()
+
+        def feed():
+            while not done.wait(0.1):
+                self.produce(60)
+        feeding = threading.Thread(target=feed)
+        feeding.start()
+        try:
+            yield
+        finally:
+            done.set()
+            feeding.join()
+
+    def wait_until_processed(self, timeout=60):
+        """Until the group has committed past everything that the input holds now."""
+        consumer = KafkaConsumer(bootstrap_servers=self.brokers, isolation_level="read_committed")
+        ends = consumer.end_offsets([TopicPartition(self.raw, p) for p in range(PARTITIONS)])
+        consumer.close()
+        ends = {p.partition: end for p, end in ends.items()}
+
+        def is_past():
+            now = checker.committed(self.brokers, self.group, self.raw)
+            return all(now.get(p, (-1,))[0] >= end for p, end in ends.items())
+        wait_for(is_past, timeout, f"a commit at {ends}")
+
     def verdict(self):
         return checker.verdict(
-            self.brokers, self.raw, self.output, self.dead_letters, f"{self.deployment}.v1",
+            self.brokers, self.raw, self.output, self.dead_letters, self.group,
             checker.json_id("comment_id"), lambda value: checker.string_field(value, 1), WINDOW_MS,
             BUCKETS)
+
+
+def partition_of(key):
+    return hash(key) % PARTITIONS
 
 
 def kill(process):
     process.send_signal(signal.SIGKILL)
     process.wait()
+
+
+def end(process, timeout=30):
+    """Tells it to drain; its exit code."""
+    process.terminate()
+    return process.wait(timeout)
 
 
 def wait_for(condition, timeout=60, what="the condition"):

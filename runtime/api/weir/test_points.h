@@ -1,6 +1,6 @@
-// Places where a test may kill the process (WEIR_CRASH_AT=point:n, the n-th time), and rules that
-// it may break (WEIR_MUTANT=name) to see that the checker notices. Only in builds with
-// WEIR_TEST_POINTS; a release has neither.
+// Places where a test may kill the process (WEIR_CRASH_AT=point:n, the n-th time) or stop it until
+// SIGCONT (WEIR_PAUSE_AT), and rules that it may break (WEIR_MUTANT=name) to see that the checker
+// notices. Only in builds with WEIR_TEST_POINTS; a release has none of them.
 #pragma once
 
 #include <string_view>
