@@ -89,6 +89,12 @@ def json_id(field):
     return key_of
 
 
+class Violation(str):
+    """What is wrong, in words; and how many records were lost or doubled."""
+
+    lost = doubled = 0
+
+
 def compare(what, partition, expected, actual):
     if expected == actual:
         return []
@@ -96,15 +102,18 @@ def compare(what, partition, expected, actual):
     extra = [x for x in actual if x not in set(expected)]
     doubled = len(actual) - len(set(actual))
     if not lost and not extra and not doubled:
-        return [f"{what} {partition}: order differs"]
-    return [f"{what} {partition}: expected {len(expected)}, got {len(actual)}: {len(lost)} lost "
-            f"{lost[:3]}, {len(extra)} from nowhere {extra[:3]}, {doubled} doubled"]
+        return [Violation(f"{what} {partition}: order differs")]
+    found = Violation(f"{what} {partition}: expected {len(expected)}, got {len(actual)}: "
+                      f"{len(lost)} lost {lost[:3]}, {len(extra)} from nowhere {extra[:3]}, "
+                      f"{doubled} doubled")
+    found.lost, found.doubled = len(lost), doubled
+    return [found]
 
 
 def unfinished(source, log, ends):
     """The partitions of `source` whose group has not committed past their last record."""
-    return [f"{source} {partition}: committed {ends.get(partition)}, but the last record is at "
-            f"{records[-1].offset}"
+    return [Violation(f"{source} {partition}: committed {ends.get(partition)}, but the last "
+                      f"record is at {records[-1].offset}")
             for partition, records in log.items()
             if records and ends.get(partition, (-1,))[0] <= records[-1].offset]
 
@@ -123,5 +132,5 @@ def verdict(bootstrap, source, output, dead_letters, group, key_of, output_id, w
         offsets = [int(dict(r.headers)["weir-offset"]) for r in letters.get(partition, [])]
         violations += compare(dead_letters, partition, dead, offsets)
     if seen == 0:
-        violations.append("vacuous: no record was expected at all")
+        violations.append(Violation("vacuous: no record was expected at all"))
     return violations

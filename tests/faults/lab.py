@@ -128,10 +128,10 @@ lanes: {lanes}
     def finish(self, instances=("0",), timeout=90):
         self.run_to_end(self.config, instances, timeout)
 
-    def produce(self, count, aborted=True):
+    def produce(self, count, aborted=True, stop=None):
         """Comments of which one in ten is a retry of an earlier one (near or far, on its partition)
         and one in fifty is garbage; one in twenty, if `aborted`, in an upstream transaction that is
-        aborted."""
+        aborted. With `stop`: slowly, and until it is set."""
         plain = KafkaProducer(bootstrap_servers=self.brokers, linger_ms=5)
         upstream = None
         if aborted:
@@ -140,6 +140,8 @@ lanes: {lanes}
             upstream.init_transactions()
         ids = self.ids
         for _ in range(count):
+            if stop and stop.wait(0.003):
+                break
             chance = self.random.random()
             if chance < 0.02:
                 value = b'{"comment_id": "cut'
