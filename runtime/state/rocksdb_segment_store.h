@@ -66,6 +66,7 @@ class RocksdbSegmentStore final : public SegmentStore {
   // Those that have entries, so that empty ones cost nothing.
   std::set<Bucket> buckets_;
   std::unique_ptr<Lookup> lookup_;
+  std::vector<Entry> sorted_;  // reused from call to call
 };
 
 }  // namespace weir
