@@ -12,6 +12,7 @@ A run that fails this ends the benchmark.
 
 import argparse
 import datetime
+import fcntl
 import gzip
 import hashlib
 import json
@@ -225,6 +226,10 @@ kafka: {{bootstrap.servers: "{self.bootstrap}"}}
             self.running.kill()
             self.running.wait()
         self.kafka("stop")
+        shutil.rmtree(PLACE / "state", ignore_errors=True)
+        for left in [*PLACE.glob("ingest-*.yaml"), *PLACE.glob("*.jsonl"), PLACE / "ids",
+                     PLACE / "offsets", PLACE / "payloads"]:
+            left.unlink(missing_ok=True)
 
 
 def positive(text):
@@ -243,12 +248,17 @@ def main():
     os.environ.pop("WEIR_BOOTSTRAP", None)
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, lambda number, _: sys.exit(128 + number))
-    shutil.rmtree(PLACE / "state", ignore_errors=True)
     PLACE.mkdir(parents=True, exist_ok=True)
+    lock = open(PLACE / "lock", "w")  # held until the process ends
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say(f"bench/run: another one runs already in {PLACE}")
+        return 75
     bench = Bench(options)
     try:
         return bench.run()
-    except Trouble as trouble:
+    except (Trouble, OSError) as trouble:
         say(f"bench/run: {trouble}")
         return 1
     except KeyboardInterrupt:
