@@ -25,6 +25,7 @@ using Names = std::set<std::string, std::less<>>;
 
 // What a folder of runtime/ may include besides itself. `stages` is every folder of stages/.
 const std::map<std::string, Names, std::less<>> kDirections = {
+    {"text", {}},
     {"api", {}},
     {"fingerprint", {"api"}},
     {"model", {"api"}},
@@ -32,18 +33,18 @@ const std::map<std::string, Names, std::less<>> kDirections = {
     {"loop", {"api", "dedup", "fingerprint"}},
     {"state", {"api", "dedup"}},
     {"kafka", {"api", "loop"}},
-    {"codec", {"api", "loop"}},
+    {"codec", {"api", "loop", "text"}},
     {"http", {"api", "loop"}},
     {"catalog", {"api", "fingerprint", "loop"}},
-    {"config", {"api"}},
+    {"config", {"api", "text"}},
     {"assembly", {"api", "codec", "config", "loop"}},
     {"testing", {"api", "loop", "dedup", "codec", "config", "assembly"}},
     {"host",
      {"api", "fingerprint", "model", "dedup", "loop", "state", "kafka", "codec", "http", "catalog",
-      "config", "assembly", "testing"}},
+      "config", "assembly", "testing", "text"}},
     {"tool",
      {"api", "fingerprint", "model", "dedup", "loop", "state", "kafka", "codec", "http", "catalog",
-      "config", "assembly", "testing", "host"}},
+      "config", "assembly", "testing", "text", "host"}},
     {"stages", {"api", "model"}},
 };
 

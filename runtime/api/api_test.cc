@@ -105,8 +105,6 @@ TEST_F(OutTest, OnlyADeclaredOutputLeavesUnderAnotherKey) {
 
 class ThrowsAtB final : public Stage {
  public:
-  using Stage::process;
-
   void process(const Record& record, Out& out) override {
     out.emit_bytes("plain", record.wire());
     if (record.wire() == "b") {
@@ -118,7 +116,7 @@ class ThrowsAtB final : public Stage {
 TEST_F(OutTest, AnExceptionSetsOnlyItsOwnRecordAside) {
   ThrowsAtB stage;
   const std::vector<Record> records{record_at(0, "a", pool_), record_at(1, "b", pool_)};
-  stage.process(records, out_);
+  stage.process_batch(records, out_);
   EXPECT_EQ(out_.outcome(0).fate, Out::Fate::emitted);
   EXPECT_EQ(out_.outcome(1).fate, Out::Fate::dead_lettered);
   EXPECT_EQ(out_.outcome(1).reason, "stage_exception");
@@ -139,8 +137,6 @@ class Shouter final : public Stage {
   }
 
   DedupKey dedup_key(const Record& record) const override { return DedupKey::of(record.wire()); }
-
-  using Stage::process;
 
   void process(const Record&, Out&) override {}
 

@@ -11,7 +11,7 @@ DedupKey Stage::dedup_key(const Record&) const {
       "dedup.key or `dedup: off` in its YAML");
 }
 
-void Stage::process(std::span<const Record> records, Out& out) {
+void Stage::process_batch(std::span<const Record> records, Out& out) {
   for (const Record& record : records) {
     out.at(record);
     try {

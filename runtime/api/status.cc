@@ -38,12 +38,14 @@ Status Status::abort(std::string message) {
   return Status({.remedy = Remedy::abort, .message = std::move(message), .reason = {}});
 }
 
-Status Status::recreate(std::string message) {
-  return Status({.remedy = Remedy::recreate, .message = std::move(message), .reason = {}});
+Status Status::recreate(std::string_view reason, std::string message) {
+  return Status(
+      {.remedy = Remedy::recreate, .message = std::move(message), .reason = std::string(reason)});
 }
 
-Status Status::rejoin(std::string message) {
-  return Status({.remedy = Remedy::rejoin, .message = std::move(message), .reason = {}});
+Status Status::rejoin(std::string_view reason, std::string message) {
+  return Status(
+      {.remedy = Remedy::rejoin, .message = std::move(message), .reason = std::string(reason)});
 }
 
 Status Status::restore(std::string message) {
@@ -79,7 +81,7 @@ ExitCode Status::exit_code() const {
 }
 
 const std::string& Status::reason() const {
-  WEIR_ASSERT(!is_ok() && failure_->remedy == Remedy::dead_letter);
+  WEIR_ASSERT(!is_ok() && !failure_->reason.empty());
   return failure_->reason;
 }
 

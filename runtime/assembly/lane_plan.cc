@@ -157,8 +157,8 @@ Result<LanePlan> plan_lane(const config::Deployment& deployment, const StageSpec
     settings.topic = input.topic;
     settings.descriptor = descriptor;
     settings.start = start_of(input.start);
-    if (input.dedup) {
-      settings.dedup = DedupWindow{input.dedup->window, input.dedup->buckets};
+    if (input.dedup && input.dedup->window) {
+      settings.dedup = DedupWindow{*input.dedup->window, input.dedup->buckets};
       settings.key_in_code = input.dedup->key.empty();
       settings.pass_without_key = input.dedup->on_missing_key == config::MissingKey::pass;
       settings.key_rule = key_rule(input, spec);

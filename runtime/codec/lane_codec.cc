@@ -5,8 +5,8 @@
 
 #include <fmt/format.h>
 
-#include "codec/nearest.h"
 #include "codec/reasons.h"
+#include "text/words.h"
 #include "weir/record.h"
 
 namespace weir {

@@ -5,8 +5,8 @@
 #include <fmt/format.h>
 
 #include "codec/decoder.h"
-#include "codec/nearest.h"
 #include "codec/scalars.h"
+#include "text/words.h"
 
 namespace weir {
 

@@ -16,7 +16,7 @@
 #include <google/protobuf/timestamp.pb.h>
 #include <google/protobuf/wrappers.pb.h>
 
-#include "codec/nearest.h"
+#include "text/words.h"
 
 namespace weir {
 

@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include "config/field.h"
-#include "config/words.h"
+#include "text/words.h"
 
 namespace weir::config {
 
@@ -32,6 +32,7 @@ class CrossCheck {
       check_dedup(input);
     }
     check_topics();
+    check_roots();
     check_kafka();
   }
 
@@ -189,12 +190,16 @@ class CrossCheck {
   }
 
   void check_dedup(const Input& input) {
-    if (!input.dedup || input.dedup->window.count() == 0) {
+    const std::string path = fmt::format("inputs.{}.dedup", input.name);
+    if (!input.dedup || !is_written(path + ".window")) {
       return;
     }
-    const std::string path = fmt::format("inputs.{}.dedup", input.name);
     const bool has_key = is_written(path + ".key");
-    if (!has_key && options_.spec != nullptr && !options_.spec->has_dedup_key()) {
+    if (!has_key && !input.dedup->window) {
+      say(path, "a window that is off remembers nothing: say dedup: off, or a window");
+    }
+    if (!has_key && input.dedup->window && options_.spec != nullptr &&
+        !options_.spec->has_dedup_key()) {
       say(path, fmt::format("{} doesn't say in its code what makes two records the same: add key: "
                             "[FIELD, …], or say dedup: off",
                             deployment_.stage));
@@ -223,6 +228,27 @@ class CrossCheck {
     for (Output& output : deployment_.outputs) {
       output.topic = output.dataset.empty() ? "" : topic_of(output.dataset, deployment_.version);
       bind(output.topic, "outputs." + output.name);
+    }
+  }
+
+  void check_roots() {
+    if (options_.spec == nullptr) {
+      return;
+    }
+    for (const OutputSpec& port : options_.spec->outputs()) {
+      for (const Output& output : deployment_.outputs) {
+        const std::string path = "outputs." + output.name;
+        if (output.name != port.name || !is_written(path) || output.root == port.rekeys) {
+          continue;
+        }
+        say(path + (output.root ? ".root" : ""),
+            output.root
+                ? fmt::format("{} writes this output under the keys of its input: remove root",
+                              deployment_.stage)
+                : fmt::format("{} writes this output under keys of its own, so in an order of its "
+                              "own: add root: true",
+                              deployment_.stage));
+      }
     }
   }
 

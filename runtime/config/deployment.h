@@ -38,7 +38,8 @@ struct EventTime {
 
 struct Dedup {
   std::vector<std::string> key;  // field names; empty: the stage's own dedup_key
-  std::chrono::milliseconds window{};
+  // nullopt: nothing is remembered, the key is only there for the stage.
+  std::optional<std::chrono::milliseconds> window;
   int buckets = 0;
   MissingKey on_missing_key = MissingKey::dead_letter;
 };
@@ -74,6 +75,7 @@ struct Output {
   std::string name;  // the port
   std::string dataset;
   std::string topic;
+  bool root = false;  // written under keys of the stage's own, so in an order of its own
 };
 
 struct Turn {
@@ -127,6 +129,9 @@ struct Deployment {
   std::string state_directory() const;
   std::string dead_letters() const;  // the topic
 };
+
+// An RFC 3339 time; nullopt: it is none.
+std::optional<Timestamp> parse_time(std::string_view text);
 
 // The only place that spells the topic of a dataset: <dataset>.v<N>.
 std::string topic_of(std::string_view dataset, int version);

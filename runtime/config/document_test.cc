@@ -232,6 +232,7 @@ inputs:
 outputs:
   classified:
     dataset: comments.classified  # config/spam.yaml:5:25
+    root: false  # default
 options:
   model: "$${x}x"  # config/spam.yaml:8:18
   threshold: 0.5  # default

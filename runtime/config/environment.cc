@@ -11,7 +11,7 @@
 #include <fmt/format.h>
 
 #include "config/field.h"
-#include "config/words.h"
+#include "text/words.h"
 
 namespace weir::config {
 

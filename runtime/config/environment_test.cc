@@ -223,6 +223,8 @@ std::pair<std::string, std::string> samples(const Field& field) {
     return {field.choices.back(), field.choices.front()};
   }
   switch (field.type) {
+    case FieldType::boolean:
+      return {"true", "false"};
     case FieldType::integer:
       return {"2", "3"};
     case FieldType::duration:

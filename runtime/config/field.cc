@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "config/words.h"
+#include "text/words.h"
 
 namespace weir::config {
 

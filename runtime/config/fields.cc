@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "config/field.h"
-#include "config/words.h"
+#include "text/words.h"
 
 namespace weir::config {
 
@@ -19,6 +19,8 @@ using std::chrono::milliseconds;
 constexpr const char* kNamePattern = "^[a-z][a-z0-9_]*([.-][a-z][a-z0-9_]*)*$";
 constexpr const char* kNameRule =
     "lower-case words of letters, digits and _, joined by . or -, such as comments.classified";
+constexpr milliseconds kWindowMin = std::chrono::seconds(1);
+constexpr milliseconds kWindowMax = std::chrono::hours(24) * 3650;
 constexpr std::size_t kNameBytesMax = 200;
 constexpr std::size_t kTopicBytesMax = 249;
 
@@ -179,40 +181,6 @@ std::optional<std::chrono::minutes> parse_zone(std::string_view text) {
   return text[0] == '-' ? -east : east;
 }
 
-// RFC 3339 to milliseconds since the epoch.
-std::optional<std::int64_t> parse_time(std::string_view text) {
-  using std::chrono::day, std::chrono::month, std::chrono::year;
-  const int y = digits_at(text, 0, 4), mo = digits_at(text, 5, 2), d = digits_at(text, 8, 2);
-  const int h = digits_at(text, 11, 2), mi = digits_at(text, 14, 2), s = digits_at(text, 17, 2);
-  if (y < 0 || mo < 0 || d < 0 || h < 0 || h > 23 || mi < 0 || mi > 59 || s < 0 || s > 59 ||
-      text[4] != '-' || text[7] != '-' || (text[10] != 'T' && text[10] != 't') || text[13] != ':' ||
-      text[16] != ':') {
-    return std::nullopt;
-  }
-  const std::chrono::year_month_day date(year(y), month(static_cast<unsigned>(mo)),
-                                         day(static_cast<unsigned>(d)));
-  std::string_view rest = text.substr(19);
-  std::int64_t fraction = 0;
-  if (!rest.empty() && rest[0] == '.') {
-    std::size_t n = 1;
-    for (std::int64_t scale = 100; n < rest.size() && rest[n] >= '0' && rest[n] <= '9'; ++n) {
-      fraction += (rest[n] - '0') * scale;
-      scale /= 10;
-    }
-    if (n == 1) {
-      return std::nullopt;
-    }
-    rest.remove_prefix(n);
-  }
-  const auto zone = parse_zone(rest);
-  if (!date.ok() || !zone || rest == "UTC") {
-    return std::nullopt;
-  }
-  const auto time = std::chrono::sys_days(date) + std::chrono::hours(h) + std::chrono::minutes(mi) -
-                    *zone + std::chrono::seconds(s) + milliseconds(fraction);
-  return std::chrono::duration_cast<milliseconds>(time.time_since_epoch()).count();
-}
-
 std::string parse_listen(std::string_view text, Http& http) {
   const std::size_t colon = text.rfind(':');
   std::int64_t port = 0;
@@ -331,6 +299,19 @@ Field size(std::string name, std::size_t T::*member, std::int64_t min, std::int6
       static_cast<T*>(object)->*member = static_cast<std::size_t>(number);
     }
     return wrong;
+  };
+  return field;
+}
+
+template <class T>
+Field flag(std::string name, bool T::*member, std::string help) {
+  Field field;
+  field.name = std::move(name);
+  field.help = std::move(help);
+  field.type = FieldType::boolean;
+  field.set = [member](void* object, const Value& value) {
+    const Status status = option_text::parse(value.text, static_cast<T*>(object)->*member);
+    return status.is_ok() ? std::string() : status.message();
   };
   return field;
 }
@@ -455,16 +436,37 @@ Group event_time_fields() {
   return made;
 }
 
+// "off", or a duration.
+std::string parse_window(std::string_view text, Dedup& dedup) {
+  dedup.window.reset();
+  if (text == "off") {
+    return {};
+  }
+  std::int64_t number = 0;
+  std::string wrong =
+      parse_quantity(text, kTimeUnits, "duration", kWindowMin.count(), kWindowMax.count(), number);
+  dedup.window = milliseconds(number);
+  return wrong;
+}
+
+Field window() {
+  Field made = parsed<Dedup>(
+      "window",
+      "How long after its last sighting a key is remembered, in Kafka's record time. off: not at "
+      "all, the key only tells the stage which fields it is.",
+      fmt::format("off, or {} … {}", print_quantity(kWindowMin.count(), kTimeUnits),
+                  print_quantity(kWindowMax.count(), kTimeUnits)),
+      "^(off|[0-9]+(ms|s|m|h|d))$", parse_window);
+  made.type = FieldType::duration;
+  return made;
+}
+
 Group dedup_fields() {
   Group made;
   made.fields = {
       list("key", &Dedup::key,
            "Fields that together make two records the same. Without it the stage's code says."),
-      required(
-          "how long is a key remembered? e.g. window: 24h",
-          duration("window", &Dedup::window, std::chrono::seconds(1), std::chrono::hours(24) * 3650,
-                   "How long after its last sighting a key is remembered, in Kafka's record "
-                   "time.")),
+      required("how long is a key remembered? e.g. window: 24h", window()),
       with_default("4", integer("buckets", &Dedup::buckets, 1, 64,
                                 "Parts of the window: it is forgotten part by part.")),
       with_default("dead_letter",
@@ -504,7 +506,7 @@ Field start() {
       [](std::string_view value, Start& to) {
         const auto time = parse_time(value);
         to.at = value == "latest" ? StartAt::latest : time ? StartAt::time : StartAt::earliest;
-        to.time = Timestamp(time.value_or(0));
+        to.time = time.value_or(Timestamp());
         return time || value == "latest" || value == "earliest"
                    ? ""
                    : fmt::format(
@@ -556,11 +558,16 @@ Group input_fields() {
 
 Group output_fields() {
   Group made;
-  made.fields = {required(
-      "name the dataset that this output writes",
-      text("dataset", &Output::dataset,
-           "The dataset, written in the deployment's version: topic `<dataset>.v<version>`.",
-           check_dataset, kNamePattern))};
+  made.fields = {
+      required("name the dataset that this output writes",
+               text("dataset", &Output::dataset,
+                    "The dataset, written in the deployment's version: topic "
+                    "`<dataset>.v<version>`.",
+                    check_dataset, kNamePattern)),
+      with_default("false", flag("root", &Output::root,
+                                 "Mandatory where the stage writes under keys of its own: the "
+                                 "topic then has an order of its own, and the broker's clock.")),
+  };
   return made;
 }
 
@@ -732,6 +739,39 @@ Field outputs(const StageSpec* spec) {
 }
 
 }  // namespace
+
+std::optional<Timestamp> parse_time(std::string_view text) {
+  using std::chrono::day, std::chrono::month, std::chrono::year;
+  const int y = digits_at(text, 0, 4), mo = digits_at(text, 5, 2), d = digits_at(text, 8, 2);
+  const int h = digits_at(text, 11, 2), mi = digits_at(text, 14, 2), s = digits_at(text, 17, 2);
+  if (y < 0 || mo < 0 || d < 0 || h < 0 || h > 23 || mi < 0 || mi > 59 || s < 0 || s > 59 ||
+      text[4] != '-' || text[7] != '-' || (text[10] != 'T' && text[10] != 't') || text[13] != ':' ||
+      text[16] != ':') {
+    return std::nullopt;
+  }
+  const std::chrono::year_month_day date(year(y), month(static_cast<unsigned>(mo)),
+                                         day(static_cast<unsigned>(d)));
+  std::string_view rest = text.substr(19);
+  std::int64_t fraction = 0;
+  if (!rest.empty() && rest[0] == '.') {
+    std::size_t n = 1;
+    for (std::int64_t scale = 100; n < rest.size() && rest[n] >= '0' && rest[n] <= '9'; ++n) {
+      fraction += (rest[n] - '0') * scale;
+      scale /= 10;
+    }
+    if (n == 1) {
+      return std::nullopt;
+    }
+    rest.remove_prefix(n);
+  }
+  const auto zone = parse_zone(rest);
+  if (!date.ok() || !zone || rest == "UTC") {
+    return std::nullopt;
+  }
+  const auto time = std::chrono::sys_days(date) + std::chrono::hours(h) + std::chrono::minutes(mi) -
+                    *zone + std::chrono::seconds(s) + milliseconds(fraction);
+  return Timestamp(std::chrono::duration_cast<milliseconds>(time.time_since_epoch()).count());
+}
 
 bool is_name(std::string_view text) {
   if (text.empty() || text.size() > kNameBytesMax) {

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "config/words.h"
+#include "text/words.h"
 
 namespace weir::config {
 

@@ -39,6 +39,14 @@ void PrintTo(const Mistake& mistake, std::ostream* out) {
 const Mistake kMistakes[] = {
     {"NoMistakeInSpam", kSpam, "", "", ""},
     {"NoMistakeInIngest", kIngest, "", "", ""},
+    {"WindowThatIsOffWithoutAKey", kIngest, "dedup: off", "dedup: {window: off}",
+     "f.yaml:5:12: inputs.events.dedup: a window that is off remembers nothing: say dedup: off, or "
+     "a window\n"},
+    {"RootOfAStageThatKeepsKeys", kIngest, "{dataset: comments}", "{dataset: comments, root: true}",
+     "f.yaml:7:37: outputs.events.root: ingest writes this output under the keys of its input: "
+     "remove root\n"},
+    {"RootThatIsNoBoolean", kIngest, "{dataset: comments}", "{dataset: comments, root: yes}",
+     "f.yaml:7:37: outputs.events.root: \"yes\" is neither true nor false\n"},
     {"MisspeltKey", kSpam, "", "lane: 2\n",
      "f.yaml:6:1: a deployment has no key \"lane\"; did you mean \"lanes\"?\n"},
     {"MisspeltOutput", kSpam, "classified:", "clasified:",

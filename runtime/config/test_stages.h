@@ -24,8 +24,6 @@ struct Spam : Stage {
 
   DedupKey dedup_key(const Record&) const override { return {}; }
 
-  using Stage::process;
-
   void process(const Record&, Out&) override {}
 };
 
@@ -34,8 +32,6 @@ struct Ingest : Stage {
   struct Options {};
 
   explicit Ingest(const Options&) {}
-
-  using Stage::process;
 
   void process(const Record&, Out&) override {}
 };

@@ -15,7 +15,7 @@
 #include <yaml-cpp/node/node.h>  // parser.h only declares it, which clang-tidy takes for a slip
 #include <yaml-cpp/parser.h>
 
-#include "config/words.h"
+#include "text/words.h"
 
 namespace weir::config {
 

@@ -86,7 +86,6 @@ void Lane::run() {
   has_ended_ = true;
 }
 
-// The loop is told what to do next until it is done: run_once, or after a failure recover from it.
 // A broker that doesn't answer is waited for; only a stop ends the lane.
 Status Lane::run_loop(SegmentStores& stores) {
   WEIR_TRY_ASSIGN(const std::unique_ptr<Stage> stage, spec_.make_stage(deployment_.options.get()));
@@ -104,16 +103,16 @@ Status Lane::run_loop(SegmentStores& stores) {
   Loop loop(plan_.settings,
             LoopParts{source, sink, *codec, *stage, stores, *deaths, clock, probe_});
 
-  Status failure;
+  bool has_failed = false;
   auto pause_next = kRetryPauseMin;
   auto last_answer = clock.now();
   auto last_logged = steady_clock::time_point();
   while (!stopping_) {
     last_beat_ = clock.now();
-    Status done = failure.is_ok() ? loop.run_once() : loop.recover(failure);
+    const Status done = loop.advance();
     is_ready_ = done.is_ok() && loop.is_ready();
     if (done.is_ok()) {
-      failure = Status::ok();
+      has_failed = false;
       pause_next = kRetryPauseMin;
       last_answer = clock.now();
       if (until_.end && loop.has_reached_end()) {
@@ -124,9 +123,6 @@ Status Lane::run_loop(SegmentStores& stores) {
     if (done.remedy() == Remedy::stop) {
       return done;
     }
-    if (done.remedy() != Remedy::retry) {
-      failure = done;
-    }
     if (clock.now() - last_logged >= kRetryLoggedEvery) {
       last_logged = clock.now();
       log_.warning("not done yet, trying again", {{"lane", std::to_string(index_)},
@@ -136,14 +132,16 @@ Status Lane::run_loop(SegmentStores& stores) {
     if (until_.end && clock.now() - last_answer > until_.silence_max) {
       return Status::stop(ExitCode::unavailable, done.message());
     }
-    if (done.remedy() == Remedy::retry) {
+    // The first failure of a kind other than retry is recovered from at once.
+    if (done.remedy() == Remedy::retry || has_failed) {
       pause(pause_next);
       pause_next = std::min(pause_next * 2, kRetryPauseMax);
     }
+    has_failed = true;
   }
 
   const auto deadline = clock.now() + kDrainWaitMax;
-  Status drained = failure.is_ok() ? loop.drain() : Status::ok();
+  Status drained = loop.drain();
   while (!drained.is_ok() && drained.remedy() == Remedy::retry && clock.now() < deadline &&
          !stopping_at_once_) {
     pause(kRetryPauseMin);

@@ -19,6 +19,8 @@ namespace weir {
 // How long a lane goes on by itself.
 struct RunUntil {
   bool end = false;  // of every partition, then drain
+  // With `end`: records stamped at or after it stay unread. nullopt: all that is there.
+  std::optional<Timestamp> time;
   // With `end`: how long the broker may stay silent before that is the outcome (69).
   std::chrono::seconds silence_max{60};
 };

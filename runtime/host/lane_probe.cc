@@ -84,14 +84,16 @@ void LaneProbe::end_seen(InputPartition where, NextOffset end) {
   metrics_.end_seen(where, end);
 }
 
-void LaneProbe::producer_recreated(std::string_view why) {
-  metrics_.producer_recreated(why);
-  log_.warning("producer recreated", {{"lane", lane_}, {"why", std::string(why)}});
+void LaneProbe::producer_recreated(std::string_view reason, std::string_view why) {
+  metrics_.producer_recreated(reason, why);
+  log_.warning("producer recreated",
+               {{"lane", lane_}, {"reason", std::string(reason)}, {"why", std::string(why)}});
 }
 
-void LaneProbe::consumer_rejoined(std::string_view why) {
-  metrics_.consumer_rejoined(why);
-  log_.warning("consumer joins again", {{"lane", lane_}, {"why", std::string(why)}});
+void LaneProbe::consumer_rejoined(std::string_view reason, std::string_view why) {
+  metrics_.consumer_rejoined(reason, why);
+  log_.warning("consumer joins again",
+               {{"lane", lane_}, {"reason", std::string(reason)}, {"why", std::string(why)}});
 }
 
 void LaneProbe::state_restored(InputPartition where, std::string_view why) {

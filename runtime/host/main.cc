@@ -39,7 +39,17 @@ Result<config::Deployment> load(const std::string& file, const StageSpec& spec) 
   return std::move(*loaded.deployment);
 }
 
-Status run(const std::string& file, const StageSpec& spec, RunUntil until) {
+Status run(const std::string& file, const StageSpec& spec, RunUntil until,
+           const std::string& time) {
+  if (!time.empty()) {
+    until.end = true;
+    until.time = config::parse_time(time);
+    if (!until.time) {
+      return Status::stop(
+          ExitCode::usage,
+          fmt::format("--until {}: say a time such as 2026-01-31T00:00:00Z, or --until-end", time));
+    }
+  }
   WEIR_TRY_ASSIGN(const config::Deployment deployment, load(file, spec));
   return run_process(deployment, spec, until);
 }
@@ -92,12 +102,16 @@ int stage_main(int argc, char** argv, const StageSpec& spec) {
   std::string records;
   std::string output = "text";
   RunUntil until;
+  std::string until_time;
   Status done;
 
   CLI::App* run_command = app.add_subcommand("run", "Run the deployment until SIGTERM");
   run_command->add_option("CONFIG", file, "The deployment's YAML file")->required();
   run_command->add_flag("--until-end", until.end, "Process what is there now, commit, end with 0");
-  run_command->callback([&] { done = run(file, spec, until); });
+  run_command->add_option("--until", until_time,
+                          "As --until-end, but only records that Kafka stamped before this time "
+                          "(RFC 3339)");
+  run_command->callback([&] { done = run(file, spec, until, until_time); });
 
   CLI::App* try_command =
       app.add_subcommand("try",

@@ -126,6 +126,7 @@ class Process {
 
   Status run() {
     WEIR_TRY_ASSIGN(LanePlan plan, plan_lane(deployment_, spec_));
+    plan.settings.until = until_.time;
     WEIR_TRY(lock_.take(deployment_.state_directory(), deployment_.instance));
     WEIR_TRY_ASSIGN(const std::unique_ptr<Endpoint> endpoint, serve());
     const std::string address =

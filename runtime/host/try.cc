@@ -18,6 +18,7 @@
 #include "testing/json_reader.h"
 #include "testing/memory_store.h"
 #include "testing/sim_lane.h"
+#include "text/words.h"
 
 namespace weir {
 
@@ -30,22 +31,14 @@ constexpr int kStepsMax = 1'000;
 
 using Reasons = std::map<std::string, std::uint64_t>;
 
-std::string with_commas(std::uint64_t number) {
-  std::string text = std::to_string(number);
-  for (std::size_t at = text.size(); at > 3; at -= 3) {
-    text.insert(at - 3, 1, ',');
-  }
-  return text;
-}
-
 std::string with_reasons(std::string_view what, const Reasons& reasons) {
   std::uint64_t sum = 0;
   std::string each;
   for (const auto& [reason, count] : reasons) {
     sum += count;
-    each += fmt::format("{}{} {}", each.empty() ? "" : ", ", reason, with_commas(count));
+    each += fmt::format("{}{} {}", each.empty() ? "" : ", ", reason, grouped(count));
   }
-  return fmt::format("  {} {}{}", what, with_commas(sum),
+  return fmt::format("  {} {}{}", what, grouped(sum),
                      each.empty() ? "" : fmt::format(" ({})", each));
 }
 
@@ -111,8 +104,8 @@ class Trial {
     return not_the_message_ == 0
                ? Status::ok()
                : Status::stop(ExitCode::bad_input,
-                              fmt::format("{} of {} lines are no {}", with_commas(not_the_message_),
-                                          with_commas(line_), input().descriptor->full_name()));
+                              fmt::format("{} of {} lines are no {}", grouped(not_the_message_),
+                                          grouped(line_), input().descriptor->full_name()));
   }
 
  private:
@@ -222,11 +215,11 @@ class Trial {
   void notice(std::string_view text) { fmt::print(notices_, "{:>6}  {}\n", line_, text); }
 
   void print_summary() {
-    std::string summary = fmt::format("in {}", with_commas(line_));
+    std::string summary = fmt::format("in {}", grouped(line_));
     for (const Output& output : outputs_) {
-      summary += fmt::format("  {} {}", output.name, with_commas(output.records));
+      summary += fmt::format("  {} {}", output.name, grouped(output.records));
     }
-    summary += fmt::format("  duplicates {}", with_commas(duplicates_));
+    summary += fmt::format("  duplicates {}", grouped(duplicates_));
     summary += with_reasons("dropped", dropped_);
     summary += with_reasons("dead letters", dead_letters_);
     fmt::print(notices_, "{}\n", summary);

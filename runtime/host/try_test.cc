@@ -22,8 +22,6 @@ class Greeter final : public Stage {
  public:
   struct Options {};
 
-  using Stage::process;
-
   explicit Greeter(const Options&) {}
 
   DedupKey dedup_key(const Record& record) const override {

@@ -29,22 +29,9 @@ constexpr std::size_t kWordsMax = 32;
 constexpr std::size_t kWordBytesMax = 64;
 constexpr std::size_t kWordCells = kWordsMax + 1;
 
-// Why a client was made anew, as a label. `why` is prose with ids in it; the first phrase that is
-// found in it decides.
-struct Cause {
-  std::string_view phrase;
-  std::string_view label;
-};
-
-constexpr auto kCauses = std::to_array<Cause>({
-    {"in doubt", "in_doubt"},
-    {"sent twice", "in_doubt"},
-    {"fenced", "fenced"},
-    {"timed out", "timed_out"},
-    {"poll interval", "poll_interval"},
-    {"revoked", "revoked"},
-    {"", "other"},
-});
+// Why a client was made anew; what isn't among them is the last.
+constexpr auto kCauses =
+    std::to_array<std::string_view>({"in_doubt", "fenced", "timed_out", "revoked", "other"});
 
 constexpr std::size_t kCauseCells = kCauses.size();
 
@@ -147,17 +134,9 @@ class Words {
   std::array<std::string, kWordsMax> words_;  // the first size_ never change
 };
 
-std::size_t cause_of(std::string_view why) {
-  const auto is_same = [](char a, char b) {
-    return std::tolower(static_cast<unsigned char>(a)) == b;
-  };
-  std::size_t i = 0;
-  while (std::search(why.begin(), why.end(), kCauses.at(i).phrase.begin(),
-                     kCauses.at(i).phrase.end(), is_same) == why.end() &&
-         i + 1 < kCauses.size()) {
-    ++i;
-  }
-  return i;
+std::size_t cause_of(std::string_view reason) {
+  const auto found = std::find(kCauses.begin(), kCauses.end() - 1, reason);
+  return static_cast<std::size_t>(found - kCauses.begin());
 }
 
 struct Reasons {
@@ -338,15 +317,10 @@ class Samples {
     }
   }
 
-  // Each label once, also those that never happened.
+  // Also those that never happened.
   void causes(std::span<const std::uint64_t> cells) {
     for (std::size_t i = 0; i < kCauses.size(); ++i) {
-      const std::string label(kCauses.at(i).label);
-      if (i > 0 && kCauses.at(i - 1).label == label) {
-        metrics_.back().counter.value += static_cast<double>(cells[i]);
-      } else {
-        counter(cells[i], {{"reason", label}});
-      }
+      counter(cells[i], {{"reason", std::string(kCauses.at(i))}});
     }
   }
 
@@ -486,7 +460,7 @@ constexpr auto kCatalogue =
          &step_histograms},
         {"weir_producer_recreations_total", kCounter, "reason",
          "Producers made anew: in_doubt (a request had no clean answer), fenced, timed_out, "
-         "poll_interval, revoked, other.",
+         "revoked, other.",
          [](const Scrape& s, Samples& out) { out.causes(cells_at(s, recreations, kCauseCells)); }},
         {"weir_consumer_rejoins_total", kCounter, "reason",
          "Consumers made anew, joining the group as new members; reasons as for producers.",
@@ -712,14 +686,14 @@ void MetricsProbe::end_seen(InputPartition where, NextOffset end) {
   }
 }
 
-void MetricsProbe::producer_recreated(std::string_view why) {
-  lane_->cells[recreations + cause_of(why)].add(1);
+void MetricsProbe::producer_recreated(std::string_view reason, std::string_view why) {
+  lane_->cells[recreations + cause_of(reason)].add(1);
   lane_->note_error(fmt::format("producer made anew: {}", why), process_.identity.now());
 }
 
 // A new member owns nothing, and isn't told so by a revocation.
-void MetricsProbe::consumer_rejoined(std::string_view why) {
-  lane_->cells[rejoins + cause_of(why)].add(1);
+void MetricsProbe::consumer_rejoined(std::string_view reason, std::string_view why) {
+  lane_->cells[rejoins + cause_of(reason)].add(1);
   lane_->note_error(fmt::format("consumer joined again: {}", why), process_.identity.now());
   lane_->forget_partitions();
 }

@@ -77,8 +77,8 @@ class MetricsProbe final : public Probe {
   void turn_aborted(std::string_view why) override;
   void offset_committed(InputPartition where, NextOffset committed, StreamTime time) override;
   void end_seen(InputPartition where, NextOffset end) override;
-  void producer_recreated(std::string_view why) override;
-  void consumer_rejoined(std::string_view why) override;
+  void producer_recreated(std::string_view reason, std::string_view why) override;
+  void consumer_rejoined(std::string_view reason, std::string_view why) override;
   void state_restored(InputPartition where, std::string_view why) override;
 
  private:

@@ -60,8 +60,8 @@ TopicFacts facts_of(const TopicDescription& description) {
     facts.ahead_ms_max = std::strtoll(ahead.c_str(), nullptr, 10);
   }
   facts.is_compacted = text("cleanup.policy").find("compact") != std::string::npos;
-  if (const std::int64_t retention = number(description, "retention.ms"); retention > 0) {
-    facts.retention_ms = retention;
+  if (const std::string kept = text("retention.ms"); !kept.empty() && kept[0] != '-') {
+    facts.retention_ms = std::strtoll(kept.c_str(), nullptr, 10);
   }
   facts.record_bytes_max = number(description, "max.message.bytes");
   return facts;

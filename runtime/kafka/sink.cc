@@ -182,7 +182,7 @@ Status KafkaSink::recreate() {
 Status KafkaSink::begin() {
   WEIR_ASSERT(client_ && !in_transaction_);
   if (is_spoilt_) {
-    return Status::recreate("the last transaction's producer can't be used again");
+    return Status::recreate("other", "the last transaction's producer can't be used again");
   }
   client_->ledger().begin();
   cut_off_doubt_ = Doubt::none;
@@ -418,7 +418,7 @@ Status KafkaSink::commit() {
     return delivery_failure();
   }
   if (failure.remedy() == Remedy::retry && now - *commit_began_ > settings_.transaction_age_max) {
-    return Status::recreate(failure.message());
+    return Status::recreate("timed_out", failure.message());
   }
   return failure;
 }
@@ -442,10 +442,13 @@ Status KafkaSink::abort() {
     return Status::ok();
   }
   Status failure = failure_of_call(error, "aborting");
-  const bool is_hopeless =
-      failure.remedy() == Remedy::abort ||
-      (failure.remedy() == Remedy::retry && now - *abort_began_ > settings_.transaction_age_max);
-  return is_hopeless ? Status::recreate(failure.message()) : failure;
+  if (failure.remedy() == Remedy::abort) {
+    return Status::recreate("other", failure.message());
+  }
+  if (failure.remedy() == Remedy::retry && now - *abort_began_ > settings_.transaction_age_max) {
+    return Status::recreate("timed_out", failure.message());
+  }
+  return failure;
 }
 
 Doubt KafkaSink::doubt() const {
@@ -475,7 +478,7 @@ Status KafkaSink::failure_of_call(rd_kafka_error_t* raw, std::string_view doing)
     return Status::abort(std::move(text));
   }
   return rd_kafka_error_is_retriable(error.get()) != 0 ? Status::retry(std::move(text))
-                                                       : Status::recreate(std::move(text));
+                                                       : Status::recreate("other", std::move(text));
 }
 
 Status KafkaSink::fatal_failure(std::string_view doing) {
@@ -505,16 +508,18 @@ Status KafkaSink::fatal_failure(std::string_view doing, int code, std::string_vi
                 "transactional id, or transactions take longer than {} ms",
                 text, settings_.transaction_age_max.count()));
       }
-      return Status::recreate(std::move(text));
+      return Status::recreate("fenced", std::move(text));
     case RD_KAFKA_RESP_ERR_INVALID_TXN_STATE: {
       // Of two causes the client can't tell apart: an abort that was too quick, or a late copy of a
       // request that ended this transaction half-way.
       const bool was_in_doubt = client_->ledger().doubt() != Doubt::none;
-      return Status::recreate(
-          text + (was_in_doubt ? ": possible tear, a request of it was sent twice" : ""));
+      return was_in_doubt ? Status::recreate("in_doubt", text +
+                                                             ": possible tear, a request of it "
+                                                             "was sent twice")
+                          : Status::recreate("other", std::move(text));
     }
     default:
-      return Status::recreate(std::move(text));
+      return Status::recreate("other", std::move(text));
   }
 }
 

@@ -216,8 +216,8 @@ Status KafkaSource::assign_read() {
   if (const rd_kafka_resp_err_t code = rd_kafka_assign(client_->get(), list.get())) {
     return code == RD_KAFKA_RESP_ERR__FATAL
                ? fatal_failure("")
-               : Status::rejoin(fmt::format("assigning partitions of group {}: {}", settings_.group,
-                                            rd_kafka_err2str(code)));
+               : Status::rejoin("other", fmt::format("assigning partitions of group {}: {}",
+                                                     settings_.group, rd_kafka_err2str(code)));
   }
   return Status::ok();
 }
@@ -339,14 +339,16 @@ Status KafkaSource::take_error(const rd_kafka_message_t& message, Gathering& gat
 Status KafkaSource::fatal_failure(std::string_view detail) {
   char why[512] = "";
   const rd_kafka_resp_err_t code = rd_kafka_fatal_error(client_->get(), why, sizeof(why));
-  if (code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID && fences_->note(steady_clock::now())) {
+  const bool is_fenced = code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
+  if (is_fenced && fences_->note(steady_clock::now())) {
     return Status::stop(
         ExitCode::temporary,
         fmt::format("group {}: another live process is the group instance {} and keeps taking its "
                     "place; one of the two must get an instance name of its own",
                     settings_.group, settings_.instance));
   }
-  return Status::rejoin(fmt::format("consumer of group {} instance {}: {}", settings_.group,
+  return Status::rejoin(is_fenced ? "fenced" : "other",
+                        fmt::format("consumer of group {} instance {}: {}", settings_.group,
                                     settings_.instance, why[0] != '\0' ? why : detail));
 }
 

@@ -81,6 +81,10 @@ Result<std::vector<Position>> Assignment::take_again() {
   std::vector<Position> positions;
   for (std::size_t i = 0; i < owned_.size(); ++i) {
     WEIR_TRY_ASSIGN(const Position position, place(owned_[i], committed[i]));
+    if (settings_.until) {
+      WEIR_TRY_ASSIGN(const NextOffset until, source_.offset_at(partitions[i], *settings_.until));
+      owned_[i].until = std::max(until, owned_[i].committed);
+    }
     positions.push_back(position);
     probe_.partition_assigned(owned_[i].where, owned_[i].phase, position.next, owned_[i].committed);
   }

@@ -31,6 +31,7 @@ struct OwnedPartition {
   StreamTime committed_time;         // T(C) as committed with C; checked when restoring ends
   std::unique_ptr<SeenIndex> index;  // nullptr: dedup is off
   bool has_reached_end = false;      // since it was placed or rewound
+  std::optional<NextOffset> until;   // never below `committed`; records from here on stay unread
 
   // What to commit with `next` as the offset, next = the position of clock and index.
   CommitMetadata metadata(NextOffset next) const {

@@ -40,6 +40,16 @@ Loop::Loop(LaneSettings settings, const LoopParts& parts)
       out_(settings_.outputs),
       dead_letters_(settings_) {}
 
+Status Loop::advance() {
+  Status done = !failure_.is_ok() ? recover(failure_) : has_started_ ? run_once() : start();
+  if (done.is_ok()) {
+    failure_ = Status::ok();
+  } else if (done.remedy() != Remedy::retry) {
+    failure_ = done;
+  }
+  return done;
+}
+
 // Fences earlier lives, founds the group if it is new, joins it. In this order: a dead process's
 // open transaction ends now, not at its timeout.
 Status Loop::start() {
@@ -53,9 +63,6 @@ Status Loop::start() {
 // One batch of a turn, in six steps: 1 poll, 2 decode, 3 deduplicate, 4 transform, 5 produce; and
 // when the turn is due, 6 commit. Everything a turn does becomes visible together at step 6.
 Status Loop::run_once() {
-  if (!has_started_) {
-    return start();
-  }
   if (turn_.phase != Turn::Phase::gathering) {
     return commit();  // its broker didn't answer in time
   }
@@ -123,6 +130,7 @@ void Loop::admit(Batch& batch) {
   OwnedPartition* owned = nullptr;
   std::size_t kept = 0;
   rows_.clear();
+  left_.clear();
   for (RawRecord& record : batch.records) {
     if (owned == nullptr || owned->where != record.where) {
       owned = assignment_.find(record.where);
@@ -130,6 +138,12 @@ void Loop::admit(Batch& batch) {
     if (owned == nullptr ||
         (is_below(record.offset, owned->expected) && !is_mutant("no_redelivery_guard"))) {
       ++turn_.counts.redeliveries;
+      continue;
+    }
+    if (owned->until && !is_below(record.offset, *owned->until)) {
+      if (left_.empty() || left_.back() != owned) {
+        left_.push_back(owned);
+      }
       continue;
     }
     owned->expected = next(record.offset);
@@ -278,7 +292,7 @@ void Loop::transform(std::span<Row> rows) {
     return;
   }
   try {
-    stage_.process(fresh_, out_);
+    stage_.process_batch(fresh_, out_);
   } catch (const std::exception&) {
     // `process` is pure: once more, record by record, to find whose fault it was.
     transform_one_by_one();
@@ -411,14 +425,22 @@ Status Loop::reach_ends(std::span<const Position> ends) {
       continue;
     }
     probe_.end_seen(end.where, end.next);
-    owned->expected = std::max(owned->expected, end.next);
-    if (owned->phase == PartitionPhase::restoring && owned->expected >= owned->committed) {
-      WEIR_TRY(finish_restoring(*owned));
-    }
-    owned->has_reached_end = owned->phase == PartitionPhase::running;
-    if (owned->has_reached_end && owned->expected > owned->committed) {
-      turn_.next_offsets[end.where] = owned->expected;
-    }
+    WEIR_TRY(reach(*owned, end.next));
+  }
+  for (OwnedPartition* owned : left_) {
+    WEIR_TRY(reach(*owned, *owned->until));
+  }
+  return Status::ok();
+}
+
+Status Loop::reach(OwnedPartition& owned, NextOffset end) {
+  owned.expected = std::max(owned.expected, owned.until ? std::min(end, *owned.until) : end);
+  if (owned.phase == PartitionPhase::restoring && owned.expected >= owned.committed) {
+    WEIR_TRY(finish_restoring(owned));
+  }
+  owned.has_reached_end = owned.phase == PartitionPhase::running;
+  if (owned.has_reached_end && owned.expected > owned.committed) {
+    turn_.next_offsets[owned.where] = owned.expected;
   }
   return Status::ok();
 }
@@ -499,6 +521,14 @@ Status Loop::apply_to_state(const Turn& done) {
 }
 
 Status Loop::drain() {
+  Status done = failure_.is_ok() ? finish_turn() : Status::ok();
+  if (!done.is_ok() && done.remedy() != Remedy::retry) {
+    failure_ = done;
+  }
+  return done;
+}
+
+Status Loop::finish_turn() {
   return turn_.is_empty() ? Status::ok() : commit();
 }
 

@@ -43,23 +43,23 @@ struct LoopParts {
 //  3. After a failure inside a turn nothing of it remains: aborted, rewound, discarded.
 //  4. A record below the expected offset of its partition is a redelivery and is ignored.
 //
-// The caller repeats: run_once(); after a failure recover(failure), until it returns ok. Each call
-// returns within a few seconds. Remedy::retry means the broker didn't answer: wait, call the same
-// again.
+// The caller repeats advance(), and drains at the end.
 class Loop final : public AssignmentListener {
  public:
   Loop(LaneSettings settings, const LoopParts& parts);
 
-  // One batch, and the commit if the turn is due. Until it has succeeded once: start().
-  Status run_once();
+  // What is next: to start, one batch (and the commit if the turn is due), or to recover from what
+  // the last call failed with. Returns within a few seconds. After Remedy::stop nothing is next;
+  // after any other failure call again, after Remedy::retry a little later: the broker didn't
+  // answer.
+  Status advance();
 
-  // Carries out the remedy of a failure. Ok: go on with run_once. A stop is passed on.
-  Status recover(const Status& failure);
-
-  // Commits the open turn. Afterwards the lane may close its source. Repeat while it says retry.
+  // Commits the open turn, if there is one and it is sound. Afterwards the lane may close its
+  // source. After Remedy::retry call it again, after another failure advance().
   Status drain();
 
-  // Every owned partition was read to its end; a drain then commits all of it.
+  // Every owned partition was read to its end, or to `settings.until`; a drain then commits all of
+  // it.
   bool has_reached_end() const;
 
   // The lane owns partitions and none of them is restoring.
@@ -84,6 +84,8 @@ class Loop final : public AssignmentListener {
   void revoked(bool lost) override;
 
   Status start();
+  Status run_once();
+  Status recover(const Status& failure);
   std::chrono::milliseconds poll_wait() const;
   void admit(Batch& batch);
   Status process(std::span<const RawRecord> records, std::span<Row> rows);
@@ -97,11 +99,13 @@ class Loop final : public AssignmentListener {
   void add_dead_letter(const Row& row, std::string_view reason, std::string_view message);
   std::span<const Header> passed_headers(const RawRecord& record);
   Status reach_ends(std::span<const Position> ends);
+  Status reach(OwnedPartition& owned, NextOffset end);
   Status finish_restoring(OwnedPartition& owned);
 
   Status settle_doubt();
   Status check_topics();
   Status begin();
+  Status finish_turn();
   Status commit();
   Status send_offsets();
   Status apply_to_state(const Turn& done);
@@ -124,6 +128,7 @@ class Loop final : public AssignmentListener {
   Assignment assignment_;
   Turn turn_;
   bool has_started_ = false;
+  Status failure_;  // of the last advance; the next one recovers from it
   bool is_assigned_ = false;
   std::chrono::steady_clock::time_point last_commit_{};
   std::chrono::steady_clock::time_point topics_checked_{};
@@ -134,6 +139,8 @@ class Loop final : public AssignmentListener {
 
   // Of the batch in work; reused from batch to batch.
   std::vector<Row> rows_;
+  std::vector<OwnedPartition*>
+      left_;  // where records at or after `settings.until` were left unread
   std::vector<Decoded> decoded_;
   std::vector<std::optional<Record>> records_;  // per row; nullopt: not decoded
   std::vector<Record> fresh_;                   // what the stage is given

@@ -83,9 +83,9 @@ class LoopTest : public ::testing::Test {
       ++commits;
     }
 
-    void producer_recreated(std::string_view) override { ++recreations; }
+    void producer_recreated(std::string_view, std::string_view) override { ++recreations; }
 
-    void consumer_rejoined(std::string_view) override { ++rejoins; }
+    void consumer_rejoined(std::string_view, std::string_view) override { ++rejoins; }
 
     TurnCounts last;
     int commits = 0;
@@ -251,8 +251,8 @@ TEST_F(LoopTest, AnAbortedTurnIsRepeatedOnce) {
 
 // It asked for the same call again and again, which could not succeed any more.
 TEST_F(LoopTest, AFailureWhileItStartsIsRecoveredFromAsAnyOther) {
-  for (const Status& failure : {Status::retry("away"), Status::recreate("fenced"),
-                                Status::rejoin("fenced"), Status::abort("not now")}) {
+  for (const Status& failure : {Status::retry("away"), Status::recreate("fenced", "fenced"),
+                                Status::rejoin("fenced", "fenced"), Status::abort("not now")}) {
     send("a:" + failure.message());
     crash();
     fail("committed", failure);
@@ -271,7 +271,7 @@ TEST_F(LoopTest, ACommitWithoutAnswerIsOnlyEverTriedAgain) {
 }
 
 TEST_F(LoopTest, ACommitOfUnknownOutcomeThatHappenedIsNotRepeated) {
-  fail("commit_answer", Status::recreate("connection lost"));
+  fail("commit_answer", Status::recreate("other", "connection lost"));
   send("a:1");
   ASSERT_TRUE(run().is_ok());
   send("a:2");
@@ -282,7 +282,7 @@ TEST_F(LoopTest, ACommitOfUnknownOutcomeThatHappenedIsNotRepeated) {
 }
 
 TEST_F(LoopTest, ACommitOfUnknownOutcomeThatDidNotHappenIsRepeated) {
-  fail("commit", Status::recreate("connection lost"));
+  fail("commit", Status::recreate("other", "connection lost"));
   send("a:1");
   ASSERT_TRUE(run().is_ok());
   EXPECT_THAT(values(kLabOutput), ElementsAre("a:1"));
@@ -326,6 +326,26 @@ TEST_F(LoopTest, BeginsAtATimestamp) {
   send("b:1", 2000);
   ASSERT_TRUE(run().is_ok());
   EXPECT_THAT(values(kLabOutput), ElementsAre("b:1"));
+}
+
+TEST_F(LoopTest, RunsUntilATimeAndGoesOnFromThere) {
+  settings_.until = Timestamp(2000);
+  send("a:1", 1000);
+  kafka_.append_aborted(kLabInput, 0, {});
+  send("b:1", 2000);
+  send("c:1", 1999);
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1"));
+  EXPECT_EQ(kafka_.committed(kLabGroup, kLabInput, 0), NextOffset(3)) << "just before b";
+  crash();
+  settings_.until = Timestamp(1000);
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_EQ(kafka_.committed(kLabGroup, kLabInput, 0), NextOffset(3)) << "never back";
+  crash();
+  settings_.until.reset();
+  send("a:2", 2000);
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "b:1", "c:1"));
 }
 
 TEST_F(LoopTest, StateAheadOfTheCommittedOffsetStops) {

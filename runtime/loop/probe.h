@@ -65,10 +65,11 @@ class Probe {
   // The end of the log that a read_committed reader sees.
   virtual void end_seen(InputPartition, NextOffset) {}
 
-  virtual void producer_recreated(std::string_view /*why*/) {}
+  // `reason` is Status::reason's word, `why` its message.
+  virtual void producer_recreated(std::string_view /*reason*/, std::string_view /*why*/) {}
 
   // Nothing is owned any more.
-  virtual void consumer_rejoined(std::string_view /*why*/) {}
+  virtual void consumer_rejoined(std::string_view /*reason*/, std::string_view /*why*/) {}
 
   virtual void state_restored(InputPartition, std::string_view /*why*/) {}
 };

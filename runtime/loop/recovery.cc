@@ -7,7 +7,8 @@
 namespace weir {
 
 namespace {
-constexpr auto kInDoubt = "in doubt: a request of the last transaction had no clean answer";
+constexpr auto kInDoubt = "in_doubt";
+constexpr auto kInDoubtWhy = "in doubt: a request of the last transaction had no clean answer";
 }  // namespace
 
 Status Loop::recover(const Status& failure) {
@@ -23,10 +24,10 @@ Status Loop::recover(const Status& failure) {
     case Remedy::recreate: {
       const bool consumer_too = sink_.doubt() == Doubt::producer_and_consumer;
       WEIR_TRY(sink_.recreate());
-      probe_.producer_recreated(failure.message());
+      probe_.producer_recreated(failure.reason(), failure.message());
       forget_turn(failure.message());
       if (consumer_too) {
-        return Status::rejoin(kInDoubt);
+        return Status::rejoin(kInDoubt, kInDoubtWhy);
       }
       return is_mutant("unknown_outcome_taken_for_aborted") ? source_.seek(assignment_.rewind())
                                                             : resume();
@@ -36,7 +37,7 @@ Status Loop::recover(const Status& failure) {
       assignment_.clear();
       is_assigned_ = false;
       WEIR_TRY(source_.rejoin());
-      probe_.consumer_rejoined(failure.message());
+      probe_.consumer_rejoined(failure.reason(), failure.message());
       return Status::ok();
     case Remedy::restore:
       WEIR_TRY(abort_turn(failure.message()));
@@ -64,8 +65,8 @@ Status Loop::settle_doubt() {
   }
   const bool consumer_too = sink_.doubt() == Doubt::producer_and_consumer;
   WEIR_TRY(sink_.recreate());
-  probe_.producer_recreated(kInDoubt);
-  return consumer_too ? Status::rejoin(kInDoubt) : Status::ok();
+  probe_.producer_recreated(kInDoubt, kInDoubtWhy);
+  return consumer_too ? Status::rejoin(kInDoubt, kInDoubtWhy) : Status::ok();
 }
 
 Status Loop::check_topics() {
@@ -127,13 +128,14 @@ void Loop::revoked(bool lost) {
     }
     return done;
   };
-  Status done = lost ? Status::abort("partitions lost") : in_time(&Loop::drain);
+  Status done = lost ? Status::abort("partitions lost") : in_time(&Loop::finish_turn);
   if (!done.is_ok() && done.remedy() == Remedy::abort) {
     done = in_time(&Loop::abort_revoked);
   }
   if (!done.is_ok()) {
     owed_ = done.remedy() == Remedy::retry
-                ? Status::recreate("the turn could not be ended before its partitions were revoked")
+                ? Status::recreate("revoked",
+                                   "the turn could not be ended before its partitions were revoked")
                 : done;
   }
   forget_turn("partitions revoked");

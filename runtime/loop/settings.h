@@ -45,6 +45,8 @@ struct LaneSettings {
   std::vector<InputSettings> inputs;
   // OutputIndex i is outputs[i]; the dead letters' is outputs.size().
   std::vector<OutputPort> outputs;
+  // In each partition, the first record stamped at or after it and all that follow stay unread.
+  std::optional<Timestamp> until;
   Limits limits;
 
   OutputIndex dead_letters() const {

@@ -78,15 +78,8 @@ LabLane::LabLane(SimKafka& kafka, MemoryStores& stores, LaneSettings settings,
 
 Status LabLane::step() {
   clock_.advance(std::chrono::milliseconds(20));
-  Status done = failure_.is_ok() ? loop_->run_once() : loop_->recover(failure_);
-  if (done.is_ok()) {
-    failure_ = Status::ok();
-  } else if (done.remedy() == Remedy::stop) {
-    return done;
-  } else if (done.remedy() != Remedy::retry) {
-    failure_ = done;
-  }
-  return Status::ok();
+  const Status done = loop_->advance();
+  return done.is_ok() || done.remedy() != Remedy::stop ? Status::ok() : done;
 }
 
 Status LabLane::drain() {

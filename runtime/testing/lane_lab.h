@@ -29,7 +29,6 @@ class TextStage final : public Stage {
  public:
   static constexpr std::size_t kBigBytes = 10'000;
 
-  using Stage::process;
   void process(const Record& record, Out& out) override;
 };
 
@@ -54,8 +53,8 @@ class LabLane {
 
   ManualClock& clock() { return clock_; }
 
-  // Lets 20 ms pass, then one call of start, run_once or recover, whatever is next.
-  // A stop is returned, other failures are recovered from by the calls that follow.
+  // Lets 20 ms pass and advances the loop. A stop is returned, other failures are recovered from by
+  // the calls that follow.
   Status step();
 
   // As the process that is told to end: commits, leaves.
@@ -69,7 +68,6 @@ class LabLane {
   TextStage stage_;
   ManualClock clock_;
   std::unique_ptr<Loop> loop_;
-  Status failure_;
 };
 
 // The settings that the lab's lanes share: input "in" with a window of 1 s in 4 buckets, output

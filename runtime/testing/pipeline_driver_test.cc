@@ -32,8 +32,6 @@ class Echo final : public Stage {
     bool drops_even = false;
   };
 
-  using Stage::process;
-
   explicit Echo(const Options& options) : options_(options) {}
 
   DedupKey dedup_key(const Record& record) const override {
@@ -42,7 +40,7 @@ class Echo final : public Stage {
 
   void process(const Record& record, Out& out) override { make(record, 1, out); }
 
-  void process(std::span<const Record> records, Out& out) override {
+  void process_batch(std::span<const Record> records, Out& out) override {
     for (const Record& record : records) {
       out.at(record);
       make(record, records.size(), out);

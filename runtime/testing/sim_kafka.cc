@@ -445,7 +445,7 @@ class SimSink final : public Sink {
 
   Status check(std::string_view operation) {
     if (kafka_.producers_[id_].epoch != epoch_) {
-      return Status::recreate("fenced by a newer producer of " + id_);
+      return Status::recreate("fenced", "fenced by a newer producer of " + id_);
     }
     return fault(operation);
   }

@@ -77,22 +77,12 @@ Result<std::unique_ptr<SimLane>> SimLane::make(const SimDeployment& deployment,
 }
 
 Status SimLane::step() {
-  Status done = failure_.is_ok() ? loop_->run_once() : loop_->recover(failure_);
-  if (done.is_ok()) {
-    failure_ = Status::ok();
-  } else if (done.remedy() == Remedy::stop) {
-    return done;
-  } else if (done.remedy() != Remedy::retry) {
-    failure_ = done;
-  }
-  return Status::ok();
+  const Status done = loop_->advance();
+  return done.is_ok() || done.remedy() != Remedy::stop ? Status::ok() : done;
 }
 
 Status SimLane::drain() {
-  if (failure_.is_ok()) {
-    failure_ = loop_->drain();
-    WEIR_TRY(failure_);
-  }
+  WEIR_TRY(loop_->drain());
   source_->close();
   return Status::ok();
 }

@@ -86,8 +86,8 @@ class SimLane {
   SimLane(const SimLane&) = delete;
   SimLane& operator=(const SimLane&) = delete;
 
-  // What the loop has to do next: start, one batch, or recover. A stop is returned, other failures
-  // are recovered from by the calls that follow.
+  // Advances the loop. A stop is returned, other failures are recovered from by the calls that
+  // follow.
   Status step();
 
   // Commits the open turn and leaves the group. Not ok: repeat after step().
@@ -110,7 +110,6 @@ class SimLane {
   std::unique_ptr<LaneCodec> codec_;
   std::unique_ptr<Stage> stage_;
   std::unique_ptr<Loop> loop_;
-  Status failure_;
 };
 
 // Creates the topics of a plan that `kafka` lacks. Outputs take what a broker's default is, inputs

@@ -11,6 +11,7 @@
 #include "http/escape.h"
 #include "kafka/producer.h"
 #include "kafka/topic_guard.h"
+#include "text/words.h"
 #include "tool/checkpoint.h"
 #include "tool/key_text.h"
 #include "tool/lines.h"

@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include "text/words.h"
+
 namespace weir {
 
 namespace {
@@ -55,15 +57,6 @@ void Progress::show(std::uint64_t count, std::optional<double> share) {
   fmt::print(stderr, "{}{}{}", is_terminal_ ? "\r" : "", text, is_terminal_ ? "\x1b[K" : "\n");
   std::fflush(stderr);
   has_line_ = is_terminal_;
-}
-
-std::string grouped(std::uint64_t count) {
-  std::string text = std::to_string(count);
-  for (std::size_t at = text.size(); at > 3;) {
-    at -= 3;
-    text.insert(at, 1, ',');
-  }
-  return text;
 }
 
 }  // namespace weir

@@ -30,7 +30,4 @@ class Progress {
   bool has_line_ = false;
 };
 
-// "1,148".
-std::string grouped(std::uint64_t count);
-
 }  // namespace weir

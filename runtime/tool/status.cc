@@ -15,6 +15,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include "http/escape.h"
+#include "text/words.h"
 #include "tool/http_get.h"
 #include "tool/progress.h"
 #include "tool/verbs.h"

@@ -42,10 +42,8 @@ Result<ReadFrom> parse_from(const std::string& text) {
   if (is_number) {
     return ReadFrom{ReadFrom::Kind::offset, std::stoll(text)};
   }
-  google::protobuf::Timestamp time;
-  if (google::protobuf::util::TimeUtil::FromString(text, &time)) {
-    return ReadFrom{ReadFrom::Kind::timestamp,
-                    google::protobuf::util::TimeUtil::TimestampToMilliseconds(time)};
+  if (const auto time = config::parse_time(text)) {
+    return ReadFrom{ReadFrom::Kind::timestamp, time->value()};
   }
   return Status::stop(ExitCode::usage,
                       fmt::format("--from {}: say earliest, latest, an offset, or a time such as "

@@ -92,8 +92,8 @@ class TopicPlanner {
       heritage.add(planned != known_.end() ? planned->second : existing_.at(input.topic));
     }
     for (const config::Output& output : deployment.outputs) {
-      add(wishes_.roots.contains(output.dataset) ? TopicRole::root : TopicRole::derived,
-          output.topic, deployment.id, heritage);
+      add(output.root ? TopicRole::root : TopicRole::derived, output.topic, deployment.id,
+          heritage);
     }
     add(TopicRole::dead_letters, deployment.dead_letters(), deployment.id, heritage);
   }
@@ -257,18 +257,6 @@ std::set<std::string> topics_of(std::span<const config::Deployment> deployments)
 Result<std::vector<PlannedTopic>> plan_topics(std::span<const config::Deployment> deployments,
                                               const KnownTopics& existing,
                                               const TopicWishes& wishes) {
-  std::set<std::string> written;
-  for (const config::Deployment& deployment : deployments) {
-    for (const config::Output& output : deployment.outputs) {
-      written.insert(output.dataset);
-    }
-  }
-  for (const std::string& root : wishes.roots) {
-    if (!written.contains(root)) {
-      return Status::stop(ExitCode::usage,
-                          fmt::format("--root {}: no given file writes that dataset", root));
-    }
-  }
   TopicPlanner planner(existing, wishes);
   std::vector<const config::Deployment*> left;
   for (const config::Deployment& deployment : deployments) {

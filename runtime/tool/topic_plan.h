@@ -52,7 +52,6 @@ struct PlannedTopic {
 struct TopicWishes {
   std::optional<std::int32_t> partitions;  // of new raw topics and roots
   std::optional<std::chrono::milliseconds> raw_retention;
-  std::set<std::string> roots;  // datasets whose stage re-keys
   std::int32_t brokers = 1;
 };
 

@@ -24,7 +24,6 @@ struct ApplyOptions {
   bool is_dry = false;
   int partitions = 0;  // 0: not said
   int retention_h = 0;
-  std::vector<std::string> roots;
   std::string output = "text";
 };
 
@@ -162,7 +161,6 @@ Status apply(const ApplyOptions& options) {
   if (options.retention_h > 0) {
     wishes.raw_retention = std::chrono::hours(options.retention_h);
   }
-  wishes.roots.insert(options.roots.begin(), options.roots.end());
   WEIR_TRY_ASSIGN(wishes.brokers, until_answered(options.reach, [&] { return admin.brokers(); }));
   KnownTopics existing;
   for (const std::string& name : topics_of(deployments)) {
@@ -204,11 +202,6 @@ void add_topics(CLI::App& app, Status& done) {
       ->add_option("--retention-hours", options->retention_h,
                    "How long new raw topics keep a record (for ever); the others as their input")
       ->check(CLI::Range(1, 1'000'000));
-  command
-      ->add_option("--root", options->roots,
-                   "A dataset whose stage re-keys: the broker stamps its records, as it does raw "
-                   "ones. May be repeated")
-      ->allow_extra_args(false);
   command->add_option("--output", options->output, "text, or json")
       ->check(CLI::IsMember({"text", "json"}));
   add_options(*command, options->reach);

@@ -11,8 +11,6 @@ class Hello final : public weir::Stage {
     std::string greeting = "hello";
   };
 
-  using Stage::process;
-
   explicit Hello(const Options& options) : options_(options) {}
 
   // Two records with one id are one record.

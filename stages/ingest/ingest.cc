@@ -8,8 +8,6 @@ class Ingest final : public weir::Stage {
  public:
   struct Options {};
 
-  using Stage::process;
-
   explicit Ingest(const Options&) {}
 
   void process(const weir::Record& record, weir::Out& out) override {

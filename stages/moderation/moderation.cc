@@ -22,7 +22,6 @@ struct Options {
 class Moderation final : public weir::Stage {
  public:
   using Options = moderation::Options;
-  using Stage::process;
 
   explicit Moderation(const Options& options) : options_(options) {}
 

@@ -11,8 +11,6 @@ class Route final : public weir::Stage {
  public:
   struct Options {};
 
-  using Stage::process;
-
   explicit Route(const Options&) {}
 
   // A record without a key (`on_missing_key: pass`) leaves under an empty one: all in one

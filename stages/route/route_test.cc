@@ -14,23 +14,23 @@ using ::testing::SizeIs;
 
 constexpr const char* kOneField = R"(
 inputs:
-  events: {topic: raw.things, dedup: {key: [id], window: 1h}}
+  events: {topic: raw.things, dedup: {key: [id], window: off}}
 outputs:
-  events: {dataset: routed}
+  events: {dataset: routed, root: true}
 )";
 
 constexpr const char* kThreeFields = R"(
 inputs:
-  events: {topic: raw.things, dedup: {key: [user, page, at], window: 1h}}
+  events: {topic: raw.things, dedup: {key: [user, page, at], window: off}}
 outputs:
-  events: {dataset: routed}
+  events: {dataset: routed, root: true}
 )";
 
 constexpr const char* kKeyMayBeMissing = R"(
 inputs:
-  events: {topic: raw.things, dedup: {key: [id], window: 1h, on_missing_key: pass}}
+  events: {topic: raw.things, dedup: {key: [id], window: off, on_missing_key: pass}}
 outputs:
-  events: {dataset: routed}
+  events: {dataset: routed, root: true}
 )";
 
 TEST(Route, AValueLeavesUntouchedUnderTheTextOfItsKey) {
@@ -56,6 +56,13 @@ TEST(Route, WhatSharesAKafkaKeyIsNotTakenForTheSame) {
   weir::StageDriver driver(spec(), kOneField);
   driver.pipe("events", R"({"id": "1"})");
   driver.pipe("events", R"({"id": 1})");
+  EXPECT_THAT(driver.read_records("routed"), SizeIs(2));
+}
+
+TEST(Route, RetriesAreLeftToTheNextStage) {
+  weir::StageDriver driver(spec(), kOneField);
+  driver.pipe("events", R"({"id": "a"})");
+  driver.pipe("events", R"({"id": "a"})");
   EXPECT_THAT(driver.read_records("routed"), SizeIs(2));
 }
 

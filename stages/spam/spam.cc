@@ -58,10 +58,10 @@ class Spam final : public weir::Stage {
   }
 
   void process(const weir::Record& record, weir::Out& out) override {
-    process(std::span(&record, 1), out);
+    process_batch(std::span(&record, 1), out);
   }
 
-  void process(std::span<const weir::Record> records, weir::Out& out) override {
+  void process_batch(std::span<const weir::Record> records, weir::Out& out) override {
     texts_.clear();
     for (const weir::Record& record : records) {
       texts_.push_back(record.message<Comment>().content());

@@ -89,7 +89,7 @@ class SpamTest : public ::testing::Test {
   std::vector<std::string> classified(const std::vector<std::string>& wires) {
     weir::Out out(ports_);
     out.reset(wires.size());
-    stage_->process(records_of(wires), out);
+    stage_->process_batch(records_of(wires), out);
     std::vector<std::string> values;
     for (const weir::Out::Emitted& emitted : out.emitted()) {
       EXPECT_EQ(emitted.record, values.size());

@@ -22,8 +22,6 @@ class Dying final : public weir::Stage {
 
   explicit Dying(const Options& /*options*/) {}
 
-  using Stage::process;
-
   weir::DedupKey dedup_key(const weir::Record& record) const override {
     return weir::DedupKey::of(record.message<hello::v1::Name>().id());
   }

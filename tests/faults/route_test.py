@@ -23,9 +23,9 @@ class Routed(lab.Site):
         self.route = self.deploy(f"route-{self.name}", f"""
 name: {self.name}
 inputs:
-  events: {{topic: {self.raw}, dedup: {{key: [comment_id], window: 24h}}}}
+  events: {{topic: {self.raw}, dedup: {{key: [comment_id], window: off}}}}
 outputs:
-  events: {{dataset: {self.name}.routed}}
+  events: {{dataset: {self.name}.routed, root: true}}
 lanes: 2
 """)
         self.behind = self.ingest("behind", f"{{dataset: {self.name}.routed, version: 1")

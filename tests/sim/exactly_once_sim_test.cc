@@ -149,7 +149,7 @@ class Schedule {
     }
     const std::string what = "fault at " + std::string(operation);
     if (operation == "commit_answer") {
-      return Status::recreate(what);
+      return Status::recreate("other", what);
     }
     switch (pick(3)) {
       case 0:
@@ -160,9 +160,9 @@ class Schedule {
                    ? Status::retry(what)
                    : Status::abort(what);
       default:
-        return operation == "poll"                               ? Status::rejoin(what)
+        return operation == "poll"                               ? Status::rejoin("other", what)
                : operation == "seek" || operation == "committed" ? Status::retry(what)
-                                                                 : Status::recreate(what);
+                                                                 : Status::recreate("other", what);
     }
   }
 

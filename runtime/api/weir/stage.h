@@ -59,10 +59,10 @@ class Stage {
   // Called for each record that is no duplicate, in the order of its partition.
   virtual void process(const Record& record, Out& out) = 0;
 
-  // The batch form, for stages that score many at once; `records` may come from several partitions.
-  // Override it together with the single form, which stays the fallback for isolating a record
-  // that throws. Call out.at(record) before anything else for that record.
-  virtual void process(std::span<const Record> records, Out& out);
+  // The batch form, for stages that score many at once; by default each record by itself. `records`
+  // may come from several partitions. Call out.at(record) before anything else for that record. It
+  // must say the same as `process`, which is called again for each record of a batch that threw.
+  virtual void process_batch(std::span<const Record> records, Out& out);
 };
 
 // One option of a stage: declared once, read by the parser, lint, the JSON Schema and the

@@ -47,16 +47,17 @@ class [[nodiscard]] Status {
   static Status ok();
   static Status retry(std::string message);
   static Status abort(std::string message);
-  static Status recreate(std::string message);
-  static Status rejoin(std::string message);
   static Status restore(std::string message);
-  // `reason` is the bounded word that metrics and the `weir-reason` header carry.
+  // `reason` is a word of a small set, for metrics (and a dead letter's `weir-reason` header).
+  static Status recreate(std::string_view reason, std::string message);
+  static Status rejoin(std::string_view reason, std::string message);
   static Status dead_letter(std::string_view reason, std::string message);
   static Status stop(ExitCode exit_code, std::string message);
 
   bool is_ok() const { return failure_ == nullptr; }
 
-  // The four below require !is_ok(); exit_code also remedy() == stop, reason also dead_letter.
+  // The four below require !is_ok(); exit_code also remedy() == stop, reason also one of the three
+  // that have one.
   Remedy remedy() const;
   const std::string& message() const;
   ExitCode exit_code() const;

@@ -1,4 +1,4 @@
-#include "config/words.h"
+#include "text/words.h"
 
 #include <algorithm>
 #include <cctype>
@@ -7,7 +7,7 @@
 
 #include <fmt/format.h>
 
-namespace weir::config {
+namespace weir {
 
 namespace {
 
@@ -76,7 +76,10 @@ std::string_view nearest(std::string_view word, std::span<const std::string> can
   }
   std::size_t best_distance = std::max<std::size_t>(1, word.size() / 3) + 1;
   for (const std::string& candidate : candidates) {
-    const std::size_t d = distance(word, candidate);
+    const std::size_t dot = candidate.rfind('.');
+    const std::size_t d =
+        std::min(distance(word, candidate),
+                 distance(word, std::string_view(candidate).substr(dot + 1)));  // npos + 1 is 0
     if (d < best_distance) {
       best = candidate;
       best_distance = d;
@@ -85,12 +88,14 @@ std::string_view nearest(std::string_view word, std::span<const std::string> can
   return best;
 }
 
+std::string did_you_mean(std::string_view word, std::span<const std::string> candidates) {
+  const std::string_view near = nearest(word, candidates);
+  return near.empty() ? "" : fmt::format("; did you mean {}?", quote(near));
+}
+
 std::string suggestion(std::string_view word, std::span<const std::string> candidates) {
-  if (const std::string_view near = nearest(word, candidates); !near.empty()) {
-    return fmt::format("; did you mean {}?", quote(near));
-  }
-  if (candidates.empty()) {
-    return {};
+  if (std::string meant = did_you_mean(word, candidates); !meant.empty() || candidates.empty()) {
+    return meant;
   }
   std::string all;
   for (const std::string& candidate : candidates) {
@@ -108,4 +113,12 @@ std::string alternatives(std::span<const std::string> words) {
   return all;
 }
 
-}  // namespace weir::config
+std::string grouped(std::uint64_t number) {
+  std::string text = std::to_string(number);
+  for (std::size_t at = text.size(); at > 3; at -= 3) {
+    text.insert(at - 3, 1, ',');
+  }
+  return text;
+}
+
+}  // namespace weir
