@@ -44,7 +44,7 @@ class DemoTest(unittest.TestCase):
                 self.scratch / "place", *arguments]
 
     def demo(self, *arguments, code=0, **environment):
-        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=240,
+        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=500,
                               stdin=subprocess.DEVNULL, env={**os.environ, **environment})
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
         self.assertNotIn("Traceback", done.stderr)
