@@ -465,22 +465,26 @@ bool Decoder::boolean(bool& value) {
   return mismatch("expected true or false");
 }
 
-bool Decoder::signed_number(std::int64_t min, std::int64_t max, std::int64_t& value) {
+// A number, or a string of one; `1.0` and `1e3` are integers, too.
+template <class Integer>
+bool Decoder::integer(Integer min, Integer max, std::string_view expected, Integer& value) {
+  // As doubles: exact, one past the largest.
+  constexpr double kBegin = static_cast<double>(std::numeric_limits<Integer>::min());
+  constexpr double kEnd = std::is_signed_v<Integer> ? 0x1p63 : 0x1p64;
   const std::string_view token = tokens_.raw();
   const char c = tokens_.peek();
   Parsed verdict = Parsed::mismatch;
   if (is_number_start(c)) {
     verdict = parse_integer(token, value);
     if (verdict != Parsed::ok || !is_json_number(token)) {
-      // `1.0` and `1e3` are integers too.
       double real = 0;
       verdict = parse_double(token, real);
       if (verdict == Parsed::ok && real != std::trunc(real)) {
         verdict = Parsed::mismatch;
-      } else if (verdict == Parsed::ok && !(real >= -0x1p63 && real < 0x1p63)) {
+      } else if (verdict == Parsed::ok && !(real >= kBegin && real < kEnd)) {
         verdict = Parsed::out_of_range;
       } else if (verdict == Parsed::ok) {
-        value = static_cast<std::int64_t>(real);
+        value = static_cast<Integer>(real);
       }
     }
   } else if (c == '"') {
@@ -491,7 +495,7 @@ bool Decoder::signed_number(std::int64_t min, std::int64_t max, std::int64_t& va
     verdict = parse_integer(text, value);
   }
   if (verdict == Parsed::mismatch) {
-    return mismatch("expected an integer");
+    return mismatch(expected);
   }
   if (verdict == Parsed::out_of_range || value < min || value > max) {
     return fail(reason::kOutOfRange, fmt::format("{} is outside {} … {}", shown(token), min, max));
@@ -499,37 +503,12 @@ bool Decoder::signed_number(std::int64_t min, std::int64_t max, std::int64_t& va
   return true;
 }
 
+bool Decoder::signed_number(std::int64_t min, std::int64_t max, std::int64_t& value) {
+  return integer(min, max, "expected an integer", value);
+}
+
 bool Decoder::unsigned_number(std::uint64_t max, std::uint64_t& value) {
-  const std::string_view token = tokens_.raw();
-  const char c = tokens_.peek();
-  Parsed verdict = Parsed::mismatch;
-  if (is_number_start(c)) {
-    verdict = parse_integer(token, value);
-    if (verdict != Parsed::ok || !is_json_number(token)) {
-      double real = 0;
-      verdict = parse_double(token, real);
-      if (verdict == Parsed::ok && real != std::trunc(real)) {
-        verdict = Parsed::mismatch;
-      } else if (verdict == Parsed::ok && !(real >= 0 && real < 0x1p64)) {
-        verdict = Parsed::out_of_range;
-      } else if (verdict == Parsed::ok) {
-        value = static_cast<std::uint64_t>(real);
-      }
-    }
-  } else if (c == '"') {
-    std::string_view text;
-    if (!tokens_.text(text, text_scratch_)) {
-      return fail_json("expected a string");
-    }
-    verdict = parse_integer(text, value);
-  }
-  if (verdict == Parsed::mismatch) {
-    return mismatch("expected an integer of at least 0");
-  }
-  if (verdict == Parsed::out_of_range || value > max) {
-    return fail(reason::kOutOfRange, fmt::format("{} is outside 0 … {}", shown(token), max));
-  }
-  return true;
+  return integer(std::uint64_t{0}, max, "expected an integer of at least 0", value);
 }
 
 bool Decoder::floating(bool single, double& value) {

@@ -101,6 +101,8 @@ class Decoder {
   bool member_name(std::string_view& name);
   bool next_or_close(char close, bool& closed);
 
+  template <class Integer>
+  bool integer(Integer min, Integer max, std::string_view expected, Integer& value);
   bool signed_number(std::int64_t min, std::int64_t max, std::int64_t& value);
   bool unsigned_number(std::uint64_t max, std::uint64_t& value);
   bool floating(bool single, double& value);

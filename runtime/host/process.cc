@@ -187,12 +187,12 @@ class Process {
       status.reasons.push_back(why_not_ready_.empty() ? std::string(name_of(state_))
                                                       : why_not_ready_);
     }
-    for (const auto& lane : lanes_) {
-      if (!lane->is_ready()) {
+    for (std::size_t i = 0; i < lanes_.size(); ++i) {
+      if (!lanes_[i]->is_ready()) {
         status.ready = false;
-        status.reasons.push_back(fmt::format("lane {} is not ready", status.lanes.size()));
+        status.reasons.push_back(fmt::format("lane {} is not ready", i));
       }
-      if (steady_clock::now() - lane->last_beat() > kBeatMax) {
+      if (steady_clock::now() - lanes_[i]->last_beat() > kBeatMax) {
         status.state = ProcessState::failed;
       }
     }
