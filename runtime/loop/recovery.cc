@@ -63,7 +63,8 @@ Status Loop::settle_doubt() {
   if (turn_.has_begun || sink_.doubt() == Doubt::none || is_mutant("no_resend_defence")) {
     return Status::ok();
   }
-  const bool consumer_too = sink_.doubt() == Doubt::producer_and_consumer;
+  const bool consumer_too =
+      sink_.doubt() == Doubt::producer_and_consumer && !is_mutant("no_rejoin_in_doubt");
   WEIR_TRY(sink_.recreate());
   probe_.producer_recreated(kInDoubt, kInDoubtWhy);
   return consumer_too ? Status::rejoin(kInDoubt, kInDoubtWhy) : Status::ok();

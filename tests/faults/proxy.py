@@ -33,11 +33,12 @@ class Proxy:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
-    def reset(self, chances=None, refused=0.0, struck=lambda: None):
-        """From now on keeps requests with the chance of their kind, and has so many
-        TxnOffsetCommits refused, for which the client aborts; calls `struck` when a late copy has
-        been answered."""
-        self.chances, self.refused, self.struck = chances or {}, refused, struck
+    def reset(self, chances=None, moments=MOMENTS, refused=0.0, struck=lambda: None):
+        """From now on keeps requests with the chance of their kind until one of these moments, and
+        has so many TxnOffsetCommits refused, for which the client aborts; calls `struck` when a
+        late copy has been answered."""
+        self.chances, self.moments = chances or {}, moments
+        self.refused, self.struck = refused, struck
         self.kept = {}  # by transactional id
         # Transactions of which a request was kept and sent again by the client, by its kind.
         self.ambiguous = dict.fromkeys((COMMIT, ABORT, OFFSETS), 0)
@@ -94,7 +95,7 @@ class Proxy:
             else:  # the client was made anew, and the transaction given up
                 del self.kept[producer]
         elif not kept and self.random.random() < self.chances.get(kind, 0.0):
-            self.kept[producer] = Kept(kind, frame, self.random.choice(MOMENTS))
+            self.kept[producer] = Kept(kind, frame, self.random.choice(self.moments))
             return True
         if kept and kept.is_resent and frame[1] == END_TXN:
             kept.is_ended = True

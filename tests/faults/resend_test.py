@@ -17,6 +17,10 @@ import proxy
 
 LANES = 4
 AMBIGUOUS = int(os.environ.get("WEIR_AMBIGUOUS", "50"))
+ALL_KINDS = {proxy.COMMIT: 0.4, proxy.ABORT: 0.9, proxy.OFFSETS: 0.15}
+# Late offsets that come after the next ones show when the stage dies before it commits any newer.
+OFFSETS = {"chances": {proxy.OFFSETS: 0.5}, "moments": (proxy.END_TXN,), "killed": 0.6,
+           "interval": "200ms"}
 
 
 def free_port():
@@ -43,15 +47,15 @@ class Resend:
         cls.proxy = proxy.Proxy(cls.front, port).start()
         cls.addClassCleanup(cls.proxy.stop)
 
-    def ride(self, ambiguous, **environment):
-        """What went wrong with a stage that commits every 20 ms, while requests of so many
-        transactions come late, and that is killed after some of them."""
+    def ride(self, ambiguous, chances=ALL_KINDS, moments=proxy.MOMENTS, killed=0.2,
+             interval="20ms", **environment):
+        """What went wrong with a stage that commits that often, while requests of so many
+        transactions come late, and that is killed after this share of them."""
         with lab.Lab(f"127.0.0.1:{self.front}", seed=5, lanes=LANES) as it:
-            environment["WEIR__TURN__INTERVAL_MAX"] = "20ms"
+            environment["WEIR__TURN__INTERVAL_MAX"] = interval
             struck, stop = threading.Event(), threading.Event()
-            self.proxy.reset({proxy.COMMIT: 0.4, proxy.ABORT: 0.9, proxy.OFFSETS: 0.15},
-                             refused=0.3,
-                             struck=lambda: it.random.random() < 0.2 and struck.set())
+            self.proxy.reset(chances, moments, refused=0.3 if proxy.ABORT in chances else 0.0,
+                             struck=lambda: it.random.random() < killed and struck.set())
             feeding = threading.Thread(target=it.produce, args=(10**9, False, stop))
             feeding.start()
             process = it.start(**environment)
@@ -118,6 +122,16 @@ class ResendOnKafka4Test(Resend, unittest.TestCase):
 @unittest.skipIf(os.environ.get("WEIR_BOOTSTRAP"), "WEIR_BOOTSTRAP is set: no broker of our own")
 class ResendOnKafka3Test(Resend, unittest.TestCase):
     version = "3.9.1"
+
+    def test_late_offsets_do_no_harm(self):
+        self.assertEqual(self.ride(8, **OFFSETS), [])
+
+    def test_without_a_new_group_member_late_offsets_set_the_group_back(self):
+        for _ in range(6):
+            harm = self.ride(8, **OFFSETS, WEIR_MUTANT="no_rejoin_in_doubt")
+            if sum(v.doubled for v in harm):
+                return
+        self.fail("nothing doubled: this test can't see what the new member is for")
 
 
 if __name__ == "__main__":
