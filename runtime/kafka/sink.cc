@@ -156,11 +156,9 @@ Status KafkaSink::open() {
 
 Status KafkaSink::recreate() {
   if (!is_recreating_) {
-    if (client_ && in_transaction_) {
-      cut_off_doubt_ = std::max(cut_off_doubt_, client_->ledger().doubt());
-    } else {
-      cut_off_doubt_ = Doubt::none;
-    }
+    // Whoever asks while this takes several attempts must hear the same.
+    cut_off_doubt_ = doubt();
+    is_cut_off_ = client_ && in_transaction_;
     is_spoilt_ = false;
     end_transaction();
     drop_client();
@@ -173,6 +171,7 @@ Status KafkaSink::recreate() {
   }
   if (opened.is_ok()) {
     is_recreating_ = false;
+    cut_off_doubt_ = is_cut_off_ ? cut_off_doubt_ : Doubt::none;
   }
   return opened;
 }

@@ -79,6 +79,7 @@ class KafkaSink final : public Sink {
   bool is_warm_ = false;
   bool is_open_ = false;
   bool is_recreating_ = false;
+  bool is_cut_off_ = false;  // … in the middle of a transaction
 
   // Of the open transaction.
   bool in_transaction_ = false;
