@@ -29,6 +29,37 @@ class KafkaSinkTest : public BrokerCase {
     return member;
   }
 
+  // lz4 would make others small enough.
+  static std::string incompressible(std::size_t bytes) {
+    std::string text(bytes, '\0');
+    std::minstd_rand random(1);
+    for (char& c : text) {
+      c = static_cast<char>(random());
+    }
+    return text;
+  }
+
+  // Returns when the broker says so.
+  void set_record_bytes_max(const std::string& topic, const std::string& bytes) {
+    const Result<std::unique_ptr<Client>> made = Client::admin(cluster);
+    ASSERT_TRUE(made.is_ok()) << made.status().message();
+    rd_kafka_t* client = made.value()->get();
+    rd_kafka_ConfigResource_t* change =
+        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str());
+    rd_kafka_ConfigResource_set_config(change, "max.message.bytes", bytes.c_str());
+    rd_kafka_queue_t* answers = rd_kafka_queue_new(client);
+    rd_kafka_AlterConfigs(client, &change, 1, nullptr, answers);
+    rd_kafka_event_destroy(rd_kafka_queue_poll(answers, 10'000));
+    rd_kafka_queue_destroy(answers);
+    rd_kafka_ConfigResource_destroy(change);
+    const auto has_changed = [&]() -> Status {
+      WEIR_TRY_ASSIGN(const auto found, admin->describe(topic));
+      return found && found->configs.at("max.message.bytes") == bytes ? Status::ok()
+                                                                      : Status::retry("not yet");
+    };
+    ok(until_done(has_changed));
+  }
+
   static OffsetToCommit offset(std::int64_t next, std::string metadata = "") {
     return {{InputIndex(0), Partition(0)}, NextOffset(next), std::move(metadata)};
   }
@@ -174,16 +205,39 @@ TEST_F(KafkaSinkTest, TwoLiveProducersOfOneIdStopInsteadOfFencingEachOtherForEve
   EXPECT_THAT(failure.message(), testing::HasSubstr("another live process"));
 }
 
+// The loop asked again after the first attempt, heard of no doubt, and went on with a producer that
+// was not made yet.
+TEST_F(KafkaSinkTest, ADoubtOutlivesARecreationThatTakesSeveralAttempts) {
+  const std::string output = topic("output", 1, {{"max.message.bytes", "20000"}});
+  KafkaSink sink(writing({output}));
+  ok(until_done([&] { return sink.open(); }));
+  const std::string large = incompressible(40'000);
+  const std::array records{record("k", large)};
+  ok(sink.begin());
+  Status failure = sink.send(records);
+  if (failure.is_ok()) {
+    failure = until_done([&] { return sink.flush(); });
+  }
+  ASSERT_FALSE(failure.is_ok());
+  ok(until_done([&] { return sink.abort(); }));
+  ASSERT_EQ(sink.doubt(), Doubt::producer);
+
+  // The producer must be made once more, for smaller batches: the first attempt can't be enough.
+  set_record_bytes_max(output, "15000");
+  const Status first = sink.recreate();
+  ASSERT_FALSE(first.is_ok());
+  ASSERT_EQ(first.remedy(), Remedy::retry) << first.message();
+  EXPECT_EQ(sink.doubt(), Doubt::producer);
+  ok(until_done([&] { return sink.recreate(); }));
+  EXPECT_EQ(sink.doubt(), Doubt::none);
+  ok(sink.begin());
+}
+
 TEST_F(KafkaSinkTest, ARefusedRecordIsNamedAndTheOthersAreNot) {
   const std::string output = topic("output", 1, {{"max.message.bytes", "20000"}});
   KafkaSink sink(writing({output}));
   ok(until_done([&] { return sink.open(); }));
-  // Incompressible, or lz4 would make it small enough.
-  std::string large(40'000, '\0');
-  std::minstd_rand random(1);
-  for (char& c : large) {
-    c = static_cast<char>(random());
-  }
+  const std::string large = incompressible(40'000);
   ok(sink.begin());
   std::vector<OutRecord> records;
   for (int i = 0; i < 100; ++i) {
