@@ -111,7 +111,17 @@ int stage_main(int argc, char** argv, const StageSpec& spec) {
   run_command->add_option("--until", until_time,
                           "As --until-end, but only records that Kafka stamped before this time "
                           "(RFC 3339)");
-  run_command->callback([&] { done = run(file, spec, until, until_time); });
+  int silence_s_max = static_cast<int>(until.silence_max.count());
+  run_command
+      ->add_option("--wait", silence_s_max,
+                   "With --until-end or --until: seconds that the brokers may be silent before the "
+                   "exit code "
+                   "is 69 (60). Without it they are waited for")
+      ->check(CLI::Range(0, 86'400));
+  run_command->callback([&] {
+    until.silence_max = std::chrono::seconds(silence_s_max);
+    done = run(file, spec, until, until_time);
+  });
 
   CLI::App* try_command =
       app.add_subcommand("try",

@@ -214,6 +214,7 @@ class Process {
       if (checked.is_ok() || checked.remedy() != Remedy::retry) {
         return checked;
       }
+      checked = checked.within("bootstrap.servers " + cluster.bootstrap);
       log_.warning("the broker doesn't answer, waiting for it", {{"why", checked.message()}});
       set_state(ProcessState::starting, checked.message());
       if (until_.end && steady_clock::now() - began > until_.silence_max) {

@@ -414,6 +414,15 @@ Status KafkaSource::found(std::span<const OffsetToCommit> beginnings) {
         rd_kafka_queue_poll(queue.get(), to_ms(settings_.cluster.request_wait_max)));
     code = event ? rd_kafka_event_error(event.get()) : RD_KAFKA_RESP_ERR__TIMED_OUT;
   }
+  if (code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID || code == RD_KAFKA_RESP_ERR__FATAL) {
+    // A static member stays in its group until its session ends; this client is spoilt by now.
+    client_.reset();
+    is_subscribed_ = false;
+    return Status::retry(fmt::format(
+        "founding group {}: its last member {} is in it until session.timeout.ms ({} ms) have "
+        "passed since it ended",
+        settings_.group, settings_.instance, settings_.session_silence_max.count()));
+  }
   // What counts is that every partition has a beginning now, ours or another founder's.
   WEIR_TRY_ASSIGN(const std::vector<Committed> now, committed(partitions));
   if (std::all_of(now.begin(), now.end(), [](const Committed& c) { return c.next.has_value(); })) {

@@ -220,6 +220,27 @@ TEST_F(KafkaSourceTest, AFencedStaticMemberJoinsAgain) {
   ok(poll_until(older, seen, [&](const Batch&) { return listener.assignments == 2; }));
 }
 
+// It asked again and again with a client that could not succeed any more.
+TEST_F(KafkaSourceTest, AGroupThatRemembersAStaticMemberIsFoundedWhenItsSessionEnds) {
+  const std::string input = topic("input");
+  SourceSettings settings = reading({input});
+  settings.instance = "same";
+  {
+    ScriptedListener listener;
+    KafkaSource earlier(settings);
+    ok(earlier.open(listener));
+    std::vector<Seen> seen;
+    ok(poll_until(earlier, seen, [&](const Batch&) { return !listener.owned.empty(); }));
+    earlier.close();
+  }
+  KafkaSource source(settings);
+  const std::array beginning{OffsetToCommit{{InputIndex(0), Partition(0)}, NextOffset(0), "r"}};
+  const Status early = source.found(beginning);
+  EXPECT_EQ(early.remedy(), Remedy::retry);
+  EXPECT_THAT(early.message(), HasSubstr("until session.timeout.ms"));
+  ok(until_done([&] { return source.found(beginning); }));
+}
+
 TEST_F(KafkaSourceTest, AnswersQuestionsAboutTheLog) {
   const std::string input = topic("input", 3);
   KafkaSource source(reading({input}));

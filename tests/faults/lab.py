@@ -15,6 +15,7 @@ import time
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.errors import KafkaError
 
 import checker
 
@@ -30,6 +31,33 @@ def bootstrap():
     started = subprocess.run([CHECKOUT / "ops/kafka", "start"], capture_output=True, text=True,
                              check=True)
     return started.stdout.strip().splitlines()[-1].removeprefix("bootstrap=")
+
+
+class OwnBroker:
+    """A broker to be hurt, in a directory of its own. Goes with the test or the class that
+    `cleanup` belongs to."""
+
+    def __init__(self, cleanup):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="weir-broker."))
+        cleanup(shutil.rmtree, self.directory, ignore_errors=True)
+        cleanup(self.call, "stop")
+        self.address = self.start()
+
+    def start(self):
+        return self.call("start").splitlines()[-1].removeprefix("bootstrap=")
+
+    def stop(self):
+        self.call("stop", "--keep")
+
+    def kill(self):
+        self.call("kill")
+
+    def call(self, *words):
+        done = subprocess.run([CHECKOUT / "ops/kafka", *words, "--dir", self.directory / "kafka"],
+                              capture_output=True, text=True)
+        if done.returncode:
+            raise AssertionError(f"ops/kafka {words}: {done.stderr}")
+        return done.stdout.strip()
 
 
 class Site:
@@ -115,10 +143,11 @@ outputs:
   events: {{dataset: {self.name}}}
 lanes: {lanes}
 """)
+        self.raw_settings = LOG_APPEND_TIME
         self.ids = []
 
     def __enter__(self):
-        self.create_topics(PARTITIONS, self.raw, **LOG_APPEND_TIME)
+        self.create_topics(PARTITIONS, self.raw, **self.raw_settings)
         self.create_topics(PARTITIONS, self.output, self.dead_letters)
         return self
 
@@ -161,19 +190,22 @@ lanes: {lanes}
                 upstream.abort_transaction()
             else:
                 plain.send(self.raw, value=value, partition=partition)
-        plain.flush()
-        plain.close()
+        try:
+            plain.flush(timeout=60)
+        finally:
+            plain.close(timeout=5)
         if upstream:
             upstream.close()
 
     @contextlib.contextmanager
-    def load(self):
-        """Produces until the end of the context."""
+    def load(self, aborted=True):
+        """Produces until the end of the context; while the broker is away tries to."""
         done = threading.Event()
 
         def feed():
             while not done.wait(0.1):
-                self.produce(60)
+                with contextlib.suppress(KafkaError):
+                    self.produce(60, aborted)
         feeding = threading.Thread(target=feed)
         feeding.start()
         try:
@@ -190,7 +222,10 @@ lanes: {lanes}
         ends = {p.partition: end for p, end in ends.items()}
 
         def is_past():
-            now = checker.committed(self.brokers, self.group, self.raw)
+            try:
+                now = checker.committed(self.brokers, self.group, self.raw)
+            except KafkaError:  # its coordinator is about to be there again
+                return False
             return all(now.get(p, (-1,))[0] >= end for p, end in ends.items())
         wait_for(is_past, timeout, f"a commit at {ends}")
 
@@ -210,6 +245,15 @@ def kill(process):
     process.wait()
 
 
+def wait_until_paused(process):
+    """By WEIR_PAUSE_AT; SIGCONT makes it go on."""
+    def is_paused():
+        if process.poll() is not None:
+            raise AssertionError(f"it ended with {process.returncode} instead")
+        return os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT)
+    wait_for(is_paused, what="the pause")
+
+
 def end(process, timeout=30):
     """Tells it to drain; its exit code."""
     process.terminate()
@@ -220,5 +264,6 @@ def wait_for(condition, timeout=60, what="the condition"):
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:
+            what = what() if callable(what) else what
             raise AssertionError(f"{what} did not come within {timeout} s")
         time.sleep(0.05)

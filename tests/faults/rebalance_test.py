@@ -75,11 +75,7 @@ class RebalanceTest(unittest.TestCase):
         """Two processes, one of which stops in the middle of a transaction. -> (awake, asleep)"""
         awake = it.start(instance="0")
         asleep = it.start(instance="1", WEIR_PAUSE_AT=f"{point}:3")
-
-        def is_asleep():
-            self.assertIsNone(asleep.poll(), it.log()[-3000:])
-            return os.waitid(os.P_PID, asleep.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT)
-        lab.wait_for(is_asleep, what=point)
+        lab.wait_until_paused(asleep)
         return awake, asleep
 
     def test_a_process_that_slept_past_its_session_does_no_harm(self):

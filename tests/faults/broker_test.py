@@ -1,0 +1,297 @@
+"""The broker goes away and comes back, topics are deleted and cut, disks fill up: a stage waits, or
+stops with the documented exit code and says what to do. It never loses or doubles a record."""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import threading
+import time
+import unittest
+
+from kafka import KafkaProducer, TopicPartition
+from kafka.admin import KafkaAdminClient
+from kafka.errors import NoError
+
+import checker
+import lab
+
+UNREACHABLE, BAD_INPUT, BROKEN, DISK, CONFIG = 69, 65, 70, 74, 78
+
+
+@contextlib.contextmanager
+def administration(it):
+    admin = KafkaAdminClient(bootstrap_servers=it.brokers)
+    try:
+        yield admin
+    finally:
+        admin.close()
+
+
+def delete_topic(it):
+    with administration(it) as admin:
+        admin.delete_topics([it.raw])
+        lab.wait_for(lambda: it.raw not in admin.list_topics(), what="the deletion")
+
+
+def create_again(it):
+    delete_topic(it)
+    it.create_topics(lab.PARTITIONS, it.raw, **lab.LOG_APPEND_TIME)
+
+
+def add_partitions(it, *topics):
+    with administration(it) as admin:
+        admin.create_partitions({t: lab.PARTITIONS + 1 for t in topics})
+
+
+def cut(it):
+    """As retention does: all records of the input go."""
+    with administration(it) as admin:
+        admin.delete_records({TopicPartition(it.raw, p): -1 for p in range(lab.PARTITIONS)})
+
+
+def delete_offsets(it, partitions):
+    wanted = [TopicPartition(it.raw, p) for p in partitions]
+    with administration(it) as admin:
+        lab.wait_for(lambda: all(done is NoError for done in
+                                 admin.delete_group_offsets(it.group, wanted).values()),
+                     what="the end of the members' sessions")
+
+
+@unittest.skipIf(os.environ.get("WEIR_BOOTSTRAP"), "WEIR_BOOTSTRAP is set: no broker of our own")
+class BrokerTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.broker = lab.OwnBroker(cls.addClassCleanup)
+
+    def setUp(self):
+        self.broker.start()  # should the last test have left it dead
+
+    def lab(self, seed, **settings):
+        return lab.Lab(self.broker.address, seed, **{"session_timeout_ms": 2000, **settings})
+
+    def assert_ends(self, it, process, code, *words):
+        """By itself, with this code and last words that hold these."""
+        lab.wait_for(lambda: process.poll() is not None, 60,
+                     lambda: f"the end:\n{it.log()[-3000:]}")
+        self.assertEqual(process.returncode, code, it.log()[-2000:])
+        last_words = it.log().strip().splitlines()[-1]
+        for word in words:
+            self.assertIn(word, last_words)
+
+    def assert_goes_on(self, it, process):
+        it.wait_until_processed()
+        self.assertIsNone(process.poll(), f"it ended by itself:\n{it.log()[-3000:]}")
+        self.assertEqual(lab.end(process), 0, it.log()[-3000:])
+        self.assertEqual(it.verdict(), [], it.log()[-3000:])
+
+    # ---- the broker is away ----
+
+    def test_a_broker_that_is_away_for_longer_than_a_transaction_may_last_costs_nothing(self):
+        for point in ("after_produce", "before_commit"):
+            with self.subTest(point), \
+                    self.lab(seed=22, lanes=1, transaction_timeout_ms=3000) as it:
+                it.produce(300)
+                process = it.start(WEIR_PAUSE_AT=f"{point}:1")
+                lab.wait_until_paused(process)
+                self.broker.kill()
+                process.send_signal(signal.SIGCONT)
+                time.sleep(5)  # the length of the failure
+                self.assertIsNone(process.poll(), it.log()[-3000:])
+                self.broker.start()
+                it.produce(100)
+                self.assert_goes_on(it, process)
+
+    def test_a_stage_that_finds_no_broker_says_where_it_looked_and_waits(self):
+        with self.lab(seed=23) as it:
+            it.produce(100)
+            self.broker.stop()
+            try:
+                waiting = it.start()
+                ending = it.start("--until-end", "--wait", "2", instance="1")
+                self.assert_ends(it, ending, UNREACHABLE, self.broker.address, "bootstrap.servers")
+                self.assertIsNone(waiting.poll())
+                self.assertIn("the broker doesn't answer, waiting for it", it.log())
+            finally:
+                self.broker.start()
+            self.assert_goes_on(it, waiting)
+
+    # ---- the topic is another ----
+
+    def test_what_happened_to_the_input_of_a_stopped_stage_stops_it(self):
+        everywhere = range(lab.PARTITIONS)
+        for happened, code, words in (
+                (create_again, CONFIG, ["topic_id"]),
+                (delete_topic, CONFIG, ["weir topics apply"]),
+                (lambda it: add_partitions(it, it.raw), CONFIG, ["has 4 partitions", "has 5"]),
+                (lambda it: add_partitions(it, it.raw, it.output, it.dead_letters), BAD_INPUT,
+                 ["partition 4", "partitions were added", "deploy a new version"]),
+                (lambda it: [it.produce(50), cut(it)], BAD_INPUT,
+                 ["lies outside the log", "retention", "Kafka's tools"]),
+                (lambda it: delete_offsets(it, [2]), BAD_INPUT, ["partition 2", "Kafka's tools"]),
+                (lambda it: delete_offsets(it, everywhere), BROKEN,
+                 ["local state covers", "deploy a new version"])):
+            with self.lab(seed=24) as it, self.subTest(words):
+                it.produce(200)
+                it.finish()
+                happened(it)
+                self.assert_ends(it, it.start(), code, *words)
+
+    def test_what_happens_to_the_input_of_a_running_stage_stops_it(self):
+        def create_again_and_fill(it):
+            create_again(it)
+            it.produce(400)
+
+        def cut_unread(it):
+            it.produce(300)
+            cut(it)
+        off = {"WEIR__INPUTS__EVENTS__DEDUP": "off"}
+        cases = (
+            (create_again, {}, BAD_INPUT, "or the topic isn't the one that was read before"),
+            (create_again_and_fill, {}, BAD_INPUT, "created"),
+            (create_again_and_fill, off, BAD_INPUT, "created"),
+            (lambda it: add_partitions(it, it.raw), off, BAD_INPUT, "had 4 partitions and has 5"),
+            (cut_unread, {}, BAD_INPUT, "the group's offset with Kafka's tools"))
+        # All at once: the topics are looked at every 30 s.
+        with contextlib.ExitStack() as stack:
+            running = []
+            for happens, environment, code, words in cases:
+                it = stack.enter_context(self.lab(seed=25, session_timeout_ms=60_000))
+                it.produce(200)
+                process = it.start(**environment)
+                it.wait_until_processed()
+                process.send_signal(signal.SIGSTOP)  # else some of it is noticed too soon
+                happens(it)
+                process.send_signal(signal.SIGCONT)
+                running.append((it, process, code, words))
+            for it, process, code, words in running:
+                with self.subTest(words):
+                    self.assert_ends(it, process, code, words)
+
+    def test_a_topic_created_again_is_read_from_its_start_where_nothing_of_the_old_is_left(self):
+        off = {"WEIR__INPUTS__EVENTS__DEDUP": "off"}
+        with self.lab(seed=26) as it:
+            it.produce(200)
+            self.assertEqual(it.start("--until-end", **off).wait(60), 0, it.log()[-2000:])
+            create_again(it)
+            it.produce(100, aborted=False)
+            self.assertEqual(it.start("--until-end", **off).wait(60), 0, it.log()[-2000:])
+            log = checker.read(it.brokers, it.raw)
+            self.assertEqual(checker.unfinished(
+                it.raw, log, checker.committed(it.brokers, it.group, it.raw)), [])
+
+    # ---- the disk ----
+
+    def test_state_of_another_deployment_is_refused(self):
+        with self.lab(seed=27) as it, self.lab(seed=28) as other:
+            for each in (it, other):
+                each.produce(100)
+                each.finish()
+            mine, others = (pathlib.Path(next(each.directory.glob("state/ingest-*/v1/0")))
+                            for each in (it, other))
+            kept = it.directory / "kept"
+            shutil.copytree(mine, kept)
+            for store in mine.glob(f"{it.raw}-?"):
+                shutil.rmtree(store)
+                shutil.copytree(others / store.name.replace(it.raw, other.raw), store)
+            self.assert_ends(it, it.start(), CONFIG, other.raw, it.raw, str(mine))
+            shutil.rmtree(mine)
+            kept.rename(mine)
+            it.produce(100)
+            it.finish()
+            self.assertEqual(it.verdict(), [])
+
+    def test_state_of_another_instance_is_brought_up_to_date(self):
+        with self.lab(seed=29) as it:
+            it.produce(300)
+            it.finish()
+            mine = it.directory / f"state/{it.deployment}/v1"
+            shutil.copytree(mine / "0", mine / "1")
+            it.produce(300)
+            it.finish()
+            it.produce(300)
+            it.finish(instances=("1",))
+            self.assertEqual(it.verdict(), [], it.log()[-3000:])
+
+    @contextlib.contextmanager
+    def small_disk(self, it):
+        """`it`'s state on a file system of its own."""
+        place = it.directory / "state"
+        place.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "weir-test", place],
+                          capture_output=True).returncode:
+            self.skipTest("mounting is not permitted here")
+        try:
+            yield place
+        finally:
+            for process in it.processes:
+                if process.poll() is None:
+                    lab.kill(process)
+            subprocess.run(["umount", place], check=True)
+
+    def test_a_full_disk_stops_the_stage_and_room_on_it_mends_that(self):
+        with self.lab(seed=30) as it, self.small_disk(it) as place:
+            it.produce(200)
+            with open(place / "filler", "wb", buffering=0) as filler:
+                process = it.start()
+                it.wait_until_processed()
+                with contextlib.suppress(OSError):
+                    while True:
+                        filler.write(bytes(4096))
+            done = threading.Event()
+
+            def feed():
+                while not done.is_set():
+                    it.produce(500, aborted=False)
+            feeding = threading.Thread(target=feed)
+            feeding.start()
+            try:
+                self.assert_ends(it, process, DISK, str(place), "No space left")
+                self.assert_ends(it, it.start(), DISK, str(place), "No space left")
+            finally:
+                done.set()
+                feeding.join()
+            (place / "filler").unlink()
+            it.finish()
+            self.assertEqual(it.verdict(), [], it.log()[-3000:])
+
+    def test_a_disk_that_became_read_only_stops_the_stage(self):
+        with self.lab(seed=31) as it, self.small_disk(it) as place:
+            it.produce(200)
+            it.finish()
+            subprocess.run(["mount", "-o", "remount,ro", place], check=True)
+            self.assert_ends(it, it.start(), DISK, str(place), "Read-only file system")
+            subprocess.run(["mount", "-o", "remount,rw", place], check=True)
+            it.produce(200)
+            it.finish()
+            self.assertEqual(it.verdict(), [], it.log()[-3000:])
+
+    # ---- the clock ----
+
+    def test_timestamps_that_go_back_don_t_set_stream_time_back(self):
+        hour = 3600 * 1000
+        it = self.lab(seed=32)
+        it.raw_settings = {"message.timestamp.after.max.ms": str(6 * hour)}
+        with it:
+            now = int(time.time() * 1000)
+            producer = KafkaProducer(bootstrap_servers=it.brokers, linger_ms=5)
+            # Two days in which the clock is set back by up to 30 hours now and then.
+            for i in range(800):
+                back = it.random.choice([0, 0, 0, 1, 30]) * hour
+                key = f"c{it.random.randrange(i // 2 + 1)}"
+                producer.send(it.raw, value=json.dumps({"comment_id": key}).encode(),
+                              partition=lab.partition_of(key),
+                              timestamp_ms=now - 48 * hour + i * 48 * hour // 800 - back)
+            producer.close()
+            it.finish()
+            self.assertEqual(it.verdict(), [], it.log()[-3000:])
+            for records in checker.read(it.brokers, it.output).values():
+                times = [r.timestamp for r in records]
+                self.assertEqual(times, sorted(times))
+
+
+if __name__ == "__main__":
+    unittest.main()
