@@ -19,6 +19,7 @@ from kafka.errors import NoError
 import checker
 import lab
 
+RESTARTS = int(os.environ.get("WEIR_BROKER_RESTARTS", "2"))
 UNREACHABLE, BAD_INPUT, BROKEN, DISK, CONFIG = 69, 65, 70, 74, 78
 
 
@@ -89,6 +90,19 @@ class BrokerTest(unittest.TestCase):
         self.assertEqual(it.verdict(), [], it.log()[-3000:])
 
     # ---- the broker is away ----
+
+    def test_a_broker_that_restarts_under_load_costs_nothing(self):
+        with self.lab(seed=21) as it:
+            with it.load(aborted=False):
+                process = it.start()
+                it.wait_until_processed()
+                for restart in range(RESTARTS):
+                    self.broker.kill() if restart % 2 else self.broker.stop()
+                    self.broker.start()
+                    it.wait_until_processed()
+                    self.assertIsNone(process.poll(), it.log()[-3000:])
+            self.assert_goes_on(it, process)
+            self.assertIn("not done yet, trying again", it.log(), "it says that it waits")
 
     def test_a_broker_that_is_away_for_longer_than_a_transaction_may_last_costs_nothing(self):
         for point in ("after_produce", "before_commit"):
