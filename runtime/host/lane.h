@@ -21,7 +21,8 @@ struct RunUntil {
   bool end = false;  // of every partition, then drain
   // With `end`: records stamped at or after it stay unread. nullopt: all that is there.
   std::optional<Timestamp> time;
-  // With `end`: how long the broker may stay silent before that is the outcome (69).
+  // How long the brokers may stay silent at the start, or with `end` ever, before that is the
+  // outcome (69).
   std::chrono::seconds silence_max{60};
 };
 

@@ -114,9 +114,8 @@ int stage_main(int argc, char** argv, const StageSpec& spec) {
   int silence_s_max = static_cast<int>(until.silence_max.count());
   run_command
       ->add_option("--wait", silence_s_max,
-                   "With --until-end or --until: seconds that the brokers may be silent before the "
-                   "exit code "
-                   "is 69 (60). Without it they are waited for")
+                   "Seconds that the brokers may be silent at the start (with --until-end: ever) "
+                   "before it ends with 69 (60). Once it has started, a stage waits for them")
       ->check(CLI::Range(0, 86'400));
   run_command->callback([&] {
     until.silence_max = std::chrono::seconds(silence_s_max);

@@ -217,7 +217,7 @@ class Process {
       checked = checked.within("bootstrap.servers " + cluster.bootstrap);
       log_.warning("the broker doesn't answer, waiting for it", {{"why", checked.message()}});
       set_state(ProcessState::starting, checked.message());
-      if (until_.end && steady_clock::now() - began > until_.silence_max) {
+      if (steady_clock::now() - began > until_.silence_max) {
         return Status::stop(ExitCode::unavailable, checked.message());
       }
       if (signals_.wait(std::chrono::seconds(1))) {

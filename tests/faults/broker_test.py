@@ -124,8 +124,8 @@ class BrokerTest(unittest.TestCase):
             it.produce(100)
             self.broker.stop()
             try:
-                waiting = it.start()
-                ending = it.start("--until-end", "--wait", "2", instance="1")
+                waiting = it.start("--wait", "600")
+                ending = it.start("--wait", "2", instance="1")
                 self.assert_ends(it, ending, UNREACHABLE, self.broker.address, "bootstrap.servers")
                 self.assertIsNone(waiting.poll())
                 self.assertIn("the broker doesn't answer, waiting for it", it.log())
