@@ -1,6 +1,9 @@
 #include <gmock/gmock.h>
 
+#include <librdkafka/rdkafka.h>
+
 #include "kafka/broker_case.h"
+#include "kafka/client.h"
 #include "kafka/sink.h"
 
 namespace weir {
@@ -41,7 +44,7 @@ class KafkaSinkTest : public BrokerCase {
 
   // Returns when the broker says so.
   void set_record_bytes_max(const std::string& topic, const std::string& bytes) {
-    const Result<std::unique_ptr<Client>> made = Client::admin(cluster);
+    const Result<std::unique_ptr<Client>> made = Client::make(RD_KAFKA_PRODUCER, cluster, {});
     ASSERT_TRUE(made.is_ok()) << made.status().message();
     rd_kafka_t* client = made.value()->get();
     rd_kafka_ConfigResource_t* change =
