@@ -1,5 +1,4 @@
 #include <gmock/gmock.h>
-
 #include <librdkafka/rdkafka.h>
 
 #include "kafka/broker_case.h"

@@ -288,6 +288,19 @@ TEST_F(LoopTest, ACommitOfUnknownOutcomeThatDidNotHappenIsRepeated) {
   EXPECT_THAT(values(kLabOutput), ElementsAre("a:1"));
 }
 
+// The revocation of leaving flushed a transaction that the new producer didn't have.
+TEST_F(LoopTest, LeavingWhileTheProducerIsMadeAnewLeavesTheTurnAlone) {
+  fail("flush", Status::recreate("other", "connection lost"));
+  fail("recreate", Status::retry("away"), 1000);
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  ASSERT_TRUE(lane_->drain().is_ok());
+  faults_.clear();
+  crash();
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1"));
+}
+
 TEST_F(LoopTest, AnOutputThatTheBrokerRefusesBecomesADeadLetter) {
   send("a:1");
   send("b:big");

@@ -129,7 +129,10 @@ void Loop::revoked(bool lost) {
     }
     return done;
   };
-  Status done = lost ? Status::abort("partitions lost") : in_time(&Loop::finish_turn);
+  // A turn that has failed already is not sound: its producer may be gone.
+  Status done = lost                ? Status::abort("partitions lost")
+                : !failure_.is_ok() ? Status::abort(failure_.message())
+                                    : in_time(&Loop::finish_turn);
   if (!done.is_ok() && done.remedy() == Remedy::abort) {
     done = in_time(&Loop::abort_revoked);
   }

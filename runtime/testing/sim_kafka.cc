@@ -381,6 +381,7 @@ class SimSink final : public Sink {
     refusals_.clear();
     WEIR_ASSERT(kafka_.producers_[id_].open_transaction == 0);
     kafka_.producers_[id_].open_transaction = kafka_.begin_transaction();
+    in_transaction_ = true;
     return Status::ok();
   }
 
@@ -393,6 +394,7 @@ class SimSink final : public Sink {
   }
 
   Status flush() override {
+    WEIR_ASSERT(in_transaction_);
     WEIR_TRY(check("flush"));
     return refusals_.empty() ? Status::ok() : Status::abort("a record was refused");
   }
@@ -426,6 +428,9 @@ class SimSink final : public Sink {
   }
 
   Status abort() override {
+    if (!in_transaction_) {
+      return Status::ok();
+    }
     WEIR_TRY(check("abort"));
     end(SimKafka::Fate::aborted);
     return Status::ok();
@@ -435,7 +440,9 @@ class SimSink final : public Sink {
 
   std::span<const Refusal> refusals() const override { return refusals_; }
 
+  // The old producer is gone at the first attempt.
   Status recreate() override {
+    in_transaction_ = false;
     WEIR_TRY(fault("recreate"));
     return open();
   }
@@ -459,6 +466,7 @@ class SimSink final : public Sink {
     WEIR_ASSERT(open != 0);
     kafka_.end_transaction(open, fate);
     open = 0;
+    in_transaction_ = false;
   }
 
   void store(const OutRecord& record) {
@@ -500,6 +508,7 @@ class SimSink final : public Sink {
   const std::vector<std::string> topics_;
   const std::string group_;
   const std::vector<std::string> input_topics_;
+  bool in_transaction_ = false;
   const SimFaults faults_;
   std::int64_t epoch_ = 0;
   std::vector<Refusal> refusals_;
