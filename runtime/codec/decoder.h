@@ -72,7 +72,6 @@ class Decoder {
   enum class Zero { skip, write };
 
   bool record();
-  bool message_body(MessagePlan& plan, Place place);
   bool members(MessagePlan& plan, Place place);
   bool member(MessagePlan& plan, std::uint32_t entry, const Place& place);
   bool unknown_member(MessagePlan& plan, std::uint32_t entry, std::string_view name,

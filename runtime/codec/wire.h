@@ -55,8 +55,6 @@ class WireBuffer {
     size_ += tag.bytes().size();
   }
 
-  void append_byte(std::uint8_t byte) { *grow(1) = static_cast<char>(byte); }
-
   void append_varint(std::uint64_t value) {
     reserve(10);
     char* at = bytes_.get() + size_;

@@ -245,6 +245,9 @@ class Process {
         all_ended = all_ended && lane->has_ended();
         all_ready = all_ready && lane->is_ready();
         if (lane->has_ended() && !lane->outcome().is_ok()) {
+          if (lane->outcome().exit_code() == ExitCode::broken) {
+            metrics_.count_invariant_violation();
+          }
           return lane->outcome();
         }
       }

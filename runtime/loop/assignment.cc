@@ -112,13 +112,14 @@ std::vector<Position> Assignment::rewind() {
   return positions;
 }
 
-Status Assignment::wipe() {
+Status Assignment::wipe(std::string_view why) {
   for (OwnedPartition& owned : owned_) {
     if (!settings_.inputs[owned.where.input.value()].dedup) {
       continue;
     }
     owned.index.reset();
     WEIR_TRY(stores_.wipe(store_identity(owned.where)));
+    probe_.state_restored(owned.where, why);
   }
   return Status::ok();
 }

@@ -61,7 +61,7 @@ class Assignment {
   std::vector<Position> rewind();
 
   // Wipes and rebuilds all local state at the next take_again.
-  Status wipe();
+  Status wipe(std::string_view why);
 
   // The topics and offsets are still those that the assignment began with. To be asked now and
   // then: a client doesn't notice a topic that was deleted and created anew, nor that a group's

@@ -86,8 +86,7 @@ Status Loop::run_once() {
   // it.
   const std::size_t piece = deaths_.has_suspect_among(batch.records) ? 1 : rows_.size();
   for (std::size_t at = 0; done.is_ok() && at < rows_.size(); at += piece) {
-    done =
-        process(std::span(batch.records).subspan(at, piece), std::span(rows_).subspan(at, piece));
+    done = take(std::span(batch.records).subspan(at, piece), std::span(rows_).subspan(at, piece));
   }
   if (done.is_ok()) {
     done = reach_ends(batch.ends);
@@ -103,11 +102,14 @@ Status Loop::run_once() {
   return Status::ok();
 }
 
-Status Loop::process(std::span<const RawRecord> records, std::span<Row> rows) {
+// Steps 2 to 5.
+Status Loop::take(std::span<const RawRecord> records, std::span<Row> rows) {
   deaths_.begin(records);
   timed(probe_, Step::decode, [&] { decode(records, rows); });
   const Status seen = timed(probe_, Step::deduplicate, [&] { return deduplicate(rows); });
-  timed(probe_, Step::transform, [&] { transform(rows); });
+  if (seen.is_ok()) {
+    timed(probe_, Step::transform, [&] { transform(rows); });
+  }
   deaths_.end();
   WEIR_TRY(seen);
   test_point("before_produce");

@@ -36,7 +36,7 @@ struct LoopParts {
 // Reads, deduplicates, transforms and commits, turn by turn. A turn is one transaction: all that it
 // produced becomes visible with its offsets, or none of it.
 //
-// Invariants (tests cite them):
+// Invariants:
 //  1. Kafka commits before local state does: the index never covers more than the committed offset.
 //  2. Offsets are sent only of partitions owned now and running, with membership taken after the
 //  poll.
@@ -65,9 +65,6 @@ class Loop final : public AssignmentListener {
   // The lane owns partitions and none of them is restoring.
   bool is_ready() const;
 
-  // Joined and was told what it owns (perhaps nothing).
-  bool is_assigned() const { return is_assigned_; }
-
  private:
   // A record of the batch and what is known of it so far.
   struct Row {
@@ -88,7 +85,7 @@ class Loop final : public AssignmentListener {
   Status recover(const Status& failure);
   std::chrono::milliseconds poll_wait() const;
   void admit(Batch& batch);
-  Status process(std::span<const RawRecord> records, std::span<Row> rows);
+  Status take(std::span<const RawRecord> records, std::span<Row> rows);
   void decode(std::span<const RawRecord> records, std::span<Row> rows);
   Status deduplicate(std::span<Row> rows);
   Status see(OwnedPartition& owned, std::span<Row> rows);
@@ -128,8 +125,8 @@ class Loop final : public AssignmentListener {
   Assignment assignment_;
   Turn turn_;
   bool has_started_ = false;
-  Status failure_;  // of the last advance; the next one recovers from it
-  bool is_assigned_ = false;
+  Status failure_;            // of the last advance; the next one recovers from it
+  bool is_assigned_ = false;  // joined and was told what it owns, perhaps nothing
   std::chrono::steady_clock::time_point last_commit_{};
   std::chrono::steady_clock::time_point topics_checked_{};
   // What a callback could not carry out inside poll.

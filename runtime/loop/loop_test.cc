@@ -87,8 +87,14 @@ class LoopTest : public ::testing::Test {
 
     void consumer_rejoined(std::string_view, std::string_view) override { ++rejoins; }
 
+    void turn_aborted(std::string_view) override { ++aborts; }
+
+    void state_restored(InputPartition, std::string_view) override { ++restores; }
+
     TurnCounts last;
     int commits = 0;
+    int aborts = 0;
+    int restores = 0;
     int recreations = 0;
     int rejoins = 0;
   };
@@ -351,6 +357,7 @@ TEST_F(LoopTest, RunsUntilATimeAndGoesOnFromThere) {
   EXPECT_THAT(values(kLabOutput), ElementsAre("a:1"));
   EXPECT_EQ(kafka_.committed(kLabGroup, kLabInput, 0), NextOffset(3)) << "just before b";
   crash();
+  stores_ = MemoryStores();  // what is restored lies past the time
   settings_.until = Timestamp(1000);
   ASSERT_TRUE(run().is_ok());
   EXPECT_EQ(kafka_.committed(kLabGroup, kLabInput, 0), NextOffset(3)) << "never back";
@@ -370,6 +377,74 @@ TEST_F(LoopTest, StateAheadOfTheCommittedOffsetStops) {
   ASSERT_FALSE(stopped.is_ok());
   EXPECT_EQ(stopped.exit_code(), ExitCode::broken);
   EXPECT_THAT(stopped.message(), HasSubstr("covers offsets below 1"));
+}
+
+TEST_F(LoopTest, StateThatCannotBeReadIsRebuiltFromTheLog) {
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  crash();
+  stores_.damage();
+  send("a:2");
+  send("b:1");
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "b:1"));
+}
+
+TEST_F(LoopTest, StateThatCannotBeWrittenAnyMoreIsRebuiltFromTheLog) {
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  stores_.fail_next_write(Status::restore("a checksum is wrong"));
+  send("b:1");
+  ASSERT_TRUE(run().is_ok());
+  send("a:2");
+  send("b:2");
+  send("c:1");
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "b:1", "c:1"));
+  EXPECT_EQ(probe_.restores, 1);
+}
+
+// Where topics have no ids (a cluster that is spoken to over TLS), this is what tells them apart.
+TEST_F(LoopTest, ALogThatShowsAnotherTimeAtTheCommittedOffsetStops) {
+  send("a:1", 1000);
+  ASSERT_TRUE(run().is_ok());
+  crash();
+  stores_ = MemoryStores();
+  kafka_.set_committed(kLabGroup, kLabInput, 0, NextOffset(1), "weir1;r=0;t=999");
+  const Status stopped = run();
+  ASSERT_FALSE(stopped.is_ok());
+  EXPECT_EQ(stopped.exit_code(), ExitCode::broken);
+  EXPECT_THAT(stopped.message(), HasSubstr("it is not the same log"));
+}
+
+TEST_F(LoopTest, AnOffsetPastTheEndOfTheLogStops) {
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  crash();
+  kafka_.set_committed(kLabGroup, kLabInput, 0, NextOffset(7), "weir1;r=0;t=1000");
+  const Status stopped = run();
+  ASSERT_FALSE(stopped.is_ok());
+  EXPECT_EQ(stopped.exit_code(), ExitCode::bad_input);
+  EXPECT_THAT(stopped.message(), HasSubstr("lost its tail"));
+}
+
+// Batch work would have ended with 0 and left the turn undone.
+TEST_F(LoopTest, TheEndThatWasReachedInATurnThatFailedIsNotReached) {
+  start();
+  for (int i = 0; i < 100 && !lane_->loop().has_reached_end(); ++i) {
+    ASSERT_TRUE(lane_->step().is_ok());
+  }
+  ASSERT_TRUE(lane_->loop().has_reached_end());
+  fail("send_offsets", Status::abort("the group has moved on"));
+  send("a:1");
+  for (int i = 0; i < 100 && probe_.aborts == 0; ++i) {
+    ASSERT_TRUE(lane_->step().is_ok());
+  }
+  ASSERT_EQ(probe_.aborts, 1);
+  EXPECT_FALSE(lane_->loop().has_reached_end());
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_TRUE(lane_->loop().has_reached_end());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1"));
 }
 
 TEST_F(LoopTest, UnreadRecordsThatRetentionDeletedStop) {

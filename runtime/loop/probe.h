@@ -1,6 +1,6 @@
 // One method per thing that happens. The loop neither logs nor counts; the probe owns metric names,
 // labels and log levels. Called on the lane's thread, at most once per batch or rarer, never per
-// record except for dead letters.
+// record except for dead letters and drops.
 #pragma once
 
 #include <array>

@@ -41,7 +41,7 @@ Status Loop::recover(const Status& failure) {
       return Status::ok();
     case Remedy::restore:
       WEIR_TRY(abort_turn(failure.message()));
-      WEIR_TRY(assignment_.wipe());
+      WEIR_TRY(assignment_.wipe(failure.message()));
       return resume();
     case Remedy::dead_letter:
       break;

@@ -27,8 +27,6 @@ struct Turn {
   TurnCounts counts;
   // Next offsets, only of partitions that moved.
   std::map<InputPartition, NextOffset> next_offsets;
-  // Why records were set aside or dropped: reason → count.
-  std::map<std::string, std::uint64_t> dropped_by_reason;
 
   bool is_empty() const { return !has_begun && next_offsets.empty(); }
 

@@ -167,7 +167,7 @@ class BrokerTest(unittest.TestCase):
             (create_again, {}, BAD_INPUT, "or the topic isn't the one that was read before"),
             (create_again_and_fill, {}, BAD_INPUT, "created"),
             (create_again_and_fill, off, BAD_INPUT, "created"),
-            (lambda it: add_partitions(it, it.raw), off, BAD_INPUT, "had 4 partitions and has 5"),
+            (lambda it: add_partitions(it, it.raw), off, BAD_INPUT, "partitions"),
             (cut_unread, {}, BAD_INPUT, "the group's offset with Kafka's tools"))
         # All at once: the topics are looked at every 30 s.
         with contextlib.ExitStack() as stack:
@@ -264,7 +264,6 @@ class BrokerTest(unittest.TestCase):
             feeding.start()
             try:
                 self.assert_ends(it, process, DISK, str(place), "No space left")
-                self.assert_ends(it, it.start(), DISK, str(place), "No space left")
             finally:
                 done.set()
                 feeding.join()
