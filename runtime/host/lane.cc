@@ -109,7 +109,7 @@ Status Lane::run_loop(SegmentStores& stores) {
   auto last_logged = steady_clock::time_point();
   while (!stopping_) {
     last_beat_ = clock.now();
-    const Status done = loop.advance();
+    Status done = loop.advance();
     is_ready_ = done.is_ok() && loop.is_ready();
     if (done.is_ok()) {
       has_failed = false;

@@ -14,7 +14,7 @@
 
 namespace weir {
 
-thread_local DeathLedger::Page* DeathLedger::at_work_ = nullptr;
+thread_local DeathLedger::Page* DeathLedger::at_work = nullptr;
 
 namespace {
 
@@ -92,8 +92,8 @@ Result<std::unique_ptr<DeathLedger>> DeathLedger::open(const std::string& path) 
 }
 
 DeathLedger::~DeathLedger() {
-  if (at_work_ == page_) {
-    at_work_ = nullptr;
+  if (at_work == page_) {
+    at_work = nullptr;
   }
   ::munmap(page_, sizeof(Page));
 }
@@ -119,11 +119,11 @@ void DeathLedger::begin(std::span<const RawRecord> records) {
   page_->died = 0;
   page_->noted = noted;
   watch_this_thread();
-  at_work_ = page_;
+  at_work = page_;
 }
 
 void DeathLedger::end() {
-  at_work_ = nullptr;
+  at_work = nullptr;
   page_->noted = 0;
 }
 
@@ -144,8 +144,8 @@ void DeathLedger::watch_this_thread() {
 // Notes the death and leaves it to whoever watched before.
 void DeathLedger::on_fatal_signal(int signal, siginfo_t* info, void* /*context*/) {
   const bool is_from_kernel = info->si_code > 0;
-  if (at_work_ != nullptr && (is_from_kernel || info->si_pid == ::getpid())) {
-    at_work_->died = signal;
+  if (at_work != nullptr && (is_from_kernel || info->si_pid == ::getpid())) {
+    at_work->died = signal;
   }
   for (std::size_t i = 0; i < kFatalSignals.size(); ++i) {
     if (kFatalSignals[i] == signal) {

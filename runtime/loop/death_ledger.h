@@ -74,7 +74,7 @@ class DeathLedger {
   const Range* find(const Origin& origin) const;
 
   Page* page_ = nullptr;
-  static thread_local Page* at_work_;  // of the ledger that has begun on this thread
+  static thread_local Page* at_work;  // of the ledger that has begun on this thread
 };
 
 }  // namespace weir
