@@ -103,7 +103,7 @@ Status Lane::run_loop(SegmentStores& stores) {
   Loop loop(plan_.settings,
             LoopParts{source, sink, *codec, *stage, stores, *deaths, clock, probe_});
 
-  bool has_failed = false;
+  bool is_recovering = false;
   auto pause_next = kRetryPauseMin;
   auto last_answer = clock.now();
   auto last_logged = steady_clock::time_point();
@@ -112,7 +112,7 @@ Status Lane::run_loop(SegmentStores& stores) {
     Status done = loop.advance();
     is_ready_ = done.is_ok() && loop.is_ready();
     if (done.is_ok()) {
-      has_failed = false;
+      is_recovering = false;
       pause_next = kRetryPauseMin;
       last_answer = clock.now();
       if (until_.end && loop.has_reached_end()) {
@@ -132,12 +132,12 @@ Status Lane::run_loop(SegmentStores& stores) {
     if (until_.end && clock.now() - last_answer > until_.silence_max) {
       return Status::stop(ExitCode::unavailable, done.message());
     }
-    // The first failure of a kind other than retry is recovered from at once.
-    if (done.remedy() == Remedy::retry || has_failed) {
+    // A failure of a kind other than retry is recovered from at once, unless the recovery failed.
+    if (done.remedy() == Remedy::retry || is_recovering) {
       pause(pause_next);
       pause_next = std::min(pause_next * 2, kRetryPauseMax);
     }
-    has_failed = true;
+    is_recovering = done.remedy() != Remedy::retry;
   }
 
   const auto deadline = clock.now() + kDrainWaitMax;

@@ -148,13 +148,20 @@ Result<NextOffset> log_offset(const Client& client, const std::string& topic, Pa
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
     code = asked.err;
   }
-  if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
-    return topic_is_missing(topic);
+  const auto doing = [&] {
+    return fmt::format("asking for offsets of topic {} partition {}", topic, partition.value());
+  };
+  if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+      code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION) {
+    // Said, too, of a partition that a broker or the client doesn't know yet.
+    WEIR_TRY_ASSIGN(const TopicShape shape, topic_shape(client, topic, wait_max));
+    return partition.value() < shape.partitions
+               ? Status::retry(fmt::format("{}: {}", doing(), rd_kafka_err2str(code)))
+               : Status::stop(ExitCode::bad_input, fmt::format("{}: the topic has {} partitions",
+                                                               doing(), shape.partitions));
   }
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return failure_of(
-        client, code,
-        fmt::format("asking for offsets of topic {} partition {}", topic, partition.value()));
+    return failure_of(client, code, doing());
   }
   // No record is stamped so late: -1.
   return query >= 0 && asked.offset < 0

@@ -117,9 +117,7 @@ Status KafkaSource::subscribe() {
     rd_kafka_topic_partition_list_add(topics.get(), topic.c_str(), RD_KAFKA_PARTITION_UA);
   }
   if (const rd_kafka_resp_err_t code = rd_kafka_subscribe(client_->get(), topics.get())) {
-    return code == RD_KAFKA_RESP_ERR__FATAL
-               ? fatal_failure("")
-               : failure_of(*client_, code, fmt::format("joining group {}", settings_.group));
+    return failure_of_call(code, fmt::format("joining group {}", settings_.group));
   }
   is_subscribed_ = true;
   return Status::ok();
@@ -336,6 +334,13 @@ Status KafkaSource::take_error(const rd_kafka_message_t& message, Gathering& gat
   }
 }
 
+// A client with a fatal error answers every call with no more than that it has one.
+Status KafkaSource::failure_of_call(int code, std::string_view doing) {
+  return code == RD_KAFKA_RESP_ERR__FATAL
+             ? fatal_failure(doing)
+             : failure_of(*client_, static_cast<rd_kafka_resp_err_t>(code), doing);
+}
+
 Status KafkaSource::fatal_failure(std::string_view detail) {
   char why[512] = "";
   const rd_kafka_resp_err_t code = rd_kafka_fatal_error(client_->get(), why, sizeof(why));
@@ -381,7 +386,15 @@ Result<std::vector<Committed>> KafkaSource::committed(std::span<const InputParti
     }
   } while (code != RD_KAFKA_RESP_ERR_NO_ERROR && steady_clock::now() < deadline);
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return code == RD_KAFKA_RESP_ERR__FATAL ? fatal_failure("") : failure_of(*client_, code, doing);
+    const Status failure = failure_of_call(code, doing);
+    // The client asks again by itself while a transaction holds offsets, and says only that it took
+    // too long.
+    return failure.remedy() == Remedy::retry && is_reachable()
+               ? Status::retry(failure.message() +
+                               "; if this goes on for longer than transaction.timeout.ms, a "
+                               "transaction that the broker failed to end holds them: "
+                               "kafka-transactions.sh find-hanging shows it, abort ends it")
+               : failure;
   }
   for (std::size_t i = 0; i < partitions.size(); ++i) {
     const rd_kafka_topic_partition_t& got = list->elems[i];
@@ -428,7 +441,7 @@ Status KafkaSource::found(std::span<const OffsetToCommit> beginnings) {
   if (std::all_of(now.begin(), now.end(), [](const Committed& c) { return c.next.has_value(); })) {
     return Status::ok();
   }
-  return failure_of(*client_, code, fmt::format("founding group {}", settings_.group));
+  return failure_of_call(code, fmt::format("founding group {}", settings_.group));
 }
 
 Result<NextOffset> KafkaSource::list_offset(InputPartition where, std::int64_t query) {

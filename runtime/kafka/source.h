@@ -56,6 +56,7 @@ class KafkaSource final : public Source {
   void tell_assigned();
   Status assign_read();
   Status take_error(const rd_kafka_message_s& message, Gathering& gathering);
+  Status failure_of_call(int code, std::string_view doing);
   Status fatal_failure(std::string_view detail);
   Result<NextOffset> list_offset(InputPartition where, std::int64_t query);
   std::optional<InputIndex> input_of(std::string_view topic) const;

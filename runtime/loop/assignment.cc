@@ -268,6 +268,22 @@ Result<Position> Assignment::place(OwnedPartition& owned, const Committed& commi
   return Position{owned.where, owned.expected};
 }
 
+Status Assignment::finish_restoring(OwnedPartition& owned) {
+  WEIR_TRY(owned.index->commit(owned.committed, owned.clock.now()));
+  owned.clock.commit();
+  if (owned.clock.now() != owned.committed_time) {
+    return Status::stop(ExitCode::broken,
+                        text(owned.where) + ": read again, the log shows stream time " +
+                            std::to_string(owned.clock.now().value()) +
+                            " at the committed offset " + std::to_string(owned.committed.value()) +
+                            ", where it showed " + std::to_string(owned.committed_time.value()) +
+                            " before: it is not the same log. Deploy a new version to start anew");
+  }
+  owned.phase = PartitionPhase::running;
+  probe_.partition_restored(owned.where, owned.committed);
+  return Status::ok();
+}
+
 Status Assignment::open_index(OwnedPartition& owned, const CommitMetadata& metadata) {
   const StoreIdentity identity = store_identity(owned.where);
   Result<std::unique_ptr<SegmentStore>> store = stores_.open(identity);

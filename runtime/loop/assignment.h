@@ -57,6 +57,10 @@ class Assignment {
   // are kept.
   Result<std::vector<Position>> take_again();
 
+  // A restoring partition was read up to its committed offset: it runs from here on. Fails with
+  // stop when what was read isn't the log that was committed.
+  Status finish_restoring(OwnedPartition& owned);
+
   // Back to the committed offsets as known here.
   std::vector<Position> rewind();
 

@@ -4,6 +4,8 @@
 #include <array>
 #include <utility>
 
+#include "loop/own_headers.h"
+
 namespace weir {
 
 Timestamp derived_timestamp(StreamTime time) {
@@ -25,8 +27,7 @@ OutRecord DeadLetters::make(const RawRecord& record, StreamTime time, std::strin
   }};
   auto letter = std::make_unique<Letter>();
   for (const Header& header : record.headers) {
-    if (header.name.substr(0, kOwnHeaderPrefix.size()) != kOwnHeaderPrefix ||
-        header.name == kRetryHeader) {
+    if (!is_own_header(header) || header.name == kRetryHeader) {
       letter->headers.push_back(header);
     }
   }

@@ -11,13 +11,6 @@
 
 namespace weir {
 
-// Headers whose names begin so are weir's own: dropped from passed-on headers, except kRetryHeader
-// in dead letters.
-inline constexpr std::string_view kOwnHeaderPrefix = "weir-";
-// On a retried dead letter: how often it was retried. Part of its dedup key, so that it isn't taken
-// for a duplicate of itself.
-inline constexpr std::string_view kRetryHeader = "weir-retry";
-
 // Builds dead letters of a batch and keeps the bytes that they need. One thread.
 class DeadLetters {
  public:

@@ -11,17 +11,10 @@ namespace weir {
 
 namespace {
 
-// Runs `step` and tells the probe how long it took.
-template <class Step_>
-auto timed(Probe& probe, Step step, Step_&& body) {
-  struct Stopwatch {
-    Probe& probe;
-    Step step{};
-    std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
-
-    ~Stopwatch() { probe.step_took(step, std::chrono::steady_clock::now() - began); }
-  } const stopwatch{probe, step};
-
+// Does `body` and tells the probe how long it took.
+template <class Body>
+auto timed(Probe& probe, Step step, Body&& body) {
+  const Stopwatch stopwatch(probe, step);
   return body();
 }
 
@@ -42,10 +35,9 @@ Loop::Loop(LaneSettings settings, const LoopParts& parts)
 
 Status Loop::advance() {
   Status done = !failure_.is_ok() ? recover(failure_) : has_started_ ? run_once() : start();
-  if (done.is_ok()) {
-    failure_ = Status::ok();
-  } else if (done.remedy() != Remedy::retry) {
+  if (done.is_ok() || done.remedy() != Remedy::retry) {
     failure_ = done;
+    only_resume_is_left_ = false;
   }
   return done;
 }
@@ -230,7 +222,7 @@ Status Loop::deduplicate(std::span<Row> rows) {
 Status Loop::see(OwnedPartition& owned, std::span<Row> rows) {
   const bool restoring = rows[0].is_restoring;
   if (owned.phase == PartitionPhase::restoring && !restoring) {
-    WEIR_TRY(finish_restoring(owned));
+    WEIR_TRY(assignment_.finish_restoring(owned));
   }
   sightings_.clear();
   for (Row& row : rows) {
@@ -249,25 +241,6 @@ Status Loop::see(OwnedPartition& owned, std::span<Row> rows) {
     WEIR_TRY(owned.index->commit(next(rows.back().raw->offset), owned.clock.now()));
     owned.clock.commit();
   }
-  return Status::ok();
-}
-
-// The index has caught up with the committed offset.
-Status Loop::finish_restoring(OwnedPartition& owned) {
-  WEIR_TRY(owned.index->commit(owned.committed, owned.clock.now()));
-  owned.clock.commit();
-  if (owned.clock.now() != owned.committed_time) {
-    return Status::stop(ExitCode::broken,
-                        settings_.inputs[owned.where.input.value()].topic + " partition " +
-                            std::to_string(owned.where.partition.value()) +
-                            ": read again, the log shows stream time " +
-                            std::to_string(owned.clock.now().value()) +
-                            " at the committed offset " + std::to_string(owned.committed.value()) +
-                            ", where it showed " + std::to_string(owned.committed_time.value()) +
-                            " before: it is not the same log. Deploy a new version to start anew");
-  }
-  owned.phase = PartitionPhase::running;
-  probe_.partition_restored(owned.where, owned.committed);
   return Status::ok();
 }
 
@@ -366,7 +339,7 @@ void Loop::add_outputs(const Row& row, std::uint32_t record, std::size_t& emitte
     out.timestamp = derived_timestamp(row.time);
     out.key = e.rekeyed ? out_.key(e) : row.raw->key;
     out.value = out_.value(e);
-    out.headers = passed_headers(*row.raw);
+    out.headers = passed_headers_.of(*row.raw);
     out.origin = {row.raw->where, row.raw->offset};
     turn_.counts.output_bytes += e.value_bytes;
   }
@@ -397,20 +370,6 @@ void Loop::add_dead_letter(const Row& row, std::string_view reason, std::string_
   probe_.record_dead_lettered({row.raw->where, row.raw->offset}, reason, message);
 }
 
-// The input's headers, in order, without weir's own.
-std::span<const Header> Loop::passed_headers(const RawRecord& record) {
-  const auto is_own = [](const Header& h) {
-    return h.name.substr(0, kOwnHeaderPrefix.size()) == kOwnHeaderPrefix;
-  };
-  if (std::none_of(record.headers.begin(), record.headers.end(), is_own)) {
-    return record.headers;
-  }
-  auto passed = std::make_unique<std::vector<Header>>();
-  std::remove_copy_if(record.headers.begin(), record.headers.end(), std::back_inserter(*passed),
-                      is_own);
-  return *passed_headers_.emplace_back(std::move(passed));
-}
-
 Status Loop::begin() {
   if (!turn_.has_begun) {
     WEIR_TRY(sink_.begin());
@@ -438,7 +397,7 @@ Status Loop::reach_ends(std::span<const Position> ends) {
 Status Loop::reach(OwnedPartition& owned, NextOffset end) {
   owned.expected = std::max(owned.expected, owned.until ? std::min(end, *owned.until) : end);
   if (owned.phase == PartitionPhase::restoring && owned.expected >= owned.committed) {
-    WEIR_TRY(finish_restoring(owned));
+    WEIR_TRY(assignment_.finish_restoring(owned));
   }
   owned.has_reached_end = owned.phase == PartitionPhase::running;
   if (owned.has_reached_end && owned.expected > owned.committed) {

@@ -13,6 +13,7 @@
 #include "loop/dead_letter.h"
 #include "loop/death_ledger.h"
 #include "loop/io.h"
+#include "loop/own_headers.h"
 #include "loop/probe.h"
 #include "loop/settings.h"
 #include "loop/turn.h"
@@ -94,10 +95,8 @@ class Loop final : public AssignmentListener {
   Status produce(std::span<Row> rows);
   void add_outputs(const Row& row, std::uint32_t record, std::size_t& emitted);
   void add_dead_letter(const Row& row, std::string_view reason, std::string_view message);
-  std::span<const Header> passed_headers(const RawRecord& record);
   Status reach_ends(std::span<const Position> ends);
   Status reach(OwnedPartition& owned, NextOffset end);
-  Status finish_restoring(OwnedPartition& owned);
 
   Status settle_doubt();
   Status check_topics();
@@ -125,8 +124,9 @@ class Loop final : public AssignmentListener {
   Assignment assignment_;
   Turn turn_;
   bool has_started_ = false;
-  Status failure_;            // of the last advance; the next one recovers from it
-  bool is_assigned_ = false;  // joined and was told what it owns, perhaps nothing
+  Status failure_;                    // of the last advance; the next one recovers from it
+  bool only_resume_is_left_ = false;  // of that recovery; what went before isn't done again
+  bool is_assigned_ = false;          // joined and was told what it owns, perhaps nothing
   std::chrono::steady_clock::time_point last_commit_{};
   std::chrono::steady_clock::time_point topics_checked_{};
   // What a callback could not carry out inside poll.
@@ -144,7 +144,7 @@ class Loop final : public AssignmentListener {
   std::vector<Sighting> sightings_;
   std::vector<Verdict> verdicts_;
   std::vector<OutRecord> out_records_;
-  std::vector<std::unique_ptr<std::vector<Header>>> passed_headers_;
+  PassedHeaders passed_headers_;
   MessagePool pool_;
   Out out_;
   DeadLetters dead_letters_;

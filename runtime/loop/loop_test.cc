@@ -287,6 +287,18 @@ TEST_F(LoopTest, ACommitOfUnknownOutcomeThatHappenedIsNotRepeated) {
   EXPECT_EQ(probe_.recreations, 1);
 }
 
+// Each time that the broker was asked in vain another producer was made and counted.
+TEST_F(LoopTest, AProducerIsMadeAnewOnceHoweverLongTheOffsetsAreNotTold) {
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  fail("commit_answer", Status::recreate("other", "connection lost"));
+  fail("committed", Status::retry("a transaction hasn't ended"), 5);
+  send("b:1");
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "b:1"));
+  EXPECT_EQ(probe_.recreations, 1);
+}
+
 TEST_F(LoopTest, ACommitOfUnknownOutcomeThatDidNotHappenIsRepeated) {
   fail("commit", Status::recreate("other", "connection lost"));
   send("a:1");

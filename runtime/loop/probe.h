@@ -74,4 +74,20 @@ class Probe {
   virtual void state_restored(InputPartition, std::string_view /*why*/) {}
 };
 
+// Tells the probe how long a step took, from here to the end of the scope.
+class Stopwatch {
+ public:
+  Stopwatch(Probe& probe, Step step) : probe_(probe), step_(step) {}
+
+  ~Stopwatch() { probe_.step_took(step_, std::chrono::steady_clock::now() - began_); }
+
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+
+ private:
+  Probe& probe_;
+  const Step step_;
+  const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
+};
+
 }  // namespace weir

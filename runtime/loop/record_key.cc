@@ -3,7 +3,7 @@
 #include <exception>
 #include <string>
 
-#include "loop/dead_letter.h"
+#include "loop/own_headers.h"
 
 namespace weir {
 

@@ -22,6 +22,9 @@ Status Loop::recover(const Status& failure) {
       WEIR_TRY(abort_turn(failure.message()));
       return source_.seek(is_mutant("no_rewind") ? std::vector<Position>() : assignment_.rewind());
     case Remedy::recreate: {
+      if (only_resume_is_left_) {
+        return resume();
+      }
       const bool consumer_too = sink_.doubt() == Doubt::producer_and_consumer;
       WEIR_TRY(sink_.recreate());
       probe_.producer_recreated(failure.reason(), failure.message());
@@ -29,6 +32,7 @@ Status Loop::recover(const Status& failure) {
       if (consumer_too) {
         return Status::rejoin(kInDoubt, kInDoubtWhy);
       }
+      only_resume_is_left_ = true;
       return is_mutant("unknown_outcome_taken_for_aborted") ? source_.seek(assignment_.rewind())
                                                             : resume();
     }
@@ -40,8 +44,11 @@ Status Loop::recover(const Status& failure) {
       probe_.consumer_rejoined(failure.reason(), failure.message());
       return Status::ok();
     case Remedy::restore:
-      WEIR_TRY(abort_turn(failure.message()));
-      WEIR_TRY(assignment_.wipe(failure.message()));
+      if (!only_resume_is_left_) {
+        WEIR_TRY(abort_turn(failure.message()));
+        WEIR_TRY(assignment_.wipe(failure.message()));
+        only_resume_is_left_ = true;
+      }
       return resume();
     case Remedy::dead_letter:
       break;

@@ -10,7 +10,7 @@
 #include <fmt/format.h>
 
 #include "http/escape.h"
-#include "loop/dead_letter.h"
+#include "loop/own_headers.h"
 
 namespace weir {
 
