@@ -6,11 +6,14 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import unittest
 
-CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
-BIN = pathlib.Path(os.environ.get("WEIR_BIN", CHECKOUT / "build/dev/bin"))
+sys.path.append(str(pathlib.Path(__file__).resolve().parent / "faults"))
+import lab  # noqa: E402
+
+CHECKOUT, BIN = lab.CHECKOUT, lab.BIN
 
 # Run with what is behind it instead: they have tests of their own, and one of them runs this one.
 SUBSTITUTED = {"ops/demo": "ops/demo --help", "ops/test": "ops/test --help"}
@@ -51,12 +54,7 @@ class ReadmeTest(unittest.TestCase):
         (cls.clone / "build/release/bin").symlink_to(BIN)
         (cls.clone / "build/venv").symlink_to(CHECKOUT / "build/venv")
         cls.readme = (cls.clone / "README.md").read_text()
-        cls.own_broker = {"WEIR_KAFKA_DIR": str(cls.scratch / "kafka")}
-        started = subprocess.run([CHECKOUT / "ops/kafka", "start"], check=True, text=True,
-                                 stdout=subprocess.PIPE, env={**os.environ, **cls.own_broker})
-        cls.addClassCleanup(subprocess.run, [CHECKOUT / "ops/kafka", "stop"],
-                            env={**os.environ, **cls.own_broker})
-        cls.bootstrap = started.stdout.strip().splitlines()[-1].removeprefix("bootstrap=")
+        cls.broker = lab.OwnBroker(cls.addClassCleanup)
 
     def run_block(self, content):
         lines = []
@@ -66,7 +64,8 @@ class ReadmeTest(unittest.TestCase):
             lines.append(command)
             if command.endswith("&"):
                 lines.append(f"await_ready '{command}'")
-        environment = {**os.environ, **self.own_broker, "WEIR_BOOTSTRAP": self.bootstrap}
+        environment = {**os.environ, "WEIR_KAFKA_DIR": str(self.broker.directory),
+                       "WEIR_BOOTSTRAP": self.broker.address}
         done = subprocess.run(["bash", "-c", PRELUDE + "\n".join(lines)], cwd=self.clone, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300,
                               stdin=subprocess.DEVNULL, env=environment)

@@ -26,38 +26,43 @@ LOG_APPEND_TIME = {"message.timestamp.type": "LogAppendTime"}
 WINDOW_MS, BUCKETS = 24 * 3600 * 1000, 4
 
 
-def bootstrap():
-    """Of the run's own broker, or of the one in WEIR_BOOTSTRAP."""
-    started = subprocess.run([CHECKOUT / "ops/kafka", "start"], capture_output=True, text=True,
-                             check=True)
-    return started.stdout.strip().splitlines()[-1].removeprefix("bootstrap=")
+def ops_kafka(*words):
+    """What it prints."""
+    done = subprocess.run([CHECKOUT / "ops/kafka", *map(str, words)], capture_output=True,
+                          text=True)
+    if done.returncode:
+        raise AssertionError(f"ops/kafka {words}: {done.stderr}")
+    return done.stdout.strip()
+
+
+def bootstrap(*options):
+    """Of the run's own broker, or of the one in WEIR_BOOTSTRAP. `options`: of `ops/kafka start`."""
+    return ops_kafka("start", *options).splitlines()[-1].removeprefix("bootstrap=")
 
 
 class OwnBroker:
     """A broker to be hurt, in a directory of its own. Goes with the test or the class that
     `cleanup` belongs to."""
 
-    def __init__(self, cleanup):
+    def __init__(self, cleanup, *options):
+        """`options`: of `ops/kafka start`, which keeps them."""
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="weir-broker."))
         cleanup(shutil.rmtree, self.directory, ignore_errors=True)
-        cleanup(self.call, "stop")
-        self.address = self.start()
+        cleanup(ops_kafka, "stop", *self.place)
+        self.address = bootstrap(*options, *self.place)
+
+    @property
+    def place(self):
+        return "--dir", self.directory
 
     def start(self):
-        return self.call("start").splitlines()[-1].removeprefix("bootstrap=")
+        bootstrap(*self.place)
 
     def stop(self):
-        self.call("stop", "--keep")
+        ops_kafka("stop", "--keep", *self.place)
 
     def kill(self):
-        self.call("kill")
-
-    def call(self, *words):
-        done = subprocess.run([CHECKOUT / "ops/kafka", *words, "--dir", self.directory / "kafka"],
-                              capture_output=True, text=True)
-        if done.returncode:
-            raise AssertionError(f"ops/kafka {words}: {done.stderr}")
-        return done.stdout.strip()
+        ops_kafka("kill", *self.place)
 
 
 class Site:

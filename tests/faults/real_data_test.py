@@ -4,10 +4,8 @@ within an open transaction; then all is there that an independent script counts,
 import json
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
 import unittest
 
@@ -122,14 +120,7 @@ def aborted(kafka_directory, topic):
 class RealDataTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.directory = pathlib.Path(tempfile.mkdtemp(prefix="weir-real."))
-        cls.addClassCleanup(shutil.rmtree, cls.directory, ignore_errors=True)
-        kafka = [lab.CHECKOUT / "ops/kafka"]
-        place = ["--dir", cls.directory / "kafka"]
-        started = subprocess.run(kafka + ["start", *place], capture_output=True, text=True,
-                                 check=True)
-        cls.addClassCleanup(subprocess.run, kafka + ["stop", *place], capture_output=True)
-        cls.brokers = started.stdout.strip().splitlines()[-1].removeprefix("bootstrap=")
+        cls.broker = lab.OwnBroker(cls.addClassCleanup)
 
     def kill_again_and_again(self, it):
         lines = list(recount.lines(it.data))
@@ -138,7 +129,7 @@ class RealDataTest(unittest.TestCase):
             it.kill_within_a_transaction(
                 process, lines[life * len(lines) // KILLS:(life + 1) * len(lines) // KILLS])
         it.run_to_end(it.config)
-        torn = aborted(self.directory / "kafka", it.output)
+        torn = aborted(self.broker.directory, it.output)
         print(f"{it.dataset}: {KILLS} kills, {torn} transactions aborted")
         self.assertGreaterEqual(torn, KILLS * TORN_SHARE_MIN, "vacuous: few left one to abort")
         unfinished = ["Ongoing", "PrepareCommit", "PrepareAbort"]
@@ -148,12 +139,12 @@ class RealDataTest(unittest.TestCase):
         return counts
 
     def test_comments(self):
-        with Real(self.brokers, "comments.jsonl", "ingest-comments.yaml",
+        with Real(self.broker.address, "comments.jsonl", "ingest-comments.yaml",
                   {"comment_id": 1}) as it:
             self.assertEqual(self.kill_again_and_again(it), (1148, 1146, 2))
 
     def test_edits(self):
-        with Real(self.brokers, "edits.jsonl.gz", "ingest-edits.yaml",
+        with Real(self.broker.address, "edits.jsonl.gz", "ingest-edits.yaml",
                   {"time": 1, "user": 5, "page": 3}) as it:
             fed, events, duplicates = self.kill_again_and_again(it)
             self.assertEqual((fed, events), (30_000, 30_000 - duplicates))

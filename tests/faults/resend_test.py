@@ -3,11 +3,8 @@ first copy of it ends the next transaction half-way. With the defence nothing is
 without it the same schedule must do both, or the test would show nothing."""
 
 import os
-import pathlib
 import shutil
 import socket
-import subprocess
-import tempfile
 import threading
 import time
 import unittest
@@ -34,16 +31,10 @@ class Resend:
 
     @classmethod
     def setUpClass(cls):
-        directory = pathlib.Path(tempfile.mkdtemp(prefix="weir-resend."))
-        cls.addClassCleanup(shutil.rmtree, directory, ignore_errors=True)
         cls.front = free_port()
-        kafka = [lab.CHECKOUT / "ops/kafka"]
-        place = ["--dir", directory / "kafka"]
-        started = subprocess.run(kafka + ["start", *place, "--version", cls.version, "--advertise",
-                                          str(cls.front)],
-                                 capture_output=True, text=True, check=True)
-        cls.addClassCleanup(subprocess.run, kafka + ["stop", *place], capture_output=True)
-        port = int(started.stdout.strip().splitlines()[-1].rpartition(":")[2])
+        broker = lab.OwnBroker(cls.addClassCleanup, "--version", cls.version,
+                               "--advertise", cls.front)
+        port = int(broker.address.rpartition(":")[2])
         cls.proxy = proxy.Proxy(cls.front, port).start()
         cls.addClassCleanup(cls.proxy.stop)
 
