@@ -225,14 +225,15 @@ lanes: {lanes}
         ends = consumer.end_offsets([TopicPartition(self.raw, p) for p in range(PARTITIONS)])
         consumer.close()
         ends = {p.partition: end for p, end in ends.items()}
+        now = {}
 
         def is_past():
-            try:
-                now = checker.committed(self.brokers, self.group, self.raw)
-            except KafkaError:  # its coordinator is about to be there again
-                return False
-            return all(now.get(p, (-1,))[0] >= end for p, end in ends.items())
-        wait_for(is_past, timeout, f"a commit at {ends}")
+            with contextlib.suppress(KafkaError):  # its coordinator is about to be there again
+                now.update({p: offset for p, (offset, _) in
+                            checker.committed(self.brokers, self.group, self.raw).items()})
+            return all(now.get(p, -1) >= end for p, end in ends.items())
+        wait_for(is_past, timeout, lambda: f"a commit at {ends} (the group stands at {now}):\n"
+                 f"{self.log()[-3000:]}\nThat commit")
 
     def verdict(self):
         return checker.verdict(
