@@ -1,8 +1,10 @@
 """A real Apache Kafka on this machine, one KRaft node per directory: the code behind ops/kafka.
 
 Everything of a broker is in its directory: broker.json (what it is: version, ports, cluster id,
-process), server.properties, broker.log, log/ (Kafka's data), tmp/. The jars are shared by all
-checkouts of a user, in ${XDG_CACHE_HOME:-~/.cache}/weir/kafka-VERSION.
+process), server.properties, broker.log, log/ (Kafka's data), tmp/. A cluster's directory has one
+for each of its nodes, 1, 2 and 3, and every command works on all of them or, given its directory,
+on one. The jars are shared by all checkouts of a user, in
+${XDG_CACHE_HOME:-~/.cache}/weir/kafka-VERSION.
 """
 
 import argparse
@@ -31,6 +33,7 @@ CHECKOUT = HERE.parent.parent
 VERSIONS = sorted((p.parent.name for p in HERE.glob("*/pom.xml")), reverse=True)
 START_SECONDS_MAX = 90
 TERM_SECONDS_MAX = 15
+NODES = 3  # of a cluster
 PORTS = ("port", "broker_port", "controller_port")
 
 EXIT_USAGE, EXIT_BYTES, EXIT_UNREACHABLE, EXIT_DISK = 64, 65, 69, 74
@@ -211,23 +214,16 @@ class Broker:
                 f"-Djava.io.tmpdir={self.folder / 'tmp'}", "-cp", ":".join(map(str, jars)),
                 main, *map(str, arguments)]
 
-    def prepare(self, options):
-        """The directory as the broker needs it; returns what broker.json holds."""
-        what = self.load()
-        if what is None:
-            if set(str(self.folder)) & set(",\\\n"):  # Kafka reads a list of directories there
-                raise Refusal(EXIT_USAGE, f"{self.folder}: no comma, backslash or newline in --dir")
-            if any(self.folder.iterdir()):
-                raise Refusal(EXIT_USAGE, f"{self.folder} is not empty and holds no broker; give "
-                              "another --dir (stop would remove it)")
-            what = {"version": options.version or VERSIONS[0], "cluster_id": new_cluster_id()}
-            for name in PORTS:
-                what[name] = free_port(what.values())
-            if options.port:
-                what["port"] = options.port
-        if options.advertise:
-            what["advertised_port"] = options.advertise
-        what.setdefault("advertised_port", what["port"])
+    def refuse_to_begin_here(self):
+        """Unless the directory is good for a new broker."""
+        if set(str(self.folder)) & set(",\\\n"):  # Kafka reads a list of directories there
+            raise Refusal(EXIT_USAGE, f"{self.folder}: no comma, backslash or newline in --dir")
+        if any(self.folder.iterdir()):
+            raise Refusal(EXIT_USAGE, f"{self.folder} is not empty and holds no broker; give "
+                          "another --dir (stop would remove it)")
+
+    def prepare(self, what):
+        """The directory as the broker needs it, from now on with `what` in broker.json."""
         what["pid"] = None
         for name in PORTS:
             if not is_free(what[name]):
@@ -235,9 +231,10 @@ class Broker:
                               "(ss -ltnp shows which); leave out --port to get a free one")
         self.save(what)
         (self.folder / "tmp").mkdir(exist_ok=True)
+        nodes = len(what["voters"].split(","))
         template = string.Template((HERE / "server.properties").read_text())
-        self.properties.write_text(template.substitute(what, dir=self.folder))
-        return what
+        self.properties.write_text(template.substitute(
+            what, dir=self.folder, replicas=nodes, in_sync=min(nodes, 2)))
 
     def format(self, what):
         if (self.folder / "log" / "meta.properties").exists():
@@ -251,45 +248,18 @@ class Broker:
             last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-8:])
             raise Refusal(EXIT_DISK, f"Kafka could not format {self.folder / 'log'}:\n{last}")
 
-    def start(self, options):
-        began = time.monotonic()
-        with self.locked():
-            what = self.load()
-            for name in ("port", "version"):
-                asked = getattr(options, name)
-                if what and asked and asked != what[name]:
-                    raise Refusal(EXIT_USAGE, f"the broker in {self.folder} has {name} "
-                                  f"{what[name]}, not {asked}; remove it first (ops/kafka stop "
-                                  f"--dir {self.folder}) or leave out --{name}")
-            if self.pid():
-                notice(f"Kafka {what['version']} runs already in {self.folder}")
-                wait_until_usable(self, what["port"], None)
-                return what["port"]
-            try:
-                jars_of(what["version"] if what else options.version or VERSIONS[0])
-                what = self.prepare(options)
-                self.format(what)
-            except Refusal:
-                with contextlib.suppress(OSError):
-                    self.folder.rmdir()  # only if nothing is in it
-                raise
-            # Small enough for three side by side, and more than the tests' load ever needs.
-            command = self.java(what["version"], "kafka.Kafka", [self.properties],
-                                ["-Xms256m", "-Xmx512m"])
-            with open(self.log, "ab") as log:
-                process = subprocess.Popen(command, cwd=self.folder, stdin=subprocess.DEVNULL,
-                                           stdout=log, stderr=log, start_new_session=True)
-            what["pid"] = process.pid
-            self.save(what)
-            try:
-                wait_until_usable(self, what["port"], process)
-            except BaseException:
-                process.kill()
-                process.wait()
-                raise
-            notice(f"Kafka {what['version']} ready in {time.monotonic() - began:.1f} s, "
-                   f"directory {self.folder}")
-            return what["port"]
+    def launch(self, what):
+        """The process, which isn't usable yet."""
+        self.prepare(what)
+        self.format(what)
+        # Small enough for three side by side, and more than the tests' load ever needs.
+        command = self.java(what["version"], "kafka.Kafka", [self.properties],
+                            ["-Xms256m", "-Xmx512m"])
+        with open(self.log, "ab") as log:
+            process = subprocess.Popen(command, cwd=self.folder, stdin=subprocess.DEVNULL,
+                                       stdout=log, stderr=log, start_new_session=True)
+        self.save({**what, "pid": process.pid})
+        return process
 
     def end(self, first_signal):
         """Signals the broker and waits until it is gone; says whether there was one."""
@@ -310,6 +280,94 @@ class Broker:
             os.close(process)
         self.save({**self.load(), "pid": None})
         return True
+
+
+# --- one, or the nodes of a cluster -----------------------------------------------------------
+
+
+def nodes_of(folder, count):
+    """The brokers that a directory holds, or will hold."""
+    folder = pathlib.Path(folder).absolute()
+    single = Broker(folder)
+    cluster = [Broker(folder / str(number + 1)) for number in range(NODES)]
+    if single.record.exists():
+        return [single]
+    is_cluster = count == NODES or any(node.record.exists() for node in cluster)
+    return cluster if is_cluster else [single]
+
+
+def new_records(nodes, options):
+    """What broker.json will hold of brokers that make a cluster."""
+    cluster = {"version": options.version or VERSIONS[0], "cluster_id": new_cluster_id()}
+    records, taken = [], set()
+    for number, node in enumerate(nodes, 1):
+        node.refuse_to_begin_here()
+        ports = {}
+        for name in PORTS:
+            ports[name] = free_port(taken)
+            taken.add(ports[name])
+        records.append({**cluster, **ports, "node": number})
+    voters = ",".join(f"{each['node']}@127.0.0.1:{each['controller_port']}" for each in records)
+    for each in records:
+        each["voters"] = voters
+        each["port"] = options.port or each["port"]
+        each["advertised_port"] = each["port"]
+    return records
+
+
+def records_of(nodes, options):
+    """What broker.json holds, or will hold, of each, with what is asked of it now."""
+    folder = nodes[0].folder if len(nodes) == 1 else nodes[0].folder.parent
+    records = [node.load() for node in nodes]
+    if not any(records):
+        records = new_records(nodes, options)
+    elif not all(records):
+        raise Refusal(EXIT_DISK, f"{folder} holds a part of a cluster only; remove it (ops/kafka "
+                      f"stop --dir {folder}) and start again")
+    for name in ("port", "version", "nodes"):
+        asked = getattr(options, name)
+        is_there = len(nodes) if name == "nodes" else records[0][name]
+        if asked and asked != is_there:
+            raise Refusal(EXIT_USAGE, f"the broker in {folder} has {name} {is_there}, not {asked}; "
+                          f"remove it first (ops/kafka stop --dir {folder}) or leave out --{name}")
+    for each in records:
+        if options.advertise:
+            each["advertised_port"] = options.advertise
+    return records
+
+
+def start_all(nodes, options):
+    """Returns their ports when all of them are usable."""
+    began = time.monotonic()
+    with contextlib.ExitStack() as locks:
+        for node in nodes:
+            locks.enter_context(node.locked())
+        launched = {}
+        try:
+            try:
+                records = records_of(nodes, options)
+                jars_of(records[0]["version"])
+                for node, what in zip(nodes, records):
+                    if node.pid():
+                        notice(f"Kafka {what['version']} runs already in {node.folder}")
+                    else:
+                        launched[node] = node.launch(what)
+            except Refusal:
+                for node in nodes:
+                    with contextlib.suppress(OSError):
+                        node.folder.rmdir()  # only if nothing is in it
+                raise
+            for node, what in zip(nodes, records):
+                wait_until_usable(node, what["port"], launched.get(node))
+        except BaseException:
+            for process in launched.values():
+                process.kill()
+                process.wait()
+            raise
+    for node in launched:
+        notice(f"Kafka {records[0]['version']} ready in {time.monotonic() - began:.1f} s, "
+               f"directory {node.folder}")
+    return [what["port"] for what in records]
 
 
 # --- is it usable? ----------------------------------------------------------------------------
@@ -387,16 +445,30 @@ def last_lines(path, count=12):
 # --- the commands -----------------------------------------------------------------------------
 
 
-def start(broker, options):
+def bootstrap(ports):
+    return "bootstrap=" + ",".join(f"127.0.0.1:{port}" for port in ports)
+
+
+def start(nodes, options):
     foreign = os.environ.get("WEIR_BOOTSTRAP")
     if foreign:
         notice("WEIR_BOOTSTRAP is set: that broker is used, nothing is started")
         print(f"bootstrap={foreign}")
         return
-    print(f"bootstrap=127.0.0.1:{broker.start(options)}")
+    if len(nodes) > 1 and (options.port or options.advertise):
+        raise Refusal(EXIT_USAGE, "--port and --advertise are for one node")
+    print(bootstrap(start_all(nodes, options)))
 
 
-def stop(broker, options):
+def stop(nodes, options):
+    for broker in nodes:
+        stop_one(broker, options.keep)
+    if len(nodes) > 1:
+        with contextlib.suppress(OSError):
+            nodes[0].folder.parent.rmdir()  # only if nothing is in it
+
+
+def stop_one(broker, is_kept):
     if not broker.folder.exists():
         notice(f"no broker in {broker.folder}")
         return
@@ -407,19 +479,25 @@ def stop(broker, options):
                               "removed")
             broker.folder.rmdir()
             return
-        ended = broker.end(signal.SIGTERM)
-        if not options.keep:
+        # What is removed needs no order; and without its quorum a node can't end in order.
+        ended = broker.end(signal.SIGTERM if is_kept else signal.SIGKILL)
+        if not is_kept:
             shutil.rmtree(broker.folder)
         notice(("stopped" if ended else "was not running") +
-               (f"; kept {broker.folder}" if options.keep else f"; removed {broker.folder}"))
+               (f"; kept {broker.folder}" if is_kept else f"; removed {broker.folder}"))
 
 
-def kill(broker, _):
-    if not broker.folder.exists() or not broker.end(signal.SIGKILL):
-        raise Refusal(EXIT_UNREACHABLE, f"no broker runs in {broker.folder}")
+def kill(nodes, options):
+    if not any([broker.folder.exists() and broker.end(signal.SIGKILL) for broker in nodes]):
+        raise Refusal(EXIT_UNREACHABLE, f"no broker runs in {options.dir}")
 
 
-def status(broker, _):
+def status(nodes, _):
+    print(bootstrap([port_of_running(broker) for broker in nodes]))
+
+
+def port_of_running(broker):
+    """Prints what it is, too."""
     what = broker.load() if broker.folder.exists() else None
     if what is None:
         raise Refusal(EXIT_UNREACHABLE, f"no broker in {broker.folder}; ops/kafka start makes one")
@@ -433,15 +511,16 @@ def status(broker, _):
         raise Refusal(EXIT_UNREACHABLE, f"process {pid} of {broker.folder} does not answer on port "
                       f"{what['port']}; ops/kafka log shows why, ops/kafka kill ends it")
     print(f"version={what['version']} pid={pid} cluster={what['cluster_id']} dir={broker.folder}")
-    print(f"bootstrap=127.0.0.1:{what['port']}")
+    return what["port"]
 
 
-def log(broker, _):
-    try:
-        with open(broker.log, "rb") as lines:
-            shutil.copyfileobj(lines, sys.stdout.buffer)
-    except FileNotFoundError:
-        raise Refusal(EXIT_USAGE, f"no log in {broker.folder}: no broker was started there")
+def log(nodes, _):
+    for broker in nodes:
+        try:
+            with open(broker.log, "rb") as lines:
+                shutil.copyfileobj(lines, sys.stdout.buffer)
+        except FileNotFoundError:
+            raise Refusal(EXIT_USAGE, f"no log in {broker.folder}: no broker was started there")
 
 
 class Arguments(argparse.ArgumentParser):
@@ -458,8 +537,9 @@ def port_number(text):
 
 
 def main():
-    parser = Arguments(prog="ops/kafka", description="A real Apache Kafka on 127.0.0.1, one node. "
-                       "The last line on stdout of start and status is bootstrap=HOST:PORT.")
+    parser = Arguments(prog="ops/kafka", description="A real Apache Kafka on 127.0.0.1. The last "
+                       "line on stdout of start and status is bootstrap=HOST:PORT, of three nodes "
+                       "with a comma between.")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=Arguments)
     texts = {start: "start it, or resume what its directory holds; returns when it is usable",
              stop: "end it and remove its directory",
@@ -480,11 +560,14 @@ def main():
                                  help=f"one of {', '.join(VERSIONS)}; default {VERSIONS[0]}")
             command.add_argument("--advertise", type=port_number, metavar="N",
                                  help="tell clients this port instead: a proxy's in front of it")
+            command.add_argument("--nodes", type=int, choices=(1, NODES), metavar="N",
+                                 help=f"1 or {NODES}; default 1. Of {NODES}, each has a directory "
+                                 "in D (1, 2, 3), which all commands take too")
         if run is stop:
             command.add_argument("--keep", action="store_true", help="leave the directory")
     options = parser.parse_args()
     try:
-        options.run(Broker(options.dir), options)
+        options.run(nodes_of(options.dir, getattr(options, "nodes", None)), options)
     except Refusal as refusal:
         notice(refusal)
         return refusal.code

@@ -75,6 +75,29 @@ class OpsKafkaTest(unittest.TestCase):
         said = self.run_command("start", "--version", "3.9.1", directory="a", code=64).stderr
         self.assertIn("has version 4.3.1, not 3.9.1", said)
 
+    def test_three_nodes_make_a_cluster_of_which_each_can_be_killed_and_resumed(self):
+        first = self.run_command("start", "--nodes", "3", directory="a").stdout
+        self.assertRegex(first, r"\Abootstrap=(127\.0\.0\.1:\d+,){2}127\.0\.0\.1:\d+\n\Z")
+        clusters = {self.record(f"a/{node}")["cluster_id"] for node in (1, 2, 3)}
+        self.assertEqual(len(clusters), 1)
+
+        self.run_command("kill", directory="a/2")
+        self.assertIn(str(self.scratch / "a/2"),
+                      self.run_command("status", directory="a", code=69).stderr)
+        port = self.record("a/2")["port"]
+        self.assertEqual(self.run_command("start", directory="a/2").stdout,
+                         f"bootstrap=127.0.0.1:{port}\n")
+        self.assertTrue(self.run_command("status", directory="a").stdout.endswith(first))
+
+        self.run_command("kill", directory="a")
+        self.run_command("kill", directory="a", code=69)
+        self.assertEqual(self.run_command("start", directory="a").stdout, first)
+
+        said = self.run_command("start", "--nodes", "1", directory="a", code=64).stderr
+        self.assertIn("has nodes 3, not 1", said)
+        self.run_command("stop", directory="a")
+        self.assertFalse((self.scratch / "a").exists())
+
     def test_a_process_id_that_another_program_has_now_is_not_taken_for_the_broker(self):
         self.run_command("start", directory="a")
         self.run_command("kill", directory="a")
@@ -121,7 +144,8 @@ class OpsKafkaTest(unittest.TestCase):
         self.assertFalse((self.scratch / "a").exists())
 
     def test_a_wrong_command_line_is_64(self):
-        for wrong in ("begin", "start --port x", "start --version 1", "stop -q"):
+        for wrong in ("begin", "start --port x", "start --version 1", "start --nodes 2",
+                      "start --nodes 3 --port 9092", "stop -q"):
             self.run_command(*wrong.split(), directory="a", code=64)
 
 

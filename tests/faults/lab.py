@@ -41,28 +41,27 @@ def bootstrap(*options):
 
 
 class OwnBroker:
-    """A broker to be hurt, in a directory of its own. Goes with the test or the class that
-    `cleanup` belongs to."""
+    """A broker to be hurt, in a directory of its own; with --nodes 3 a cluster, of which a `node` is
+    1, 2 or 3. Goes with the test or the class that `cleanup` belongs to."""
 
     def __init__(self, cleanup, *options):
         """`options`: of `ops/kafka start`, which keeps them."""
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="weir-broker."))
         cleanup(shutil.rmtree, self.directory, ignore_errors=True)
-        cleanup(ops_kafka, "stop", *self.place)
-        self.address = bootstrap(*options, *self.place)
+        cleanup(ops_kafka, "stop", *self.place())
+        self.address = bootstrap(*options, *self.place())
 
-    @property
-    def place(self):
-        return "--dir", self.directory
+    def place(self, node=None):
+        return "--dir", self.directory / str(node) if node else self.directory
 
-    def start(self):
-        bootstrap(*self.place)
+    def start(self, node=None):
+        bootstrap(*self.place(node))
 
-    def stop(self):
-        ops_kafka("stop", "--keep", *self.place)
+    def stop(self, node=None):
+        ops_kafka("stop", "--keep", *self.place(node))
 
-    def kill(self):
-        ops_kafka("kill", *self.place)
+    def kill(self, node=None):
+        ops_kafka("kill", *self.place(node))
 
 
 class Site:
