@@ -1,27 +1,15 @@
 #include "dedup/seen_index.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <limits>
-#include <string_view>
 #include <utility>
 
 #include <fmt/core.h>
 
+#include "weir/test_points.h"
+
 namespace weir {
 namespace {
-
-// Each mutant breaks one part of the rule, to show that the tests would notice.
-#ifdef WEIR_TEST_POINTS
-bool is_mutant(std::string_view name) {
-  const char* chosen = std::getenv("WEIR_MUTANT");
-  return chosen != nullptr && name == chosen;
-}
-#else
-constexpr bool is_mutant(std::string_view /*name*/) {
-  return false;
-}
-#endif
 
 constexpr Bucket kAboveAll{std::numeric_limits<std::int64_t>::max()};
 

@@ -1,12 +1,11 @@
 // The tests of the seen-index, tested: each part of the rule left out must show as a wrong verdict.
-
-#include <cstdlib>
 #include <string>
 
 #include <gtest/gtest.h>
 
 #include "testing/dedup_schedule.h"
 #include "testing/memory_store.h"
+#include "weir/test_points.h"
 
 namespace weir {
 namespace {
@@ -32,9 +31,9 @@ std::uint64_t first_wrong(bool rewinds_clock = true) {
 
 class SeenIndexMutant : public ::testing::TestWithParam<std::string> {
  protected:
-  void SetUp() override { setenv("WEIR_MUTANT", GetParam().c_str(), 1); }
+  void SetUp() override { choose_mutant(GetParam()); }
 
-  void TearDown() override { unsetenv("WEIR_MUTANT"); }
+  void TearDown() override { choose_mutant(""); }
 };
 
 TEST_P(SeenIndexMutant, GivesWrongVerdicts) {
