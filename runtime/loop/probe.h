@@ -30,6 +30,20 @@ struct TurnCounts {
   std::uint64_t unknown_fields = 0;
   std::uint64_t cleaned_fields = 0;
   std::uint64_t output_bytes = 0;
+
+  TurnCounts& operator+=(const TurnCounts& other) {
+    records_in += other.records_in;
+    emitted += other.emitted;
+    outputs += other.outputs;
+    duplicates += other.duplicates;
+    dropped += other.dropped;
+    dead_letters += other.dead_letters;
+    redeliveries += other.redeliveries;
+    unknown_fields += other.unknown_fields;
+    cleaned_fields += other.cleaned_fields;
+    output_bytes += other.output_bytes;
+    return *this;
+  }
 };
 
 enum class PartitionPhase : std::uint8_t { restoring, running };

@@ -38,17 +38,7 @@ Result<SimDeployment> SimDeployment::load(const Deployed& deployed) {
 }
 
 void CountingProbe::turn_committed(const TurnCounts& turn, std::chrono::nanoseconds /*age*/) {
-  TurnCounts& sum = counts_.turns;
-  sum.records_in += turn.records_in;
-  sum.emitted += turn.emitted;
-  sum.outputs += turn.outputs;
-  sum.duplicates += turn.duplicates;
-  sum.dropped += turn.dropped;
-  sum.dead_letters += turn.dead_letters;
-  sum.redeliveries += turn.redeliveries;
-  sum.unknown_fields += turn.unknown_fields;
-  sum.cleaned_fields += turn.cleaned_fields;
-  sum.output_bytes += turn.output_bytes;
+  counts_.turns += turn;
   for (const auto& [reason, count] : dropped_) {
     counts_.dropped[reason] += count;
   }
