@@ -6,8 +6,8 @@
 #include <fmt/format.h>
 
 #include "kafka/client.h"
-#include "kafka/partitioner.h"
 #include "kafka/requests.h"
+#include "loop/partitioner.h"
 
 namespace weir {
 

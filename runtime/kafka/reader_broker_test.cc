@@ -1,9 +1,9 @@
 #include <gmock/gmock.h>
 
 #include "kafka/broker_case.h"
-#include "kafka/partitioner.h"
 #include "kafka/producer.h"
 #include "kafka/reader.h"
+#include "loop/partitioner.h"
 
 namespace weir {
 namespace {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "loop/partitioner.h"
+
 namespace weir {
 
 // ---- the cluster ----
@@ -491,8 +493,7 @@ class SimSink final : public Sink {
     }
     std::int32_t partition = record.partition.value();
     if (record.partition == kPartitionByKey) {
-      partition = static_cast<std::int32_t>(std::hash<std::string_view>()(record.key.value_or("")) %
-                                            static_cast<std::size_t>(options.partitions));
+      partition = partition_of(record.key.value_or(""), options.partitions).value();
     }
     const SimKafka::TopicPartition where{topic, partition};
     const std::int64_t transaction = kafka_.producers_[id_].open_transaction;

@@ -11,7 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "kafka/broker_case.h"
-#include "kafka/partitioner.h"
+#include "loop/partitioner.h"
 #include "tool/verbs.h"
 
 namespace weir {

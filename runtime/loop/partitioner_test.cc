@@ -1,4 +1,4 @@
-#include "kafka/partitioner.h"
+#include "loop/partitioner.h"
 
 #include <string>
 
