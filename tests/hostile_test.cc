@@ -1,7 +1,5 @@
 // Hostile input, row by row: what comes of it. Whatever it is, it has exactly one outcome, and the
 // record after it is processed.
-#include <algorithm>
-#include <optional>
 #include <ostream>
 #include <string>
 #include <vector>

@@ -1,6 +1,5 @@
 #include "codec/lane_codec.h"
 
-#include <algorithm>
 #include <optional>
 
 #include <fmt/format.h>

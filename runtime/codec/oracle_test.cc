@@ -1,7 +1,6 @@
 // The decoder against protobuf's own JSON parser: what one accepts the other accepts, as the same
 // message; where they differ on purpose (the list in decoder.h), a row here says so.
 #include <cstdint>
-#include <map>
 #include <random>
 #include <string>
 #include <string_view>

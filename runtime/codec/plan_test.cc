@@ -1,7 +1,6 @@
 #include "codec/plan.h"
 
 #include <string>
-#include <vector>
 
 #include <gtest/gtest.h>
 

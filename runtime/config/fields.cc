@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
-#include <type_traits>
 #include <utility>
 
 #include <fmt/format.h>

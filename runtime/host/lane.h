@@ -3,9 +3,7 @@
 
 #include <atomic>
 #include <chrono>
-#include <memory>
 #include <optional>
-#include <string>
 #include <thread>
 
 #include "assembly/lane_plan.h"

@@ -1,7 +1,6 @@
 #include "http/metrics_probe.h"
 
 #include <algorithm>
-#include <cctype>
 #include <limits>
 #include <list>
 #include <map>

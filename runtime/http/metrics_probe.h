@@ -2,11 +2,7 @@
 // per metric, is in the .cc file; METRICS.md is made from it.
 #pragma once
 
-#include <array>
-#include <atomic>
 #include <chrono>
-#include <cstddef>
-#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>

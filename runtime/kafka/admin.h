@@ -7,7 +7,6 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "kafka/client_settings.h"
 #include "weir/record.h"

@@ -6,7 +6,6 @@
 // request, clean answers must be `calls per answer` × requests sent.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 

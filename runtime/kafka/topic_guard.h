@@ -6,7 +6,6 @@
 // a socket of its own.
 #pragma once
 
-#include <chrono>
 #include <string>
 #include <string_view>
 

@@ -3,10 +3,8 @@
 
 #include <chrono>
 #include <map>
-#include <memory>
 #include <optional>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "loop/assignment.h"

@@ -1,5 +1,4 @@
 // What a lane does when something failed, and when the group decides: the other half of Loop.
-#include <utility>
 
 #include "loop/loop.h"
 #include "weir/test_points.h"

@@ -1,7 +1,6 @@
 #include "model/features.h"
 
 #include <map>
-#include <set>
 #include <string>
 
 #include <gtest/gtest.h>

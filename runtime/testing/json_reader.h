@@ -1,7 +1,6 @@
 // JSON as a message's wire bytes, by the codec itself: for those who write records by hand.
 #pragma once
 
-#include <memory>
 #include <string>
 #include <string_view>
 

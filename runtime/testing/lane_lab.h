@@ -2,7 +2,6 @@
 // For tests of the loop; a stage's own tests use StageDriver.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>

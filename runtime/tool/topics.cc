@@ -1,7 +1,5 @@
 // weir topics apply: creates what deployments need and is missing; changes nothing that is there.
-#include <cstdio>
 #include <memory>
-#include <set>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>

@@ -1,7 +1,6 @@
 // Annotates every comment with what a trained model thinks of it. Filters nothing: what to do about
 // spam is for those who read.
 #include <map>
-#include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <string>

@@ -1,7 +1,6 @@
 // What a stage is given: one record of Kafka, and the words for its parts.
 #pragma once
 
-#include <chrono>
 #include <compare>
 #include <cstdint>
 #include <optional>
