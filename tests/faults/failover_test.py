@@ -1,6 +1,6 @@
-"""Three brokers, of which one after the other is killed with -9 and comes back, among them those that
-coordinate the stage's group and transactions and lead its partitions: the stage goes on with the two
-that are left, and loses, doubles or reorders nothing."""
+"""Three brokers, of which one after the other is killed with -9 and comes back, among them those
+that coordinate the stage's group and transactions and lead its partitions: the stage goes on with
+the two that are left, and loses, doubles or reorders nothing."""
 
 import os
 import subprocess

@@ -41,8 +41,8 @@ def bootstrap(*options):
 
 
 class OwnBroker:
-    """A broker to be hurt, in a directory of its own; with --nodes 3 a cluster, of which a `node` is
-    1, 2 or 3. Goes with the test or the class that `cleanup` belongs to."""
+    """A broker to be hurt, in a directory of its own; with --nodes 3 a cluster, of which a `node`
+    is 1, 2 or 3. Goes with the test or the class that `cleanup` belongs to."""
 
     def __init__(self, cleanup, *options):
         """`options`: of `ops/kafka start`, which keeps them."""
