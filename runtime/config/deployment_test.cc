@@ -234,20 +234,17 @@ TEST(Loaded, StartIsAnRfc3339Time) {
     return load_text("stage: x\ninputs: {a: {topic: t, dedup: off, start: \"" + text + "\"}}\n",
                      "f.yaml", {});
   };
-  for (const auto& [text, expected] : {std::pair("1970-01-01T00:00:00Z", std::int64_t{0}),
-                                       std::pair("2000-02-29t12:00:00.123456z", std::int64_t{0}),
-                                       std::pair("1969-12-31T23:59:59Z", std::int64_t{-1000})}) {
+  for (const auto& [text, expected] :
+       {std::pair("1970-01-01T00:00:00Z", std::int64_t{0}),
+        std::pair("2000-02-29T12:00:00.123456789012+01:30", std::int64_t{951820200123}),
+        std::pair("1969-12-31T23:59:59Z", std::int64_t{-1000})}) {
     const Loaded loaded = start(text);
-    if (std::string_view(text).find('t') != std::string_view::npos) {
-      EXPECT_FALSE(loaded.deployment) << "a lower-case z is no zone here";
-      continue;
-    }
     ASSERT_TRUE(loaded.deployment) << text;
-    EXPECT_EQ(loaded.deployment->inputs[0].start.time, Timestamp(expected));
+    EXPECT_EQ(loaded.deployment->inputs[0].start.time, Timestamp(expected)) << text;
   }
-  for (const char* bad :
-       {"2026-02-30T00:00:00Z", "2026-01-31T00:00:00", "2026-01-31T24:00:00Z", "2026-01-31 00:00Z",
-        "2026-01-31T00:00:00.Z", "2026-01-31T00:00:00UTC", "1", "now"}) {
+  for (const char* bad : {"2026-02-30T00:00:00Z", "2026-01-31T00:00:00", "2026-01-31T24:00:00Z",
+                          "2026-01-31 00:00Z", "2026-01-31T00:00:00.Z", "2026-01-31T00:00:00UTC",
+                          "2026-01-31T00:00:00z", "2026-01-31T00:00:00Z\\0", "1", "now"}) {
     EXPECT_FALSE(start(bad).deployment) << bad;
   }
 }

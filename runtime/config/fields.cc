@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <google/protobuf/util/time_util.h>
 
 #include "config/field.h"
 #include "text/words.h"
@@ -151,29 +152,21 @@ std::string check_instance(std::string_view text) {
              : fmt::format("{} is not at most 100 letters, digits, _ and -", quote(text));
 }
 
-// Two or four digits at `at`; -1: there are none.
-int digits_at(std::string_view text, std::size_t at, std::size_t count) {
-  if (at + count > text.size()) {
-    return -1;
-  }
-  int value = 0;
-  for (const char c : text.substr(at, count)) {
-    if (c < '0' || c > '9') {
-      return -1;
-    }
-    value = value * 10 + (c - '0');
-  }
-  return value;
-}
-
 // "UTC" or "+02:00".
 std::optional<std::chrono::minutes> parse_zone(std::string_view text) {
   if (text == "UTC" || text == "Z") {
     return std::chrono::minutes(0);
   }
-  const int hours = digits_at(text, 1, 2), minutes = digits_at(text, 4, 2);
-  if (text.size() != 6 || (text[0] != '+' && text[0] != '-') || text[3] != ':' || hours < 0 ||
-      hours > 23 || minutes < 0 || minutes > 59) {
+  const auto two_digits = [text](std::size_t at) {
+    const bool are_digits =
+        text[at] >= '0' && text[at] <= '9' && text[at + 1] >= '0' && text[at + 1] <= '9';
+    return are_digits ? (text[at] - '0') * 10 + (text[at + 1] - '0') : -1;
+  };
+  if (text.size() != 6 || (text[0] != '+' && text[0] != '-') || text[3] != ':') {
+    return std::nullopt;
+  }
+  const int hours = two_digits(1), minutes = two_digits(4);
+  if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59) {
     return std::nullopt;
   }
   const std::chrono::minutes east = std::chrono::hours(hours) + std::chrono::minutes(minutes);
@@ -500,8 +493,7 @@ Field start() {
   Field made = parsed<Start>(
       "start",
       "Where to begin, only where the group has never committed: a later start goes on from there.",
-      "earliest, latest, or an RFC 3339 time",
-      "^(earliest|latest|[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt].*)$",
+      "earliest, latest, or an RFC 3339 time", "^(earliest|latest|[0-9]{4}-[0-9]{2}-[0-9]{2}T.*)$",
       [](std::string_view value, Start& to) {
         const auto time = parse_time(value);
         to.at = value == "latest" ? StartAt::latest : time ? StartAt::time : StartAt::earliest;
@@ -740,36 +732,13 @@ Field outputs(const StageSpec* spec) {
 }  // namespace
 
 std::optional<Timestamp> parse_time(std::string_view text) {
-  using std::chrono::day, std::chrono::month, std::chrono::year;
-  const int y = digits_at(text, 0, 4), mo = digits_at(text, 5, 2), d = digits_at(text, 8, 2);
-  const int h = digits_at(text, 11, 2), mi = digits_at(text, 14, 2), s = digits_at(text, 17, 2);
-  if (y < 0 || mo < 0 || d < 0 || h < 0 || h > 23 || mi < 0 || mi > 59 || s < 0 || s > 59 ||
-      text[4] != '-' || text[7] != '-' || (text[10] != 'T' && text[10] != 't') || text[13] != ':' ||
-      text[16] != ':') {
+  google::protobuf::Timestamp time;
+  // It reads up to a NUL byte.
+  if (text.find('\0') != std::string_view::npos ||
+      !google::protobuf::util::TimeUtil::FromString(std::string(text), &time)) {
     return std::nullopt;
   }
-  const std::chrono::year_month_day date(year(y), month(static_cast<unsigned>(mo)),
-                                         day(static_cast<unsigned>(d)));
-  std::string_view rest = text.substr(19);
-  std::int64_t fraction = 0;
-  if (!rest.empty() && rest[0] == '.') {
-    std::size_t n = 1;
-    for (std::int64_t scale = 100; n < rest.size() && rest[n] >= '0' && rest[n] <= '9'; ++n) {
-      fraction += (rest[n] - '0') * scale;
-      scale /= 10;
-    }
-    if (n == 1) {
-      return std::nullopt;
-    }
-    rest.remove_prefix(n);
-  }
-  const auto zone = parse_zone(rest);
-  if (!date.ok() || !zone || rest == "UTC") {
-    return std::nullopt;
-  }
-  const auto time = std::chrono::sys_days(date) + std::chrono::hours(h) + std::chrono::minutes(mi) -
-                    *zone + std::chrono::seconds(s) + milliseconds(fraction);
-  return Timestamp(std::chrono::duration_cast<milliseconds>(time.time_since_epoch()).count());
+  return Timestamp(google::protobuf::util::TimeUtil::TimestampToMilliseconds(time));
 }
 
 bool is_name(std::string_view text) {
