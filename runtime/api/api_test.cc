@@ -89,11 +89,41 @@ TEST_F(OutTest, AnUnknownOutputNamesTheDeclaredOnes) {
   }
 }
 
+Greeting greeting(const std::string& text) {
+  Greeting made;
+  made.set_text(text);
+  return made;
+}
+
 TEST_F(OutTest, AnnotationAppendsOneFieldToTheUntouchedBytes) {
-  Greeting note;
-  note.set_text("hi");
-  out_.annotate("annotated", record_at(0, "INPUT", pool_), note);
-  EXPECT_EQ(out_.value(out_.emitted()[0]), std::string("INPUT\xa2\x06\x04\x0a\x02hi"));
+  const std::string wire = greeting("IN").SerializeAsString();
+  out_.annotate("annotated", record_at(0, wire, pool_), greeting("hi"));
+  EXPECT_EQ(out_.value(out_.emitted()[0]), wire + "\xa2\x06\x04\x0a\x02hi");
+  EXPECT_EQ(out_.outcome(0).fate, Out::Fate::emitted);
+}
+
+TEST_F(OutTest, WhatIsAnnotatedAlreadyIsSetAsideNotMerged) {
+  const std::string once = greeting("IN").SerializeAsString() + "\xa2\x06\x04\x0a\x02hi";
+  out_.annotate("annotated", record_at(0, once, pool_), greeting("again"));
+  EXPECT_THAT(out_.emitted(), ::testing::IsEmpty());
+  EXPECT_EQ(out_.outcome(0).fate, Out::Fate::dead_lettered);
+  EXPECT_EQ(out_.outcome(0).reason, "already_annotated");
+  EXPECT_THAT(out_.outcome(0).message, HasSubstr("field 100, which output \"annotated\" adds"));
+}
+
+TEST_F(OutTest, TheAnnotatedFieldInsideAnotherIsAnother) {
+  const std::string wire = std::string("\x12\x06") + "\xa2\x06\x03\x0a\x01x";
+  out_.annotate("annotated", record_at(0, wire, pool_), greeting("hi"));
+  EXPECT_EQ(out_.outcome(0).fate, Out::Fate::emitted);
+}
+
+TEST_F(OutTest, NothingIsAddedToWhatIsNoMessage) {
+  for (const char* wire : {"INPUT", "\x0a\x05hi", "\x0c", "\x07"}) {
+    out_.reset(1);
+    out_.annotate("annotated", record_at(0, wire, pool_), greeting("hi"));
+    EXPECT_THAT(out_.emitted(), ::testing::IsEmpty());
+    EXPECT_EQ(out_.outcome(0).reason, "invalid_message") << wire;
+  }
 }
 
 TEST_F(OutTest, OnlyADeclaredOutputLeavesUnderAnotherKey) {

@@ -1,7 +1,11 @@
 #include "weir/out.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/wire_format_lite.h>
 
 #include "weir/stage.h"
 
@@ -15,6 +19,22 @@ void append_varint(std::string& bytes, std::uint64_t value) {
     value >>= 7U;
   }
   bytes.push_back(static_cast<char>(value));
+}
+
+// nullopt: `wire` is no message.
+std::optional<bool> has_field(std::string_view wire, std::uint32_t field) {
+  using google::protobuf::internal::WireFormatLite;
+  google::protobuf::io::CodedInputStream in(reinterpret_cast<const std::uint8_t*>(wire.data()),
+                                            static_cast<int>(wire.size()));
+  while (const std::uint32_t tag = in.ReadTag()) {
+    if (static_cast<std::uint32_t>(WireFormatLite::GetTagFieldNumber(tag)) == field) {
+      return true;
+    }
+    if (!WireFormatLite::SkipField(&in, tag)) {
+      return std::nullopt;
+    }
+  }
+  return in.ConsumedEntireMessage() ? std::optional(false) : std::nullopt;
 }
 
 }  // namespace
@@ -57,6 +77,17 @@ void Out::annotate(std::string_view output, const Record& record,
   if (field == 0) {
     throw UnknownOutput("output \"" + std::string(output) +
                         "\" isn't annotated; declare it with annotated_output");
+  }
+  const std::optional<bool> is_annotated = has_field(record.wire(), field);
+  if (!is_annotated) {
+    dead_letter("invalid_message", "the record is no protobuf message, so nothing can be added");
+    return;
+  }
+  if (*is_annotated) {
+    dead_letter("already_annotated",
+                "field " + std::to_string(field) + ", which output \"" + std::string(output) +
+                    "\" adds, is in the record: its producer or an earlier stage has set it");
+    return;
   }
   const std::size_t at = bytes_.size();
   bytes_.append(record.wire());

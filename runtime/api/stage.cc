@@ -24,6 +24,26 @@ void Stage::process_batch(std::span<const Record> records, Out& out) {
   }
 }
 
+Result<const google::protobuf::FieldDescriptor*> annotated_field(const OutputSpec& output) {
+  const google::protobuf::Descriptor& message = *output.descriptor;
+  const google::protobuf::FieldDescriptor* found = nullptr;
+  for (int i = 0; i < message.field_count(); ++i) {
+    const google::protobuf::FieldDescriptor* field = message.field(i);
+    if (field->message_type() == output.annotation && !field->is_repeated()) {
+      if (found != nullptr) {
+        return Status::stop(ExitCode::config, message.full_name() + " has several fields of type " +
+                                                  output.annotation->full_name());
+      }
+      found = field;
+    }
+  }
+  if (found == nullptr) {
+    return Status::stop(ExitCode::config, message.full_name() + " has no singular field of type " +
+                                              output.annotation->full_name());
+  }
+  return found;
+}
+
 StageSpec& StageSpec::input(std::string name, std::string help) {
   inputs_.push_back({std::move(name), std::move(help), nullptr});
   return *this;

@@ -12,10 +12,6 @@ namespace {
 using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
 
-Status wrong(const config::Deployment& deployment, const std::string& what) {
-  return Status::stop(ExitCode::config, deployment.file + ": " + what);
-}
-
 Result<std::shared_ptr<const Schema>> read_schema(const config::Deployment& deployment) {
   SchemaSources sources;
   sources.import_roots.assign(deployment.import_roots.begin(), deployment.import_roots.end());
@@ -104,26 +100,6 @@ std::string key_rule(const config::Input& input, const StageSpec& spec) {
   return fmt::format("fields:{}", fmt::join(input.dedup->key, ","));
 }
 
-// The singular field of `message` whose type is `annotation`.
-Result<std::uint32_t> annotation_field(const Descriptor& message, const Descriptor& annotation) {
-  const FieldDescriptor* found = nullptr;
-  for (int i = 0; i < message.field_count(); ++i) {
-    const FieldDescriptor* field = message.field(i);
-    if (field->message_type() == &annotation && !field->is_repeated()) {
-      if (found != nullptr) {
-        return Status::stop(ExitCode::config, message.full_name() + " has several fields of type " +
-                                                  annotation.full_name());
-      }
-      found = field;
-    }
-  }
-  if (found == nullptr) {
-    return Status::stop(ExitCode::config, message.full_name() + " has no singular field of type " +
-                                              annotation.full_name());
-  }
-  return static_cast<std::uint32_t>(found->number());
-}
-
 }  // namespace
 
 Result<LanePlan> plan_lane(const config::Deployment& deployment, const StageSpec& spec) {
@@ -169,11 +145,9 @@ Result<LanePlan> plan_lane(const config::Deployment& deployment, const StageSpec
     WEIR_ASSERT(output != deployment.outputs.end());
     OutputPort bound{port.name, 0, port.rekeys};
     if (port.annotation != nullptr) {
-      Result<std::uint32_t> field = annotation_field(*port.descriptor, *port.annotation);
-      if (!field.is_ok()) {
-        return wrong(deployment, "output " + port.name + ": " + field.status().message());
-      }
-      bound.annotation_field = field.value();
+      const Result<const FieldDescriptor*> field = annotated_field(port);
+      WEIR_ASSERT(field.is_ok());  // load() checked it
+      bound.annotation_field = static_cast<std::uint32_t>(field.value()->number());
     }
     plan.settings.outputs.push_back(std::move(bound));
     plan.output_topics.push_back(output->topic);

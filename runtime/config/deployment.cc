@@ -33,6 +33,7 @@ class CrossCheck {
     }
     check_topics();
     check_roots();
+    check_annotations();
     check_kafka();
   }
 
@@ -59,16 +60,19 @@ class CrossCheck {
     }
   }
 
+  template <class Port>
+  static const Port* find_port(const std::vector<Port>& declared, const std::string& name) {
+    const auto found = std::find_if(declared.begin(), declared.end(),
+                                    [&name](const Port& port) { return port.name == name; });
+    return found == declared.end() ? nullptr : &*found;
+  }
+
   const InputSpec* port_of(const Input& input) const {
-    if (options_.spec == nullptr) {
-      return nullptr;
-    }
-    for (const InputSpec& port : options_.spec->inputs()) {
-      if (port.name == input.name) {
-        return &port;
-      }
-    }
-    return nullptr;
+    return options_.spec == nullptr ? nullptr : find_port(options_.spec->inputs(), input.name);
+  }
+
+  const OutputSpec* port_of(const Output& output) const {
+    return options_.spec == nullptr ? nullptr : find_port(options_.spec->outputs(), output.name);
   }
 
   bool is_compiled(const Input& input) const {
@@ -232,22 +236,33 @@ class CrossCheck {
   }
 
   void check_roots() {
-    if (options_.spec == nullptr) {
-      return;
+    for (const Output& output : deployment_.outputs) {
+      const std::string path = "outputs." + output.name;
+      const OutputSpec* port = port_of(output);
+      if (port == nullptr || !is_written(path) || output.root == port->rekeys) {
+        continue;
+      }
+      say(path + (output.root ? ".root" : ""),
+          output.root
+              ? fmt::format("{} writes this output under the keys of its input: remove root",
+                            deployment_.stage)
+              : fmt::format("{} writes this output under keys of its own, so in an order of its "
+                            "own: add root: true",
+                            deployment_.stage));
     }
-    for (const OutputSpec& port : options_.spec->outputs()) {
-      for (const Output& output : deployment_.outputs) {
-        const std::string path = "outputs." + output.name;
-        if (output.name != port.name || !is_written(path) || output.root == port.rekeys) {
-          continue;
-        }
-        say(path + (output.root ? ".root" : ""),
-            output.root
-                ? fmt::format("{} writes this output under the keys of its input: remove root",
-                              deployment_.stage)
-                : fmt::format("{} writes this output under keys of its own, so in an order of its "
-                              "own: add root: true",
-                              deployment_.stage));
+  }
+
+  void check_annotations() {
+    for (Output& output : deployment_.outputs) {
+      const OutputSpec* port = port_of(output);
+      if (port == nullptr || port->annotation == nullptr) {
+        continue;
+      }
+      const auto field = annotated_field(*port);
+      if (field.is_ok()) {
+        output.annotates = field.value()->full_name();
+      } else {
+        say("outputs." + output.name, field.status().message());
       }
     }
   }
@@ -269,7 +284,14 @@ class CrossCheck {
   Reading& reading_;
 };
 
-Loaded load_document(Document document, const std::string& file, const LoadOptions& options) {
+// True when the file says that it is for another stage than the program's.
+bool is_of_other_stage(const Node& root, const LoadOptions& options) {
+  const Node* stage = root.find("stage");
+  return options.spec != nullptr && stage != nullptr && stage->kind == Node::Kind::scalar &&
+         resolve(stage->text, options.environment).text != options.spec->name();
+}
+
+Loaded load_document(Document document, const std::string& file, LoadOptions options) {
   Loaded loaded;
   loaded.problems = std::move(document.problems);
   if (!document.root) {
@@ -280,6 +302,9 @@ Loaded load_document(Document document, const std::string& file, const LoadOptio
         {document.root->origin,
          "a deployment is a map of keys, such as stage: ingest (a space follows each colon)"});
     return loaded;
+  }
+  if (options.takes_other_stages && is_of_other_stage(*document.root, options)) {
+    options.spec = nullptr;
   }
   const Group fields = fields_of(options.spec);
   override_from_environment(fields, options.environment, *document.root, loaded.problems);

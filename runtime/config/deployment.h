@@ -76,6 +76,9 @@ struct Output {
   std::string dataset;
   std::string topic;
   bool root = false;  // written under keys of the stage's own, so in an order of its own
+  // Full name of the field that the stage adds to the records that it carries on; empty: it adds
+  // none, or that isn't known without a spec.
+  std::string annotates;
 };
 
 struct Turn {
@@ -150,6 +153,8 @@ struct LoadOptions {
   // The stage that the file must fit. Borrowed; nullptr: any stage's file, and its options are not
   // looked at.
   const StageSpec* spec = nullptr;
+  // A file that names another stage than `spec` is read as without a spec.
+  bool takes_other_stages = false;
   Environment environment;
   // Asked about each property under `kafka:`; its refusals are reported at their place.
   std::function<Status(std::string_view name, std::string_view value)> kafka_property;

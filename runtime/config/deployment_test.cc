@@ -249,5 +249,30 @@ TEST(Loaded, StartIsAnRfc3339Time) {
   }
 }
 
+TEST(Loaded, WithItsSpecADeploymentKnowsTheFieldThatItAnnotates) {
+  const StageSpec spec = testing::spam_spec();
+  LoadOptions options;
+  options.spec = &spec;
+  const std::string text =
+      "stage: spam\ninputs: {comments: {dataset: x, version: 1, dedup: off}}\n"
+      "outputs: {classified: {dataset: y}}\n";
+  EXPECT_EQ(load_text(text, "f.yaml", options).deployment->outputs[0].annotates,
+            "comments.v1.Comment.spam");
+  EXPECT_EQ(load_text(text, "f.yaml", {}).deployment->outputs[0].annotates, "");
+}
+
+TEST(Loaded, AFileOfAnotherStageIsReadWithoutTheSpecWhereItMayBe) {
+  const StageSpec spec = testing::spam_spec();
+  LoadOptions options;
+  options.spec = &spec;
+  options.takes_other_stages = true;
+  const std::string other = "inputs: {any: {topic: t, dedup: off}}\noutputs: {any: {dataset: x}}\n";
+  EXPECT_TRUE(load_text("stage: other\n" + other, "f.yaml", options).deployment);
+  EXPECT_FALSE(load_text("stage: spam\n" + other, "f.yaml", options).deployment);
+  EXPECT_FALSE(load_text(other, "f.yaml", options).deployment);
+  options.takes_other_stages = false;
+  EXPECT_FALSE(load_text("stage: other\n" + other, "f.yaml", options).deployment);
+}
+
 }  // namespace
 }  // namespace weir::config

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <map>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -21,11 +22,78 @@ Origin origin_of(const Deployment& deployment, const std::vector<std::string>& p
   return {deployment.file};
 }
 
+// Which of the given deployments writes what.
+struct Writer {
+  const Deployment* deployment;
+  const Output* output;
+};
+
+using Writers = std::map<std::string, Writer>;  // by dataset
+
+void check_versions(const Deployment& reader, const Writers& writers,
+                    std::vector<Problem>& problems) {
+  for (const Input& input : reader.inputs) {
+    const auto found = writers.find(input.dataset);
+    if (input.dataset.empty() || found == writers.end()) {
+      continue;
+    }
+    const Deployment& writer = *found->second.deployment;
+    if (input.version > writer.version) {
+      problems.push_back(
+          {origin_of(reader, {"inputs", input.name, "version"}),
+           fmt::format("inputs.{}.version: {} is not there yet: {} ({}) writes version {}",
+                       input.name, input.topic, writer.id, writer.file, writer.version)});
+    }
+  }
+}
+
+// The deployment that sets `field` in what `reader` reads; nullptr: none is known to.
+const Writer* annotator_before(const Deployment& reader, const std::string& field,
+                               const Writers& writers, std::set<const Deployment*>& seen) {
+  if (!seen.insert(&reader).second) {
+    return nullptr;
+  }
+  for (const Input& input : reader.inputs) {
+    const auto found = writers.find(input.dataset);
+    // Only what annotates is known to carry its input on.
+    if (found == writers.end() || found->second.output->annotates.empty()) {
+      continue;
+    }
+    const Writer& writer = found->second;
+    if (writer.output->annotates == field) {
+      return &writer;
+    }
+    if (const Writer* before = annotator_before(*writer.deployment, field, writers, seen)) {
+      return before;
+    }
+  }
+  return nullptr;
+}
+
+void check_annotations(const Deployment& deployment, const Writers& writers,
+                       std::vector<Problem>& problems) {
+  for (const Output& output : deployment.outputs) {
+    std::set<const Deployment*> seen;
+    const Writer* before = output.annotates.empty()
+                               ? nullptr
+                               : annotator_before(deployment, output.annotates, writers, seen);
+    if (before != nullptr) {
+      problems.push_back(
+          {origin_of(deployment, {"outputs", output.name, "dataset"}),
+           fmt::format("outputs.{}: {} is in what {} reads already, {} ({}) has set it in {}: read "
+                       "what that one reads, or annotate a field of your own",
+                       output.name, output.annotates, deployment.id, before->deployment->id,
+                       before->deployment->file, before->output->topic)});
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<Problem> lint(std::span<const Deployment> deployments) {
   std::vector<Problem> problems;
-  std::map<std::string, const Deployment*> files, writers;
+  std::map<std::string, const Deployment*> files;
+  Writers writers;
   for (const Deployment& deployment : deployments) {
     const std::string stem = std::filesystem::path(deployment.file).stem().string();
     if (stem != deployment.id) {
@@ -42,16 +110,21 @@ std::vector<Problem> lint(std::span<const Deployment> deployments) {
       continue;
     }
     for (const Output& output : deployment.outputs) {
-      const auto [writer, is_first] = writers.try_emplace(output.dataset, &deployment);
-      if (!is_first && writer->second != &deployment) {
+      const auto [found, is_first] =
+          writers.try_emplace(output.dataset, Writer{&deployment, &output});
+      const Deployment& writer = *found->second.deployment;
+      if (!is_first && &writer != &deployment) {
         problems.push_back(
             {origin_of(deployment, {"outputs", output.name, "dataset"}),
              fmt::format("outputs.{}.dataset: {} is written by {} ({}) already; a dataset has one "
                          "writer",
-                         output.name, quote(output.dataset), writer->second->id,
-                         writer->second->file)});
+                         output.name, quote(output.dataset), writer.id, writer.file)});
       }
     }
+  }
+  for (const Deployment& deployment : deployments) {
+    check_versions(deployment, writers, problems);
+    check_annotations(deployment, writers, problems);
   }
   return problems;
 }

@@ -8,9 +8,14 @@
 
 namespace weir::config {
 
+// Of those that are given; what they read from others is not looked into.
 // - A file is named after its deployment.
 // - A deployment has one file.
 // - A dataset is written by one deployment.
+// - A version that is read isn't later than the one that its writer has reached: earlier ones may
+//   well be there, and their readers move when they like.
+// - A field is annotated once on the way of a record, as far as it leads through deployments that
+//   were read with their spec (decisions/0006).
 std::vector<Problem> lint(std::span<const Deployment> deployments);
 
 }  // namespace weir::config

@@ -1,5 +1,6 @@
 #include "config/lint.h"
 
+#include <filesystem>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -48,6 +49,77 @@ TEST(Lint, ADatasetHasOneWriter) {
 TEST(Lint, ADeploymentHasOneFile) {
   EXPECT_EQ(said_of({deployment("c/a.yaml", "a", "x"), deployment("d/a.yaml", "a", "x")}),
             "d/a.yaml: the deployment \"a\" is in c/a.yaml already\n");
+}
+
+struct Link {
+  std::string file;
+  std::string reads;
+  int version = 1;
+  std::string writes;
+  std::string annotates = "";
+};
+
+Deployment link(const Link& link) {
+  const std::string stage = std::filesystem::path(link.file).stem().string();
+  Loaded loaded =
+      load_text("stage: " + stage + "\ninputs:\n  in: {dedup: off, dataset: " + link.reads +
+                    ", version: " + std::to_string(link.version) +
+                    "}\noutputs: {out: {dataset: " + link.writes + "}}\n",
+                link.file, {});
+  EXPECT_TRUE(loaded.problems.empty()) << loaded.status().message();
+  loaded.deployment->outputs[0].annotates = link.annotates;
+  return std::move(*loaded.deployment);
+}
+
+TEST(Lint, AVersionThatItsWriterHasNotReachedIsATypo) {
+  const Link writer{.file = "c/w.yaml", .reads = "raw", .writes = "x"};
+  EXPECT_EQ(said_of({link({.file = "c/r.yaml", .reads = "x", .version = 2, .writes = "y"}),
+                     link(writer)}),
+            "c/r.yaml:3:41: inputs.in.version: x.v2 is not there yet: w (c/w.yaml) writes version "
+            "1\n");
+  EXPECT_EQ(said_of({link({.file = "c/r.yaml", .reads = "x", .version = 1, .writes = "y"}),
+                     link(writer)}),
+            "");
+  EXPECT_EQ(said_of({link({.file = "c/r.yaml", .reads = "x", .version = 2, .writes = "y"})}), "");
+}
+
+TEST(Lint, AnEarlierVersionOfWhatIsWrittenMayStillBeRead) {
+  Deployment writer = link({.file = "c/w.yaml", .reads = "raw", .writes = "x"});
+  writer.version = 2;
+  EXPECT_EQ(said_of({writer, link({.file = "c/r.yaml", .reads = "x", .writes = "y"})}), "");
+}
+
+TEST(Lint, AFieldIsAnnotatedOnceOnTheWayOfARecord) {
+  const Deployment first =
+      link({.file = "c/a.yaml", .reads = "w", .writes = "x", .annotates = "m.M.f"});
+  const Deployment between =
+      link({.file = "c/b.yaml", .reads = "x", .writes = "y", .annotates = "m.M.g"});
+  const Deployment again =
+      link({.file = "c/c.yaml", .reads = "y", .writes = "z", .annotates = "m.M.f"});
+  EXPECT_EQ(said_of({again, between, first}),
+            "c/c.yaml:4:26: outputs.out: m.M.f is in what c reads already, a (c/a.yaml) has set it "
+            "in x.v1: read what that one reads, or annotate a field of your own\n");
+  EXPECT_EQ(said_of({again, first}), "") << "what lies between isn't known";
+  EXPECT_EQ(said_of({between, first}), "");
+}
+
+TEST(Lint, WhatIsNotKnownToCarryItsInputOnEndsTheWay) {
+  EXPECT_EQ(
+      said_of({link({.file = "c/a.yaml", .reads = "w", .writes = "x", .annotates = "m.M.f"}),
+               link({.file = "c/b.yaml", .reads = "x", .writes = "y"}),
+               link({.file = "c/c.yaml", .reads = "y", .writes = "z", .annotates = "m.M.f"})}),
+      "");
+}
+
+TEST(Lint, ACircleOfAnnotationsEnds) {
+  EXPECT_EQ(
+      said_of({link({.file = "c/a.yaml", .reads = "y", .writes = "x", .annotates = "m.M.f"}),
+               link({.file = "c/b.yaml", .reads = "x", .writes = "y", .annotates = "m.M.g"}),
+               link({.file = "c/c.yaml", .reads = "y", .writes = "z", .annotates = "m.M.h"})}),
+      "c/a.yaml:4:26: outputs.out: m.M.f is in what a reads already, a (c/a.yaml) has set it in "
+      "x.v1: read what that one reads, or annotate a field of your own\n"
+      "c/b.yaml:4:26: outputs.out: m.M.g is in what b reads already, b (c/b.yaml) has set it in "
+      "y.v1: read what that one reads, or annotate a field of your own\n");
 }
 
 }  // namespace

@@ -53,7 +53,9 @@ class Out {
   void emit_rekeyed(std::string_view output, std::string_view key, std::string_view value);
 
   // Sends the input's bytes on untouched, with `message` appended as the field that the spec
-  // declares for this output. Protobuf merges concatenated messages, so nothing is decoded.
+  // declares for this output. Protobuf merges concatenated messages, so nothing is decoded. A
+  // record that has the field already is a dead letter, `already_annotated`: merged, the two would
+  // be a third that nobody said. So is one that is no message, as `invalid_message`.
   void annotate(std::string_view output, const Record& record,
                 const google::protobuf::MessageLite& message);
 

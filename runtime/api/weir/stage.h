@@ -92,6 +92,10 @@ struct OutputSpec {
   bool rekeys = false;
 };
 
+// The field that an annotated output's stage sets: the only singular one of the annotation's type.
+// Fails with stop(config) where the message has none such, or several.
+Result<const google::protobuf::FieldDescriptor*> annotated_field(const OutputSpec& output);
+
 template <class T>
 struct OptionRange {
   T min;
