@@ -161,11 +161,15 @@ Result<const pb::Descriptor*> Schema::message(std::string_view name) const {
   const auto& known = loaded_->messages;
   if (std::find(known.begin(), known.end(), name) == known.end()) {
     return Status::stop(ExitCode::config, fmt::format("no message \"{}\" in the schema{}", name,
-                                                      did_you_mean(name, known)));
+                                                      suggestion(name, known)));
   }
   const pb::Descriptor* found = loaded_->pool->FindMessageTypeByName(std::string(name));
   WEIR_ASSERT(found != nullptr);
   return found;
+}
+
+const std::vector<std::string>& Schema::messages() const {
+  return loaded_->messages;
 }
 
 }  // namespace weir

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -33,6 +34,9 @@ class Schema {
 
   // By full name (`comments.v1.Comment`). Fails with ExitCode::config and what was probably meant.
   Result<const google::protobuf::Descriptor*> message(std::string_view name) const;
+
+  // Full names of all that it has.
+  const std::vector<std::string>& messages() const;
 
  private:
   struct Loaded;

@@ -80,7 +80,9 @@ TEST_F(SchemaTest, AMessageThatIsNotThereIsMetWithTheOneThatWasMeant) {
             "no message \"music.v1.Trak\" in the schema; did you mean \"music.v1.Track\"?");
   EXPECT_EQ(schema.message("artist").status().message(),
             "no message \"artist\" in the schema; did you mean \"music.v1.Artist\"?");
-  EXPECT_EQ(schema.message("Elephant").status().message(), "no message \"Elephant\" in the schema");
+  EXPECT_EQ(schema.message("Elephant").status().message(),
+            "no message \"Elephant\" in the schema; there is music.v1.Artist, music.v1.Track, "
+            "music.v1.Track.Part");
 }
 
 TEST_F(SchemaTest, ErrorsNameFileLineAndColumn) {

@@ -33,6 +33,7 @@ class CrossCheck {
     }
     check_topics();
     check_roots();
+    check_output_messages();
     check_annotations();
     check_kafka();
   }
@@ -249,6 +250,30 @@ class CrossCheck {
               : fmt::format("{} writes this output under keys of its own, so in an order of its "
                             "own: add root: true",
                             deployment_.stage));
+    }
+  }
+
+  // Whoever reads the file without the stage's spec takes the only input's message for that of an
+  // output which names none: that must be true.
+  void check_output_messages() {
+    const Input* passed = deployment_.inputs.size() == 1 ? &deployment_.inputs.front() : nullptr;
+    for (Output& output : deployment_.outputs) {
+      const bool is_named = !output.message.empty();
+      const std::string taken = is_named || passed == nullptr ? output.message : passed->message;
+      const OutputSpec* port = port_of(output);
+      const std::string written = port == nullptr               ? taken
+                                  : port->descriptor != nullptr ? port->descriptor->full_name()
+                                  : passed == nullptr           ? ""
+                                  : is_compiled(*passed) ? port_of(*passed)->descriptor->full_name()
+                                                         : passed->message;
+      output.message = written;
+      if (taken.empty() || taken == written) {
+        continue;
+      }
+      say(fmt::format("outputs.{}.message", output.name),
+          written.empty() ? "values pass on untouched, without a message: remove this"
+                          : fmt::format("{} writes {}: {}", deployment_.stage, written,
+                                        is_named ? "say that" : "add message: " + written));
     }
   }
 

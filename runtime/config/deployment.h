@@ -76,6 +76,8 @@ struct Output {
   std::string dataset;
   std::string topic;
   bool root = false;  // written under keys of the stage's own, so in an order of its own
+  // Full name; empty: not known from this file, or values are no message.
+  std::string message;
   // Full name of the field that the stage adds to the records that it carries on; empty: it adds
   // none, or that isn't known without a spec.
   std::string annotates;

@@ -249,6 +249,28 @@ TEST(Loaded, StartIsAnRfc3339Time) {
   }
 }
 
+TEST(Loaded, AnOutputsMessageIsWhatItsWriterSaysOrPassesOn) {
+  const auto message = [](const std::string& text, const StageSpec* spec) {
+    LoadOptions options;
+    options.spec = spec;
+    const Loaded loaded = load_text(text, "f.yaml", options);
+    EXPECT_TRUE(loaded.deployment) << loaded.status().message();
+    return loaded.deployment ? loaded.deployment->outputs[0].message : "";
+  };
+  const std::string ingest =
+      "stage: ingest\nproto: [.]\noutputs: {events: {dataset: x}}\n"
+      "inputs: {events: {topic: t, dedup: off, message: a.B}}\n";
+  const StageSpec ingest_spec = testing::ingest_spec(), spam_spec = testing::spam_spec();
+  EXPECT_EQ(message(ingest, nullptr), "a.B");
+  EXPECT_EQ(message(ingest, &ingest_spec), "a.B");
+  const std::string spam =
+      "stage: spam\ninputs: {comments: {dataset: x, version: 1, dedup: off}}\n"
+      "outputs: {classified: {dataset: y";
+  EXPECT_EQ(message(spam + "}}", nullptr), "");
+  EXPECT_EQ(message(spam + "}}", &spam_spec), "comments.v1.Comment");
+  EXPECT_EQ(message(spam + ", message: a.B}}", nullptr), "a.B");
+}
+
 TEST(Loaded, WithItsSpecADeploymentKnowsTheFieldThatItAnnotates) {
   const StageSpec spec = testing::spam_spec();
   LoadOptions options;

@@ -19,6 +19,7 @@ using std::chrono::milliseconds;
 constexpr const char* kNamePattern = "^[a-z][a-z0-9_]*([.-][a-z][a-z0-9_]*)*$";
 constexpr const char* kNameRule =
     "lower-case words of letters, digits and _, joined by . or -, such as comments.classified";
+constexpr const char* kMessagePattern = "^[A-Za-z_][A-Za-z0-9_.]*$";
 constexpr milliseconds kWindowMin = std::chrono::seconds(1);
 constexpr milliseconds kWindowMax = std::chrono::hours(24) * 3650;
 constexpr std::size_t kNameBytesMax = 200;
@@ -523,7 +524,7 @@ Group input_fields() {
       text("message", &Input::message,
            "Full name of the protobuf message, where the stage leaves it open. Without it values "
            "pass on untouched.",
-           check_message, "^[A-Za-z_][A-Za-z0-9_.]*$"),
+           check_message, kMessagePattern),
       optional(group("event_time", "Fills a Timestamp of the message; touches nothing else.",
                      event_time_fields(),
                      [](void* object, const std::string&) {
@@ -555,6 +556,10 @@ Group output_fields() {
                     "The dataset, written in the deployment's version: topic "
                     "`<dataset>.v<version>`.",
                     check_dataset, kNamePattern)),
+      text("message", &Output::message,
+           "Full name of the values' message, for those who read the dataset, such as `weir tap`. "
+           "Without it: that of the only input, where the file names it.",
+           check_message, kMessagePattern),
       with_default("false", flag("root", &Output::root,
                                  "Mandatory where the stage writes under keys of its own: the "
                                  "topic then has an order of its own, and the broker's clock.")),

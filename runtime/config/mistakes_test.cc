@@ -42,6 +42,15 @@ const Mistake kMistakes[] = {
     {"WindowThatIsOffWithoutAKey", kIngest, "dedup: off", "dedup: {window: off}",
      "f.yaml:5:12: inputs.events.dedup: a window that is off remembers nothing: say dedup: off, or "
      "a window\n"},
+    {"MessageThatTheStageDoesNotWrite", kSpam, "comments.classified}",
+     "comments.classified, message: comments.v1.Coment}",
+     "f.yaml:5:55: outputs.classified.message: spam writes comments.v1.Comment: say that\n"},
+    {"MessageOfBytes", kIngest, "{dataset: comments}", "{dataset: comments, message: a.B}",
+     "f.yaml:7:40: outputs.events.message: values pass on untouched, without a message: remove "
+     "this\n"},
+    {"MessageOtherThanThePassedOne", kIngest, "dedup: off\noutputs:\n  events: {",
+     "message: a.B\n    dedup: off\nproto: [.]\noutputs:\n  events: {message: a.C, ",
+     "f.yaml:9:21: outputs.events.message: ingest writes a.B: say that\n"},
     {"RootOfAStageThatKeepsKeys", kIngest, "{dataset: comments}", "{dataset: comments, root: true}",
      "f.yaml:7:37: outputs.events.root: ingest writes this output under the keys of its input: "
      "remove root\n"},

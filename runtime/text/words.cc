@@ -97,11 +97,12 @@ std::string suggestion(std::string_view word, std::span<const std::string> candi
   if (std::string meant = did_you_mean(word, candidates); !meant.empty() || candidates.empty()) {
     return meant;
   }
+  constexpr std::size_t kShownMax = 20;
   std::string all;
-  for (const std::string& candidate : candidates) {
+  for (const std::string& candidate : candidates.first(std::min(candidates.size(), kShownMax))) {
     all += (all.empty() ? "" : ", ") + candidate;
   }
-  return "; there is " + all;
+  return "; there is " + all + (candidates.size() > kShownMax ? ", …" : "");
 }
 
 std::string alternatives(std::span<const std::string> words) {

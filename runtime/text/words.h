@@ -19,7 +19,7 @@ std::string_view nearest(std::string_view word, std::span<const std::string> can
 // `; did you mean "lanes"?`, or nothing.
 std::string did_you_mean(std::string_view word, std::span<const std::string> candidates);
 
-// The same, or, where nothing is near, `; there is a, b, c`; empty without
+// The same, or, where nothing is near, `; there is a, b, c`, the first 20 of them; empty without
 // candidates.
 std::string suggestion(std::string_view word, std::span<const std::string> candidates);
 

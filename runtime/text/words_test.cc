@@ -17,6 +17,8 @@ TEST(Words, AWrongWordIsTakenForTheNearestThatIsThere) {
   EXPECT_EQ(did_you_mean("colour", known), "");
   EXPECT_EQ(suggestion("colour", known), "; there is lanes, log, comments.v1.Comment");
   EXPECT_EQ(suggestion("colour", {}), "");
+  const std::string twenty = suggestion("colour", std::vector<std::string>(20, "x"));
+  EXPECT_EQ(suggestion("colour", std::vector<std::string>(21, "x")), twenty + ", …");
 }
 
 TEST(Words, AQuotedValueStaysOnItsLineAndShort) {

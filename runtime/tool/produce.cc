@@ -272,7 +272,10 @@ void add_produce(CLI::App& app, Status& done) {
                    "One JSON object a line; plain or .gz; - is standard input")
       ->required();
   command->add_flag("--follow", options->follow, "Wait for more at the end, until SIGTERM");
-  command->add_option("--state", options->state, "Where a run keeps how far it is (state)");
+  command
+      ->add_option("--state", options->state,
+                   "Where a run keeps how far it is (WEIR__STATE, or else state)")
+      ->envname("WEIR__STATE");
   command->add_option("--output", options->output, "text, or json")
       ->check(CLI::IsMember({"text", "json"}));
   add_options(*command, options->reach);

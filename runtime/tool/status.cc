@@ -208,9 +208,11 @@ void add_status(CLI::App& app, Status& done) {
       app.add_subcommand("status", "The processes of deployments: state, readiness, lag");
   command->footer("Exit code 1 when a process is gone without having ended, failed, or is silent.");
   const auto options = std::make_shared<StatusOptions>();
-  command->add_option("--state", options->state,
-                      "The `state` of the deployments' files, where processes of this host are "
-                      "found (state)");
+  command
+      ->add_option("--state", options->state,
+                   "The `state` of the deployments' files, where processes of this host are found "
+                   "(WEIR__STATE, or else state)")
+      ->envname("WEIR__STATE");
   command
       ->add_option("--at", options->addresses, "HOST:PORT of an endpoint, instead; may be repeated")
       ->allow_extra_args(false);

@@ -1,6 +1,8 @@
 // weir tap: what is in a topic, for people, programs and test cases.
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -13,6 +15,7 @@
 #include "config/deployment.h"
 #include "kafka/admin.h"
 #include "kafka/reader.h"
+#include "text/words.h"
 #include "tool/reach.h"
 #include "tool/record_text.h"
 #include "tool/verbs.h"
@@ -21,10 +24,15 @@ namespace weir {
 
 namespace {
 
+namespace fs = std::filesystem;
+
+constexpr const char* kConfig = "config";
+
 struct TapOptions {
   std::string what;
   std::string message;
   std::vector<std::string> protos;
+  std::string config;  // empty: kConfig, which need not be there
   std::string from = "earliest";
   bool until_end = false;
   std::string output = "text";
@@ -79,25 +87,113 @@ Result<std::string> find_topic(const TapOptions& options, const ClusterSettings&
 }
 
 // Folders of .proto files, or one descriptor set.
-Result<Schema> read_schema(const std::vector<std::string>& protos) {
+Result<SchemaSources> sources_of(const std::vector<std::string>& protos) {
   SchemaSources sources;
   for (const std::string& path : protos.empty() ? std::vector<std::string>{"proto"} : protos) {
     std::error_code failed;
-    if (std::filesystem::is_regular_file(path, failed)) {
+    if (fs::is_regular_file(path, failed)) {
       sources.descriptor_set = path;
-    } else if (std::filesystem::is_directory(path, failed)) {
+    } else if (fs::is_directory(path, failed)) {
       sources.import_roots.emplace_back(path);
     } else {
-      return Status::stop(ExitCode::usage,
-                          fmt::format("--message: there is no {} here; name the folder of the "
-                                      ".proto files with --proto",
-                                      path));
+      return Status::stop(ExitCode::usage, fmt::format("there is no {} here: name the folder of "
+                                                       "the .proto files with --proto",
+                                                       path));
     }
   }
   if (!sources.descriptor_set.empty() && protos.size() > 1) {
     return Status::stop(ExitCode::usage, "--proto: folders, or one descriptor set");
   }
-  return Schema::read(sources);
+  return sources;
+}
+
+// A printer, and what it borrows.
+struct MessagePrinter {
+  Schema schema;
+  std::unique_ptr<JsonPrinter> printer;
+};
+
+Result<MessagePrinter> printer_of(const std::string& message, const SchemaSources& sources) {
+  WEIR_TRY_ASSIGN(Schema schema, Schema::read(sources));
+  WEIR_TRY_ASSIGN(const auto* descriptor, schema.message(message));
+  auto printer = std::make_unique<JsonPrinter>(descriptor);
+  return MessagePrinter{std::move(schema), std::move(printer)};
+}
+
+// The deployments' files that --config means, in the order of their names.
+Result<std::vector<std::string>> config_files(const TapOptions& options) {
+  const fs::path path = options.config.empty() ? kConfig : options.config;
+  std::error_code failed;
+  if (fs::is_regular_file(path, failed)) {
+    return std::vector{path.string()};
+  }
+  std::vector<std::string> files;
+  fs::directory_iterator i(path, failed);
+  if (failed && !options.config.empty()) {
+    return Status::stop(ExitCode::usage,
+                        fmt::format("--config {}: {}", options.config, failed.message()));
+  }
+  for (; !failed && i != fs::directory_iterator(); i.increment(failed)) {
+    if (i->path().extension() == ".yaml") {
+      files.push_back(i->path().string());
+    }
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+// "comments" of "comments.v1"; empty: the topic is of no dataset.
+std::string dataset_of(const std::string& topic) {
+  const std::size_t at = topic.rfind(".v");
+  const std::string dataset = topic.substr(0, at == topic.npos ? 0 : at);
+  const int version = at == topic.npos ? 0 : std::atoi(topic.c_str() + at + 2);
+  return version > 0 && config::topic_of(dataset, version) == topic ? dataset : "";
+}
+
+// As the file of the deployment that writes the dataset says it; stop(config) where none does.
+Result<MessagePrinter> declared_printer(const TapOptions& options, const std::string& dataset,
+                                        const std::vector<std::string>& files) {
+  config::LoadOptions reading;
+  reading.environment = config::process_environment();
+  std::string unread;
+  for (const std::string& file : files) {
+    const config::Loaded loaded = config::load(file, reading);
+    if (!loaded.deployment) {
+      unread += "; " + config::to_string(loaded.problems.front());
+      continue;
+    }
+    for (const config::Output& output : loaded.deployment->outputs) {
+      if (output.dataset != dataset) {
+        continue;
+      }
+      if (output.message.empty()) {
+        return Status::stop(ExitCode::config,
+                            fmt::format("{} says no outputs.{}.message", file, output.name));
+      }
+      if (!options.protos.empty()) {
+        WEIR_TRY_ASSIGN(const SchemaSources sources, sources_of(options.protos));
+        return printer_of(output.message, sources);
+      }
+      SchemaSources sources;
+      sources.import_roots.assign(loaded.deployment->import_roots.begin(),
+                                  loaded.deployment->import_roots.end());
+      sources.descriptor_set = loaded.deployment->descriptor_set;
+      return printer_of(output.message, sources);
+    }
+  }
+  return Status::stop(
+      ExitCode::config,
+      fmt::format("no deployment in {} writes it{}",
+                  options.config.empty() ? fmt::format("./{}", kConfig) : options.config, unread));
+}
+
+// What --message may say, as far as that can be known.
+std::string known_messages(const TapOptions& options) {
+  const Result<SchemaSources> sources = sources_of(options.protos);
+  const Result<Schema> schema =
+      sources.is_ok() ? Schema::read(sources.value()) : Result<Schema>(sources.status());
+  return schema.is_ok() ? suggestion("", schema.value().messages())
+                        : ", and with --proto where the .proto files are";
 }
 
 class Tap {
@@ -171,19 +267,29 @@ Status tap(const TapOptions& options) {
   WEIR_TRY_ASSIGN(const ReadFrom from, parse_from(options.from));
   WEIR_TRY_ASSIGN(ClusterSettings cluster, cluster_of(options.reach));
   cluster.client_id = "weir-tap";
-  std::optional<Schema> schema;
-  std::unique_ptr<JsonPrinter> printer;
+  std::optional<MessagePrinter> values;
   if (!options.message.empty()) {
-    WEIR_TRY_ASSIGN(schema, read_schema(options.protos));
-    WEIR_TRY_ASSIGN(const auto* descriptor, schema->message(options.message));
-    printer = std::make_unique<JsonPrinter>(descriptor);
+    WEIR_TRY_ASSIGN(const SchemaSources sources, sources_of(options.protos));
+    WEIR_TRY_ASSIGN(values, printer_of(options.message, sources));
   }
+  WEIR_TRY_ASSIGN(const std::vector<std::string> files, config_files(options));
   const Interrupt interrupt;
   std::signal(SIGPIPE, SIG_IGN);
   WEIR_TRY_ASSIGN(const std::string topic, find_topic(options, cluster));
+  const std::string dataset = dataset_of(topic);
+  if (!values && !dataset.empty() && !dataset.ends_with(".dead_letters")) {
+    Result<MessagePrinter> declared = declared_printer(options, dataset, files);
+    if (declared.is_ok()) {
+      values = std::move(declared).value();
+    } else {
+      fmt::print(stderr,
+                 "{}: {}; its values are shown as they look; say with --message what they are{}\n",
+                 topic, declared.status().message(), known_messages(options));
+    }
+  }
   KafkaReader reader(cluster, topic);
   WEIR_TRY(until_answered(options.reach, [&] { return reader.open(from); }));
-  return Tap(options, topic, std::move(printer)).run(reader);
+  return Tap(options, topic, values ? std::move(values->printer) : nullptr).run(reader);
 }
 
 }  // namespace
@@ -200,11 +306,17 @@ void add_tap(CLI::App& app, Status& done) {
   command
       ->add_option("DATASET|TOPIC", options->what, "A topic, or a dataset: then its newest version")
       ->required();
-  command->add_option("--message", options->message,
-                      "The values' message, such as comments.v1.Comment, shown as JSON");
+  command->add_option(
+      "--message", options->message,
+      "The values' message, such as comments.v1.Comment, shown as JSON. Without it: "
+      "of a dataset, what the file of the deployment that writes it says");
+  command->add_option("--config", options->config,
+                      "Where that file is: a folder, or the file itself (config)");
   command
-      ->add_option("--proto", options->protos,
-                   "Folder of .proto files, or a descriptor set (proto); may be repeated")
+      ->add_option(
+          "--proto", options->protos,
+          "Folder of .proto files, or a descriptor set (proto, or as the deployment's file "
+          "says); may be repeated")
       ->allow_extra_args(false);
   command->add_option("--from", options->from,
                       "earliest (the default), latest, an offset, or a time (RFC 3339)");

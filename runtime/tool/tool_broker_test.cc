@@ -42,7 +42,10 @@ class ToolTest : public BrokerCase {
     fs::create_directories(folder_);
   }
 
-  void TearDown() override { fs::remove_all(folder_); }
+  void TearDown() override {
+    ::unsetenv("WEIR__STATE");
+    fs::remove_all(folder_);
+  }
 
   std::string path(const std::string& name) const { return folder_ / name; }
 
@@ -182,7 +185,7 @@ TEST_F(ToolTest, AMissingTopicIsNamedWithTheCommand) {
   EXPECT_THAT(sent.notice, AllOf(HasSubstr(prefix + ".nowhere"), HasSubstr("weir topics apply")));
 }
 
-TEST_F(ToolTest, AKilledRunIsGoneOnWithAndLosesNothing) {
+TEST_F(ToolTest, AKilledRunIsGoneOnWithWhereTheStateIsAndLosesNothing) {
   constexpr int kFirst = 5'000;
   constexpr int kAll = 6'000;
   const std::string to = topic("raw", 2);
@@ -194,10 +197,9 @@ TEST_F(ToolTest, AKilledRunIsGoneOnWithAndLosesNothing) {
     return text;
   };
   const std::string file = write("in", lines(0, kFirst));
-  const std::vector<std::string> words =
-      whole_command({"produce", "--topic", to, "--key", "id", "--state", path("state"), file});
-  std::vector<std::string> following = words;
-  following.emplace_back("--follow");
+  ::setenv("WEIR__STATE", path("state").c_str(), 1);
+  std::vector<std::string> following =
+      whole_command({"produce", "--topic", to, "--key", "id", "--follow", file});
   std::vector<char*> raw;
   for (std::string& word : following) {
     raw.push_back(word.data());
@@ -244,6 +246,57 @@ TEST_F(ToolTest, TapShowsWhatIsThereAndEnds) {
   const std::string two = weir({"tap", name, "--limit", "2"}).answer;
   EXPECT_EQ(std::count(two.begin(), two.end(), '\n'), 2);
   EXPECT_THAT(weir({"tap", name, "--until-end", "--from", "latest"}).answer, IsEmpty());
+}
+
+TEST_F(ToolTest, TapTakesTheMessageFromTheFileOfTheDatasetsWriter) {
+  const std::string name = topic("out.v2");
+  ASSERT_EQ(produce(name, write("in", "\x2a\x02hi\n")).code, 0);  // Comment.content
+  const std::string writer =
+      write("w.yaml", fmt::format("stage: w\nproto: [{}]\n"
+                                  "inputs: {{in: {{topic: raw, dedup: off}}}}\n"
+                                  "outputs: {{out: {{dataset: {}.out, message: "
+                                  "comments.v1.Comment}}}}\n",
+                                  fs::absolute("proto").string(), prefix));
+  write("broken.yaml", "stage: [");
+  for (const std::string& config : {path(""), writer}) {
+    for (const std::string& what : {prefix + ".out", name}) {
+      const Outcome shown = weir({"tap", what, "--limit", "1", "--config", config});
+      EXPECT_THAT(shown.answer, HasSubstr("  {\"content\":\"hi\"}\n"));
+      EXPECT_THAT(shown.notice, IsEmpty());
+    }
+  }
+  const std::string of_another = "hello.v1.Greeting";
+  EXPECT_THAT(
+      weir({"tap", name, "--limit", "1", "--config", writer, "--message", of_another}).answer,
+      Not(HasSubstr("content")));
+}
+
+TEST_F(ToolTest, TapSaysInALineHowToSayTheMessageThatItDoesNotKnow) {
+  const std::string name = topic("out.v1");
+  fill(name, 1);
+  fs::create_directories(path("config"));
+  write("config/broken.yaml", "stage: [");
+  const auto notice = [&](const std::string& config) {
+    const Outcome shown = weir({"tap", name, "--until-end", "--config", path(config)});
+    EXPECT_EQ(shown.code, 0);
+    EXPECT_THAT(shown.answer, Not(IsEmpty()));
+    EXPECT_EQ(std::count(shown.notice.begin(), shown.notice.end(), '\n'), 1) << shown.notice;
+    return shown.notice;
+  };
+  EXPECT_THAT(notice("config"),
+              AllOf(HasSubstr(fmt::format("{}: no deployment in {} writes it; {}/broken.yaml:",
+                                          name, path("config"), path("config"))),
+                    HasSubstr("say with --message what they are; there is comments.v1.Comment, ")));
+  deployment();
+  EXPECT_THAT(notice("x.yaml"), HasSubstr("x.yaml says no outputs.out.message"));
+  EXPECT_EQ(weir({"tap", name, "--config", path("nowhere")}).code, 64);
+}
+
+TEST_F(ToolTest, TapHasNothingToSayAboutTopicsThatAreOfNoDataset) {
+  for (const std::string& name : {topic("raw"), topic("x.dead_letters.v1")}) {
+    fill(name, 1);
+    EXPECT_THAT(weir({"tap", name, "--until-end"}).notice, IsEmpty());
+  }
 }
 
 TEST_F(ToolTest, TapNamesWhatIsNotThere) {
