@@ -16,8 +16,11 @@ Result<std::shared_ptr<const Schema>> read_schema(const config::Deployment& depl
   SchemaSources sources;
   sources.import_roots.assign(deployment.import_roots.begin(), deployment.import_roots.end());
   sources.descriptor_set = deployment.descriptor_set;
-  WEIR_TRY_ASSIGN(Schema schema, Schema::read(sources));
-  return std::shared_ptr<const Schema>(std::make_shared<Schema>(std::move(schema)));
+  Result<Schema> schema = Schema::read(sources);
+  if (!schema.is_ok()) {
+    return schema.status().within(deployment.file);
+  }
+  return std::shared_ptr<const Schema>(std::make_shared<Schema>(std::move(schema).value()));
 }
 
 std::string zone_text(std::chrono::minutes zone) {

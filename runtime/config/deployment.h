@@ -148,6 +148,9 @@ std::string dead_letters_topic(std::string_view deployment, int version);
 // that is made of it. Datasets, stages and deployments are named so.
 bool is_name(std::string_view text);
 
+// Empty, or why Kafka takes no topic of that name.
+std::string check_topic(std::string_view text);
+
 using Environment = std::map<std::string, std::string>;
 Environment process_environment();
 

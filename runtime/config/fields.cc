@@ -119,19 +119,6 @@ std::string check_dataset(std::string_view text) {
   return check_name(text);
 }
 
-std::string check_topic(std::string_view text) {
-  const bool is_plain = std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == '-';
-  });
-  if (!is_plain || text.size() > kTopicBytesMax || text == "." || text == "..") {
-    return fmt::format(
-        "{} can't be a topic: Kafka takes at most {} letters, digits and the characters . _ -",
-        quote(text), kTopicBytesMax);
-  }
-  return {};
-}
-
 std::string check_message(std::string_view text) {
   const bool is_plain = std::all_of(text.begin(), text.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
@@ -744,6 +731,19 @@ std::optional<Timestamp> parse_time(std::string_view text) {
     return std::nullopt;
   }
   return Timestamp(google::protobuf::util::TimeUtil::TimestampToMilliseconds(time));
+}
+
+std::string check_topic(std::string_view text) {
+  const bool is_plain = std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+  });
+  if (!is_plain || text.empty() || text.size() > kTopicBytesMax || text == "." || text == "..") {
+    return fmt::format(
+        "{} can't be a topic: Kafka takes at most {} letters, digits and the characters . _ -",
+        quote(text), kTopicBytesMax);
+  }
+  return {};
 }
 
 bool is_name(std::string_view text) {

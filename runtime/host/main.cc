@@ -1,8 +1,6 @@
 #include "host/main.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <exception>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -14,21 +12,13 @@
 #include "config/lint.h"
 #include "host/build.h"
 #include "host/cluster.h"
+#include "host/command_line.h"
 #include "host/process.h"
 #include "host/try.h"
 
 namespace weir {
 
 namespace {
-
-int exit_code(const Status& status) {
-  if (status.is_ok()) {
-    return static_cast<int>(ExitCode::ok);
-  }
-  fmt::print(stderr, "{}\n", status.message());
-  return static_cast<int>(status.remedy() == Remedy::stop ? status.exit_code()
-                                                          : ExitCode::temporary);
-}
 
 Result<config::Deployment> load(const std::string& file, const StageSpec& spec,
                                 bool takes_other_stages = false) {
@@ -165,14 +155,7 @@ int stage_main(int argc, char** argv, const StageSpec& spec) {
     fmt::print("{} {} (weir {})\n", spec.name(), kBuildVersion, kBuildVersion);
   });
 
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : static_cast<int>(ExitCode::usage);
-  } catch (const std::exception& e) {
-    return exit_code(Status::stop(ExitCode::broken, fmt::format("{}: {}", spec.name(), e.what())));
-  }
-  return exit_code(done);
+  return run_command_line(app, argc, argv, done);
 }
 
 }  // namespace weir

@@ -1,10 +1,8 @@
-#include <cstdio>
-#include <exception>
-
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "host/build.h"
+#include "host/command_line.h"
 #include "tool/verbs.h"
 
 namespace weir {
@@ -25,18 +23,7 @@ int tool_main(int argc, char** argv) {
   app.add_subcommand("version", "Print the version")->callback([] {
     fmt::print("weir {}\n", kBuildVersion);
   });
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : static_cast<int>(ExitCode::usage);
-  } catch (const std::exception& e) {
-    done = Status::stop(ExitCode::broken, fmt::format("weir: {}", e.what()));
-  }
-  if (done.is_ok()) {
-    return 0;
-  }
-  fmt::print(stderr, "{}\n", done.message());
-  return static_cast<int>(done.remedy() == Remedy::stop ? done.exit_code() : ExitCode::temporary);
+  return run_command_line(app, argc, argv, done);
 }
 
 }  // namespace weir

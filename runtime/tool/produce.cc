@@ -46,7 +46,10 @@ class Production {
         progress_("lines") {}
 
   Status run() {
-    WEIR_TRY_ASSIGN(KeyText key, KeyText::of(options_.key, LineReader::kLineBytesMax));
+    Result<KeyText> key = KeyText::of(options_.key, LineReader::kLineBytesMax);
+    if (!key.is_ok()) {
+      return key.status().within("--key");
+    }
     LineReader::Settings reading{options_.file, options_.follow, std::nullopt};
     WEIR_TRY(until_answered(options_.reach, [&] { return producer_.open(); }));
     WEIR_TRY(find_checkpoint(reading));
@@ -62,7 +65,7 @@ class Production {
                  "that is there now\n",
                  checkpoint_file_.path().string());
     }
-    Status done = copy(*lines, key);
+    Status done = copy(*lines, key.value());
     too_long_ = lines->too_long();
     if (done.is_ok() && is_resumable() && !options_.follow) {
       checkpoint_file_.remove();
@@ -235,6 +238,7 @@ class Production {
 };
 
 Status produce(const ProduceOptions& options) {
+  WEIR_TRY(check_topic_name(options.topic));
   WEIR_TRY_ASSIGN(ClusterSettings cluster, cluster_of(options.reach));
   cluster.client_id = "weir-produce";
   const Interrupt interrupt;

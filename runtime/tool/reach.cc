@@ -5,6 +5,8 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "config/deployment.h"
+
 namespace weir {
 
 namespace {
@@ -48,6 +50,11 @@ Result<ClusterSettings> cluster_of(const Reach& reach) {
     cluster.properties.push_back(std::move(one));
   }
   return cluster;
+}
+
+Status check_topic_name(const std::string& name) {
+  const std::string wrong = config::check_topic(name);
+  return wrong.empty() ? Status::ok() : Status::stop(ExitCode::usage, wrong);
 }
 
 Interrupt::Interrupt() {

@@ -28,6 +28,9 @@ void add_options(CLI::App& command, Reach& reach);
 
 Result<ClusterSettings> cluster_of(const Reach& reach);
 
+// Ok, or usage: why no topic can have that name.
+Status check_topic_name(const std::string& name);
+
 // SIGINT and SIGTERM end what runs, not the process. Restores on destruction; one at a time.
 class Interrupt {
  public:

@@ -264,6 +264,7 @@ class Tap {
 };
 
 Status tap(const TapOptions& options) {
+  WEIR_TRY(check_topic_name(options.what));
   WEIR_TRY_ASSIGN(const ReadFrom from, parse_from(options.from));
   WEIR_TRY_ASSIGN(ClusterSettings cluster, cluster_of(options.reach));
   cluster.client_id = "weir-tap";
@@ -321,7 +322,8 @@ void add_tap(CLI::App& app, Status& done) {
   command->add_option("--from", options->from,
                       "earliest (the default), latest, an offset, or a time (RFC 3339)");
   command->add_flag("--until-end", options->until_end, "End behind what is there now");
-  command->add_option("--limit", options->limit, "End after so many records");
+  command->add_option("--limit", options->limit, "End after so many records")
+      ->check(CLI::Range(0, 1'000'000'000));
   CLI::Option* output =
       command->add_option("--output", options->output, "text, or json: one object a line");
   output->check(CLI::IsMember({"text", "json"}));

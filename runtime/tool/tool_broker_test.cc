@@ -299,6 +299,13 @@ TEST_F(ToolTest, TapHasNothingToSayAboutTopicsThatAreOfNoDataset) {
   }
 }
 
+TEST_F(ToolTest, WhatCanBeNoTopicIsAskedOfNoBroker) {
+  EXPECT_EQ(weir({"tap", "a b"}).code, 64);
+  EXPECT_THAT(weir({"tap", "a b"}).notice, HasSubstr("\"a b\" can't be a topic"));
+  EXPECT_EQ(produce("a b", write("in", "")).code, 64);
+  EXPECT_THAT(weir({"tap", "x", "--limit", "-1"}).notice, HasSubstr("--limit"));
+}
+
 TEST_F(ToolTest, TapNamesWhatIsNotThere) {
   const Outcome shown = weir({"tap", prefix + ".nowhere", "--until-end"});
   EXPECT_EQ(shown.code, 78);

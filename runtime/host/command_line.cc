@@ -1,0 +1,76 @@
+#include "host/command_line.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "text/words.h"
+
+namespace weir {
+
+namespace {
+
+int exit_code(const Status& status) {
+  if (status.is_ok()) {
+    return static_cast<int>(ExitCode::ok);
+  }
+  fmt::print(stderr, "{}\n", status.message());
+  return static_cast<int>(status.remedy() == Remedy::stop ? status.exit_code()
+                                                          : ExitCode::temporary);
+}
+
+// The library only says that a command is missing. Empty: every word that has to be one is.
+std::string unknown_command(const CLI::App& app, std::span<char* const> words) {
+  const CLI::App* at = &app;
+  for (const std::string_view word : words) {
+    std::vector<std::string> names;
+    const CLI::App* next = nullptr;
+    for (const CLI::App* command : at->get_subcommands([](const CLI::App*) { return true; })) {
+      names.push_back(command->get_name());
+      next = names.back() == word ? command : next;
+    }
+    if (next == nullptr) {
+      return names.empty() ? ""
+                           : fmt::format("{} has no command {}{}", at->get_name(), quote(word),
+                                         suggestion(word, names));
+    }
+    at = next;
+  }
+  return "";
+}
+
+}  // namespace
+
+int run_command_line(CLI::App& app, int argc, char** argv, const Status& done) {
+  const std::span<char* const> words(argv + 1, static_cast<std::size_t>(std::max(argc - 1, 0)));
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (*words[i] == '\0') {
+      return exit_code(Status::stop(
+          ExitCode::usage, fmt::format("argument {} is empty: is a variable not set?", i + 1)));
+    }
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::RequiredError& e) {
+    if (const std::string unknown = unknown_command(app, words); !unknown.empty()) {
+      return exit_code(Status::stop(ExitCode::usage, unknown));
+    }
+    app.exit(e);
+    return static_cast<int>(ExitCode::usage);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : static_cast<int>(ExitCode::usage);
+  } catch (const std::exception& e) {
+    return exit_code(
+        Status::stop(ExitCode::broken, fmt::format("{}: {}", app.get_name(), e.what())));
+  }
+  return exit_code(done);
+}
+
+}  // namespace weir

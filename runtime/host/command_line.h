@@ -1,0 +1,17 @@
+// What the command lines of all programs have in common.
+#pragma once
+
+#include "weir/status.h"
+
+namespace CLI {  // NOLINT(readability-identifier-naming): the library's
+class App;
+}
+
+namespace weir {
+
+// Parses; the command that was asked for runs meanwhile and leaves its outcome in `done`. A word
+// that is no command is named; so is an empty one, which is a variable that isn't set. Prints a
+// failure and returns the exit code: see ExitCode.
+int run_command_line(CLI::App& app, int argc, char** argv, const Status& done);
+
+}  // namespace weir
