@@ -185,9 +185,9 @@ TEST_P(Conformance, ACrashAtAnyStepChangesNoOutput) {
   for (int step = 1;; ++step) {
     int left = step;
     SimWorld crashing = world([&left](std::string_view operation) {
-      const bool counts = operation != "redeliver";
-      return counts && left > 0 && --left == 0 ? Status::stop(ExitCode::broken, kCrash)
-                                               : Status::ok();
+      return fails_a_call(operation) && left > 0 && --left == 0
+                 ? Status::stop(ExitCode::broken, kCrash)
+                 : Status::ok();
     });
     pipe(crashing, 0, kRecords);
     Status done = crashing.run();

@@ -1,11 +1,20 @@
 #include "testing/sim_kafka.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <utility>
 
 #include "loop/partitioner.h"
 
 namespace weir {
+
+bool fails_a_call(std::string_view operation) {
+  static constexpr std::array<std::string_view, 8> kOthers{
+      "redeliver", "commit_copy", "abort_copy", "offsets_copy",
+      "late_copy", "session",     "heartbeat",  "assignment_lost"};
+  return std::find(kOthers.begin(), kOthers.end(), operation) == kOthers.end();
+}
 
 // ---- the cluster ----
 
@@ -36,7 +45,7 @@ Offset SimKafka::append(const std::string& topic, std::int32_t partition, SimRec
 void SimKafka::append_aborted(const std::string& topic, std::int32_t partition, SimRecord record) {
   const std::int64_t transaction = begin_transaction();
   log({topic, partition}).records.push_back({std::move(record), transaction, false});
-  transactions_[transaction].partitions.emplace_back(topic, partition);
+  transactions_[transaction].partitions.insert({topic, partition});
   end_transaction(transaction, Fate::aborted);
 }
 
@@ -119,10 +128,76 @@ void SimKafka::end_transaction(std::int64_t id, Fate fate) {
   }
 }
 
+// As AddPartitionsToTxn and AddOffsetsToTxn do: opens one where none is.
+SimKafka::Transaction& SimKafka::transaction_of(const std::string& transactional_id) {
+  std::int64_t& open = producers_[transactional_id].open_transaction;
+  open = open == 0 ? begin_transaction() : open;
+  return transactions_.at(open);
+}
+
+SimKafka::Answer SimKafka::answer(const Request& request) {
+  Producer& producer = producers_[request.transactional_id];
+  if (request.kind == Request::Kind::offsets) {
+    return take_offsets(producer, request);
+  }
+  return request.epoch != producer.epoch
+             ? Answer::fenced
+             : end(producer,
+                   request.kind == Request::Kind::commit ? Fate::committed : Fate::aborted);
+}
+
+// Ended already in the same way is no error: the client asks again when it got no answer.
+SimKafka::Answer SimKafka::end(Producer& producer, Fate fate) {
+  if (producer.open_transaction == 0) {
+    return producer.last_fate == fate ? Answer::ok : Answer::no_such_transaction;
+  }
+  end_transaction(std::exchange(producer.open_transaction, 0), fate);
+  producer.last_fate = fate;
+  return Answer::ok;
+}
+
+SimKafka::Answer SimKafka::take_offsets(Producer& producer, const Request& request) {
+  const Group& group = groups_[request.group];
+  if (group.members.count(request.member) == 0 || request.generation != group.generation) {
+    return Answer::not_a_member;
+  }
+  if (producer.open_transaction == 0) {
+    return request.epoch == producer.epoch ? Answer::no_such_transaction : Answer::fenced;
+  }
+  Transaction& transaction = transactions_.at(producer.open_transaction);
+  if (request.epoch != producer.epoch) {
+    // Kafka 3.9 refuses it and yet forgets what the new epoch has pending for the same partition.
+    for (const auto& [where, offset] : request.offsets) {
+      transaction.offsets.erase(where);
+    }
+    return Answer::fenced;
+  }
+  transaction.group = request.group;
+  for (const auto& [where, offset] : request.offsets) {
+    transaction.offsets[where] = offset;
+  }
+  return Answer::ok;
+}
+
+bool SimKafka::has_pending_offset(const std::string& group, const TopicPartition& where) const {
+  return std::any_of(producers_.begin(), producers_.end(), [&](const auto& producer) {
+    const auto open = transactions_.find(producer.second.open_transaction);
+    return open != transactions_.end() && open->second.group == group &&
+           open->second.offsets.count(where) > 0;
+  });
+}
+
 void SimKafka::start_rebalance(Group& group) {
   group.is_rebalancing = true;
   for (auto& [id, member] : group.members) {
     member.has_joined = false;
+  }
+}
+
+void SimKafka::take_out(const std::string& group, std::int64_t member) {
+  Group& from = groups_[group];
+  if (from.members.erase(member) > 0) {
+    start_rebalance(from);
   }
 }
 
@@ -218,6 +293,9 @@ class SimSource final : public Source {
     std::vector<Committed> committed;
     const SimKafka::Group& group = kafka_.groups_[group_];
     for (const InputPartition& where : partitions) {
+      if (kafka_.has_pending_offset(group_, name(where))) {
+        return Status::retry("a transaction on the committed offset has not ended");
+      }
       const auto found = group.offsets.find(name(where));
       committed.push_back({where, std::nullopt, ""});
       if (found != group.offsets.end()) {
@@ -255,6 +333,7 @@ class SimSource final : public Source {
   }
 
   Result<std::string> membership() override {
+    end_session_perhaps();
     return std::to_string(member_) + "/" + std::to_string(generation_);
   }
 
@@ -310,25 +389,39 @@ class SimSource final : public Source {
   }
 
   void leave() {
-    SimKafka::Group& group = kafka_.groups_[group_];
-    if (group.members.erase(member_) > 0) {
-      kafka_.start_rebalance(group);
-    }
+    kafka_.take_out(group_, member_);
     positions_.clear();
     generation_ = -1;
   }
 
-  Status follow_group() {
-    SimKafka::Group& group = kafka_.groups_[group_];
-    SimKafka::Member& member = group.members.at(member_);
-    if (group.is_rebalancing && !member.has_joined) {
-      if (generation_ >= 0) {
-        listener_->revoked(false);
-        positions_.clear();
-      }
-      member.has_joined = true;
-      kafka_.try_assign(group);
+  bool is_member() const { return kafka_.groups_[group_].members.count(member_) > 0; }
+
+  bool has_joined() const { return kafka_.groups_[group_].members.at(member_).has_joined; }
+
+  // As of a client that slept past its session.
+  void end_session_perhaps() {
+    if (!fault("session").is_ok()) {
+      kafka_.take_out(group_, member_);
     }
+  }
+
+  Status follow_group() {
+    end_session_perhaps();
+    SimKafka::Group& group = kafka_.groups_[group_];
+    if (!is_member() && !fault("heartbeat").is_ok()) {
+      return Status::ok();
+    }
+    if (generation_ >= 0 && (!is_member() || !has_joined())) {
+      listener_->revoked(!is_member() && fault("assignment_lost").is_ok());
+      positions_.clear();
+      generation_ = -1;
+    }
+    if (!is_member()) {
+      join();
+    }
+    SimKafka::Member& member = group.members.at(member_);
+    member.has_joined = true;
+    kafka_.try_assign(group);
     if (group.is_rebalancing || generation_ == group.generation) {
       return Status::ok();
     }
@@ -369,25 +462,33 @@ class SimSink final : public Sink {
         faults_(std::move(faults)) {}
 
   Status open() override {
+    let_late_copies_arrive();
+    if (epoch_ != 0) {
+      return Status::ok();
+    }
     SimKafka::Producer& producer = kafka_.producers_[id_];
     if (producer.open_transaction != 0) {
-      kafka_.end_transaction(producer.open_transaction, SimKafka::Fate::aborted);
-      producer.open_transaction = 0;
+      kafka_.end(producer, SimKafka::Fate::aborted);
     }
+    producer.last_fate.reset();
     epoch_ = ++producer.epoch;
     return Status::ok();
   }
 
   Status begin() override {
+    WEIR_ASSERT(!in_transaction_);
     WEIR_TRY(check("begin"));
     refusals_.clear();
-    WEIR_ASSERT(kafka_.producers_[id_].open_transaction == 0);
-    kafka_.producers_[id_].open_transaction = kafka_.begin_transaction();
+    added_.clear();
+    has_offsets_ = false;
+    is_torn_ = false;
+    doubt_ = Doubt::none;
     in_transaction_ = true;
     return Status::ok();
   }
 
   Status send(std::span<const OutRecord> records) override {
+    WEIR_ASSERT(in_transaction_);
     WEIR_TRY(check("send"));
     for (const OutRecord& record : records) {
       store(record);
@@ -398,77 +499,138 @@ class SimSink final : public Sink {
   Status flush() override {
     WEIR_ASSERT(in_transaction_);
     WEIR_TRY(check("flush"));
-    return refusals_.empty() ? Status::ok() : Status::abort("a record was refused");
+    return refusals_.empty() ? torn() : Status::abort("a record was refused");
   }
 
   Status send_offsets(std::span<const OffsetToCommit> offsets,
                       std::string_view membership) override {
-    WEIR_TRY(check("send_offsets"));
-    const SimKafka::Group& group = kafka_.groups_[group_];
+    WEIR_ASSERT(in_transaction_);
+    WEIR_TRY(reach_broker());
+    WEIR_TRY(torn());
+    SimKafka::Request request = this->request(SimKafka::Request::Kind::offsets);
+    request.group = group_;
     const std::size_t slash = membership.find('/');
-    std::int64_t member = 0;
-    std::int64_t generation = 0;
-    std::from_chars(membership.data(), membership.data() + slash, member);
+    std::from_chars(membership.data(), membership.data() + slash, request.member);
     std::from_chars(membership.data() + slash + 1, membership.data() + membership.size(),
-                    generation);
-    if (group.members.count(member) == 0 || generation != group.generation) {
-      return Status::abort("the group has moved on");
-    }
-    SimKafka::Transaction& transaction = open_transaction();
-    transaction.group = group_;
+                    request.generation);
     for (const OffsetToCommit& offset : offsets) {
-      transaction.offsets[{input_topics_.at(offset.where.input.value()),
-                           offset.where.partition.value()}] = {offset.next, offset.metadata};
+      request.offsets[{input_topics_.at(offset.where.input.value()),
+                       offset.where.partition.value()}] = {offset.next, offset.metadata};
     }
-    return Status::ok();
+    keep_copy_perhaps(request, "offsets_copy", Doubt::producer_and_consumer);
+    WEIR_TRY(fault("send_offsets"));
+    has_offsets_ = true;
+    kafka_.transaction_of(id_);
+    const SimKafka::Answer answer = kafka_.answer(request);
+    if (!fault("session").is_ok()) {
+      kafka_.take_out(group_, request.member);
+    }
+    return failure_of(answer);
   }
 
   Status commit() override {
-    WEIR_TRY(check("commit"));
-    end(SimKafka::Fate::committed);
-    return fault("commit_answer");
-  }
-
-  Status abort() override {
-    if (!in_transaction_) {
-      return Status::ok();
-    }
-    WEIR_TRY(check("abort"));
-    end(SimKafka::Fate::aborted);
+    WEIR_TRY(end(SimKafka::Request::Kind::commit, "commit", "commit_copy"));
+    WEIR_TRY(fault("commit_answer"));
+    in_transaction_ = false;
     return Status::ok();
   }
 
-  Doubt doubt() const override { return Doubt::none; }
+  Status abort() override {
+    if (in_transaction_) {
+      is_torn_ = false;
+      WEIR_TRY(end(SimKafka::Request::Kind::abort, "abort", "abort_copy"));
+      in_transaction_ = false;
+    }
+    return Status::ok();
+  }
+
+  Doubt doubt() const override { return doubt_; }
 
   std::span<const Refusal> refusals() const override { return refusals_; }
 
-  // The old producer is gone at the first attempt.
+  // The old producer is gone at the first attempt. What a transaction that is cut off left in doubt
+  // stays so.
   Status recreate() override {
+    is_cut_off_ = is_cut_off_ || in_transaction_;
     in_transaction_ = false;
     WEIR_TRY(fault("recreate"));
-    return open();
+    epoch_ = 0;
+    WEIR_TRY(open());
+    doubt_ = is_cut_off_ ? doubt_ : Doubt::none;
+    is_cut_off_ = false;
+    return Status::ok();
   }
 
  private:
   Status fault(std::string_view operation) { return faults_ ? faults_(operation) : Status::ok(); }
 
+  Status reach_broker() {
+    let_late_copies_arrive();
+    return kafka_.producers_[id_].epoch == epoch_ ? Status::ok()
+                                                  : failure_of(SimKafka::Answer::fenced);
+  }
+
   Status check(std::string_view operation) {
-    if (kafka_.producers_[id_].epoch != epoch_) {
-      return Status::recreate("fenced", "fenced by a newer producer of " + id_);
-    }
+    WEIR_TRY(reach_broker());
     return fault(operation);
   }
 
-  SimKafka::Transaction& open_transaction() {
-    return kafka_.transactions_.at(kafka_.producers_[id_].open_transaction);
+  Status failure_of(SimKafka::Answer answer) const {
+    switch (answer) {
+      case SimKafka::Answer::fenced:
+        return Status::recreate("fenced", "fenced by a newer producer of " + id_);
+      case SimKafka::Answer::not_a_member:
+        return Status::abort("the group has moved on");
+      case SimKafka::Answer::no_such_transaction:
+        return Status::recreate("other", "the transaction of " + id_ + " has ended otherwise");
+      case SimKafka::Answer::ok:
+        break;
+    }
+    return Status::ok();
   }
 
-  void end(SimKafka::Fate fate) {
-    std::int64_t& open = kafka_.producers_[id_].open_transaction;
-    WEIR_ASSERT(open != 0);
-    kafka_.end_transaction(open, fate);
-    open = 0;
-    in_transaction_ = false;
+  Status torn() const {
+    return is_torn_ ? Status::abort("the partition is not in the transaction") : Status::ok();
+  }
+
+  SimKafka::Request request(SimKafka::Request::Kind kind) const {
+    SimKafka::Request request;
+    request.kind = kind;
+    request.transactional_id = id_;
+    request.epoch = epoch_;
+    return request;
+  }
+
+  void keep_copy_perhaps(const SimKafka::Request& request, std::string_view operation,
+                         Doubt doubt) {
+    if (!fault(operation).is_ok()) {
+      kafka_.late_copies_.push_back(request);
+      doubt_ = std::max(doubt_, doubt);
+    }
+  }
+
+  void let_late_copies_arrive() {
+    std::erase_if(kafka_.late_copies_, [this](const SimKafka::Request& request) {
+      if (request.transactional_id != id_ || fault("late_copy").is_ok()) {
+        return false;
+      }
+      kafka_.answer(request);
+      return true;
+    });
+  }
+
+  // The client asks nobody to end a transaction that it added nothing to.
+  Status end(SimKafka::Request::Kind kind, std::string_view operation, std::string_view copy) {
+    WEIR_ASSERT(in_transaction_);
+    WEIR_TRY(reach_broker());
+    WEIR_TRY(torn());
+    const SimKafka::Request request = this->request(kind);
+    const bool is_empty = added_.empty() && !has_offsets_;
+    if (!is_empty) {
+      keep_copy_perhaps(request, copy, Doubt::producer);
+    }
+    WEIR_TRY(fault(operation));
+    return is_empty ? Status::ok() : failure_of(kafka_.answer(request));
   }
 
   void store(const OutRecord& record) {
@@ -496,12 +658,17 @@ class SimSink final : public Sink {
       partition = partition_of(record.key.value_or(""), options.partitions).value();
     }
     const SimKafka::TopicPartition where{topic, partition};
-    const std::int64_t transaction = kafka_.producers_[id_].open_transaction;
-    kafka_.log(where).records.push_back({std::move(stored), transaction, false});
-    std::vector<SimKafka::TopicPartition>& touched = open_transaction().partitions;
-    if (std::find(touched.begin(), touched.end(), where) == touched.end()) {
-      touched.push_back(where);
+    if (added_.insert(where).second) {
+      kafka_.transaction_of(id_).partitions.insert(where);
     }
+    // The broker takes records only of partitions that are in an open transaction, and the client
+    // adds each once.
+    const std::int64_t open = kafka_.producers_[id_].open_transaction;
+    if (open == 0 || kafka_.transactions_.at(open).partitions.count(where) == 0) {
+      is_torn_ = true;
+      return;
+    }
+    kafka_.log(where).records.push_back({std::move(stored), open, false});
   }
 
   SimKafka& kafka_;
@@ -509,9 +676,16 @@ class SimSink final : public Sink {
   const std::vector<std::string> topics_;
   const std::string group_;
   const std::vector<std::string> input_topics_;
-  bool in_transaction_ = false;
   const SimFaults faults_;
-  std::int64_t epoch_ = 0;
+  std::int64_t epoch_ = 0;  // 0: not open
+  Doubt doubt_ = Doubt::none;
+  bool is_cut_off_ = false;  // a transaction, by recreate
+
+  // Of the open transaction, as the client sees it.
+  bool in_transaction_ = false;
+  std::set<SimKafka::TopicPartition> added_;
+  bool has_offsets_ = false;
+  bool is_torn_ = false;  // the broker refused a record, because it ended the transaction already
   std::vector<Refusal> refusals_;
 };
 

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,10 +28,23 @@ struct SimRecord {
 };
 
 // Chooses faults: called before each operation of a client with its name ("poll", "begin", "send",
-// "flush", "send_offsets", "commit", "abort", "seek", "committed"); a failed status is the
-// operation's result, and the operation did not happen. "commit_answer": it did happen.
-// "redeliver": the poll goes a few records back.
+// "flush", "send_offsets", "commit", "abort", "recreate", "seek", "committed"); a failed status is
+// the operation's result, and the operation did not happen. "commit_answer": it did happen. Of the
+// following only whether they fail matters:
+//  "redeliver"        the poll goes a few records back
+//  "commit_copy", "abort_copy", "offsets_copy"
+//                     the request's first copy is kept on its way; what the operation does, the
+//                     client did by sending it again. The sink is in doubt
+//  "late_copy"        before an operation of a producer, once for each copy of a request of its
+//                     transactional id that was kept: it arrives now
+//  "session"          in a poll, and before and after offsets are sent: the group took the member
+//                     out
+//  "heartbeat"        a member that was taken out has not heard of it yet
+//  "assignment_lost"  … and hears of it as of any revocation, not that the partitions are lost
 using SimFaults = std::function<Status(std::string_view operation)>;
+
+// A failure at `operation` is the result of a client's call: not one of the list above.
+bool fails_a_call(std::string_view operation);
 
 class SimKafka {
  public:
@@ -129,15 +143,32 @@ class SimKafka {
 
   struct Transaction {
     Fate fate = Fate::open;
-    std::vector<TopicPartition> partitions;
+    std::set<TopicPartition> partitions;
     std::string group;
     std::map<TopicPartition, CommittedOffset> offsets;
   };
 
   struct Producer {
     std::int64_t epoch = 0;
-    std::int64_t open_transaction = 0;
+    std::int64_t open_transaction = 0;  // 0: none
+    std::optional<Fate> last_fate;      // of this epoch's transactions
   };
+
+  // A request that comes again when its answer is late: EndTxn or TxnOffsetCommit.
+  struct Request {
+    enum class Kind : std::uint8_t { commit, abort, offsets };
+
+    Kind kind = Kind::commit;
+    std::string transactional_id;
+    std::int64_t epoch = 0;
+    // Of offsets.
+    std::string group;
+    std::int64_t member = 0;
+    std::int64_t generation = 0;
+    std::map<TopicPartition, CommittedOffset> offsets;
+  };
+
+  enum class Answer : std::uint8_t { ok, fenced, not_a_member, no_such_transaction };
 
   Log& log(const TopicPartition& where);
   const Log& log(const TopicPartition& where) const;
@@ -145,13 +176,20 @@ class SimKafka {
   bool is_visible(const Stored& stored) const;
   std::int64_t begin_transaction();
   void end_transaction(std::int64_t transaction, Fate fate);
+  Transaction& transaction_of(const std::string& transactional_id);
+  Answer answer(const Request& request);
+  Answer end(Producer& producer, Fate fate);
+  Answer take_offsets(Producer& producer, const Request& request);
+  bool has_pending_offset(const std::string& group, const TopicPartition& where) const;
   void start_rebalance(Group& group);
+  void take_out(const std::string& group, std::int64_t member);
   void try_assign(Group& group);
 
   std::map<std::string, Topic> topics_;
   std::map<std::string, Group> groups_;
   std::map<std::string, Producer> producers_;
   std::map<std::int64_t, Transaction> transactions_;
+  std::vector<Request> late_copies_;
   std::int64_t last_id_ = 0;
 };
 

@@ -1,6 +1,7 @@
 // Exactly once under faults: lanes of the real loop over a simulated Kafka, in thousands of seeded
-// schedules of records, faults, crashes, lost disks and rebalances; then the outputs that a
-// read_committed reader sees are compared with what a plain reference model makes of the input log.
+// schedules of records, faults, crashes, lost disks, rebalances, lost sessions and late copies of
+// requests; then the outputs that a read_committed reader sees are compared with what a plain
+// reference model makes of the input log.
 //
 // WEIR_SIM_SEED=n runs one schedule and prints it; WEIR_SIM_SCHEDULES=n sets how many.
 #include <sys/wait.h>
@@ -144,10 +145,13 @@ class Schedule {
   }
 
   Status fault(std::string_view operation) {
-    if (!faults_on_ || !chance(4)) {
+    const std::string what = "fault at " + std::string(operation);
+    if (operation == "late_copy") {  // in the end all arrive
+      return faults_on_ && !chance(10) ? Status::ok() : Status::abort(what);
+    }
+    if (!faults_on_ || !chance(percent_of(operation))) {
       return Status::ok();
     }
-    const std::string what = "fault at " + std::string(operation);
     if (operation == "commit_answer") {
       return Status::recreate("other", what);
     }
@@ -164,6 +168,14 @@ class Schedule {
                : operation == "seek" || operation == "committed" ? Status::retry(what)
                                                                  : Status::recreate("other", what);
     }
+  }
+
+  static int percent_of(std::string_view operation) {
+    return operation == "session"           ? 1
+           : operation == "heartbeat"       ? 70
+           : operation == "assignment_lost" ? 50
+           : operation.ends_with("_copy")   ? 10
+                                            : 4;
   }
 
   std::string verdict() {
@@ -264,7 +276,8 @@ TEST_P(BrokenRule, IsNoticed) {
 INSTANTIATE_TEST_SUITE_P(Loop, BrokenRule,
                          ::testing::Values("state_before_commit", "no_rewind", "clock_not_rewound",
                                            "no_redelivery_guard", "no_restore",
-                                           "unknown_outcome_taken_for_aborted"));
+                                           "unknown_outcome_taken_for_aborted", "no_resend_defence",
+                                           "no_rejoin_in_doubt"));
 #endif
 
 }  // namespace
