@@ -180,6 +180,16 @@ Status Assignment::check_unchanged() {
   return Status::ok();
 }
 
+bool Assignment::has_reached_end() const {
+  return std::all_of(owned_.begin(), owned_.end(),
+                     [](const OwnedPartition& o) { return o.has_reached_end; });
+}
+
+bool Assignment::is_running() const {
+  return std::all_of(owned_.begin(), owned_.end(),
+                     [](const OwnedPartition& o) { return o.phase == PartitionPhase::running; });
+}
+
 OwnedPartition* Assignment::find(InputPartition where) {
   const auto found = std::find_if(owned_.begin(), owned_.end(),
                                   [where](const OwnedPartition& o) { return o.where == where; });

@@ -77,9 +77,11 @@ class Assignment {
   // nullptr when not owned.
   OwnedPartition* find(InputPartition where);
 
-  std::span<OwnedPartition> all() { return owned_; }
+  // Each owned partition was read to its end.
+  bool has_reached_end() const;
 
-  std::span<const OwnedPartition> all() const { return owned_; }
+  // None of the owned partitions is restoring.
+  bool is_running() const;
 
  private:
   Result<Position> place(OwnedPartition& owned, const Committed& committed);

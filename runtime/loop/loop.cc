@@ -62,13 +62,16 @@ Status Loop::run_once() {
   WEIR_TRY(check_topics());
 
   Result<Batch> polled = timed(probe_, Step::poll, [&] {
-    return source_.poll(poll_wait(), settings_.limits.batch_records_max);
+    return source_.poll(turn_.wait_max(settings_.limits, clock_.now()),
+                        settings_.limits.batch_records_max);
   });
+  // A revocation inside poll could not end its turn. Before a poll that found no answer is
+  // repeated: it may be that turn's transaction which the broker waits for.
+  if (!owed_.is_ok() && (polled.is_ok() || polled.status().remedy() == Remedy::retry)) {
+    return std::exchange(owed_, Status::ok());
+  }
   if (!polled.is_ok()) {
     return polled.status();
-  }
-  if (!owed_.is_ok()) {  // a revocation inside poll could not end its turn
-    return std::exchange(owed_, Status::ok());
   }
   Batch batch = std::move(polled).value();
   test_point("after_poll");
@@ -109,15 +112,6 @@ Status Loop::take(std::span<const RawRecord> records, std::span<Row> rows) {
 }
 
 // ---- 1 poll ----
-
-std::chrono::milliseconds Loop::poll_wait() const {
-  if (!turn_.began) {
-    return settings_.limits.poll_wait_max;
-  }
-  const auto due = *turn_.began + settings_.limits.turn_interval_max;
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(due - clock_.now());
-  return std::clamp(left, std::chrono::milliseconds(0), settings_.limits.poll_wait_max);
-}
 
 // Takes redeliveries out of the batch and makes a row of each record that stays (invariant 4).
 void Loop::admit(Batch& batch) {
@@ -372,6 +366,7 @@ void Loop::add_dead_letter(const Row& row, std::string_view reason, std::string_
 
 Status Loop::begin() {
   if (!turn_.has_begun) {
+    WEIR_TRY(settle_doubt());  // of a turn that a revocation inside this poll ended
     WEIR_TRY(sink_.begin());
     turn_.has_begun = true;
   }
@@ -494,14 +489,11 @@ Status Loop::finish_turn() {
 }
 
 bool Loop::has_reached_end() const {
-  return is_assigned_ && std::all_of(assignment_.all().begin(), assignment_.all().end(),
-                                     [](const OwnedPartition& o) { return o.has_reached_end; });
+  return is_assigned_ && assignment_.has_reached_end();
 }
 
 bool Loop::is_ready() const {
-  return is_assigned_ &&
-         std::all_of(assignment_.all().begin(), assignment_.all().end(),
-                     [](const OwnedPartition& o) { return o.phase == PartitionPhase::running; });
+  return is_assigned_ && assignment_.is_running();
 }
 
 }  // namespace weir

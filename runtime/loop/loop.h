@@ -82,7 +82,6 @@ class Loop final : public AssignmentListener {
   Status start();
   Status run_once();
   Status recover(const Status& failure);
-  std::chrono::milliseconds poll_wait() const;
   void admit(Batch& batch);
   Status take(std::span<const RawRecord> records, std::span<Row> rows);
   void decode(std::span<const RawRecord> records, std::span<Row> rows);

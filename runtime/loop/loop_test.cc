@@ -63,6 +63,19 @@ class LoopTest : public ::testing::Test {
     return headers;
   }
 
+  // Another member comes and goes.
+  void rebalance() {
+    struct Nobody final : AssignmentListener {
+      Result<std::vector<Position>> assigned(std::span<const InputPartition>) override {
+        return std::vector<Position>();
+      }
+
+      void revoked(bool) override {}
+    } nobody;
+
+    ASSERT_TRUE(kafka_.source(kLabGroup, {kLabInput})->open(nobody).is_ok());
+  }
+
   // The next call of `operation` fails with `failure`, then `times` - 1 more.
   void fail(const std::string& operation, Status failure, int times = 1) {
     faults_[operation] = {failure, times};
@@ -315,6 +328,31 @@ TEST_F(LoopTest, LeavingWhileTheProducerIsMadeAnewLeavesTheTurnAlone) {
   ASSERT_TRUE(lane_->drain().is_ok());
   faults_.clear();
   crash();
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1"));
+}
+
+// A late copy of its commit could end the next transaction, which the same poll's records begin.
+TEST_F(LoopTest, ADoubtThatARevocationLeavesIsSettledBeforeTheNextTransaction) {
+  ASSERT_TRUE(run().is_ok());
+  send("a:1");
+  ASSERT_TRUE(lane_->step().is_ok());
+  rebalance();
+  send("b:1");
+  fail("commit_copy", Status::abort("kept"));
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_EQ(probe_.recreations, 1);
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "b:1"));
+}
+
+// The new assignment asked for offsets that the turn's own transaction held back, until the broker
+// gave that up.
+TEST_F(LoopTest, ATurnThatARevocationCouldNotEndIsCutOffBeforeTheNextAssignment) {
+  ASSERT_TRUE(run().is_ok());
+  send("a:1");
+  ASSERT_TRUE(lane_->step().is_ok());
+  rebalance();
+  fail("commit", Status::recreate("other", "connection lost"));
   ASSERT_TRUE(run().is_ok());
   EXPECT_THAT(values(kLabOutput), ElementsAre("a:1"));
 }

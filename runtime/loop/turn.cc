@@ -1,5 +1,6 @@
 #include "loop/turn.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace weir {
@@ -12,6 +13,16 @@ bool Turn::is_due(const Limits& limits, std::chrono::steady_clock::time_point no
            counts.output_bytes >= limits.turn_bytes_max;
   }
   return !next_offsets.empty() && now - last_commit >= limits.idle_commit_interval_min;
+}
+
+std::chrono::milliseconds Turn::wait_max(const Limits& limits,
+                                         std::chrono::steady_clock::time_point now) const {
+  if (!began) {
+    return limits.poll_wait_max;
+  }
+  const auto left =
+      std::chrono::ceil<std::chrono::milliseconds>(*began + limits.turn_interval_max - now);
+  return std::clamp(left, std::chrono::milliseconds(0), limits.poll_wait_max);
 }
 
 std::string CommitMetadata::print() const {

@@ -34,6 +34,10 @@ struct Turn {
   // `idle_commit_interval_min` since `last_commit`.
   bool is_due(const Limits& limits, std::chrono::steady_clock::time_point now,
               std::chrono::steady_clock::time_point last_commit) const;
+
+  // How long the next poll may wait for a record: not past the moment at which the turn is due.
+  std::chrono::milliseconds wait_max(const Limits& limits,
+                                     std::chrono::steady_clock::time_point now) const;
 };
 
 // The metadata committed with each offset: what a lane that has lost its disk needs to go on.

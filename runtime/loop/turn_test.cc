@@ -21,6 +21,15 @@ TEST(Turn, IsDueByAgeCountAndBytes) {
   EXPECT_TRUE(turn.is_due(Limits(), kStart, kStart));
 }
 
+TEST(Turn, LetsAPollWaitNoLongerThanUntilItIsDue) {
+  Turn turn;
+  EXPECT_EQ(turn.wait_max(Limits(), kStart), 50ms);
+  turn.began = kStart;
+  EXPECT_EQ(turn.wait_max(Limits(), kStart + 10ms), 50ms);
+  EXPECT_EQ(turn.wait_max(Limits(), kStart + 70ms), 30ms);
+  EXPECT_EQ(turn.wait_max(Limits(), kStart + 200ms), 0ms);
+}
+
 TEST(Turn, ThatOnlyMovedPastControlRecordsCommitsOnceASecond) {
   Turn turn;
   turn.next_offsets[{InputIndex(0), Partition(0)}] = NextOffset(5);
