@@ -1,5 +1,7 @@
 #include "codec/lane_codec.h"
 
+#include <cstdlib>
+#include <new>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +24,12 @@ void* operator new(std::size_t size) {
     throw std::bad_alloc();
   }
   return at;
+}
+
+// A library may use it; the sanitizers' own doesn't go with the delete below.
+void* operator new(std::size_t size, const std::nothrow_t& /*nothrow*/) noexcept {
+  ++allocations;
+  return std::malloc(size == 0 ? 1 : size);
 }
 
 void operator delete(void* at) noexcept {
