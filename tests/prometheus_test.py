@@ -58,9 +58,7 @@ class PrometheusTest(unittest.TestCase):
         self.assertIsNotNone(shutil.which("prometheus"), "ops/setup installs it")
         with lab.Lab(lab.bootstrap(), seed=5) as it:
             it.start()
-            run_file = it.directory / f"state/run/{it.deployment}-0.json"
-            lab.wait_for(run_file.exists, what="the stage's address")
-            target = json.loads(run_file.read_text())["http"]
+            target = it.endpoint(it.config)
             mine = f'deployment="{it.deployment}"'
             with Prometheus(it.directory, target) as prometheus:
 

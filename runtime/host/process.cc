@@ -192,8 +192,13 @@ class Process {
         status.ready = false;
         status.reasons.push_back(fmt::format("lane {} is not ready", i));
       }
-      if (steady_clock::now() - lanes_[i]->last_beat() > kBeatMax) {
+      const auto silence = steady_clock::now() - lanes_[i]->last_beat();
+      if (silence > kBeatMax) {
         status.state = ProcessState::failed;
+        status.ready = false;
+        status.reasons.push_back(
+            fmt::format("lane {} hangs, most likely in the stage: it has not come by for {} s", i,
+                        std::chrono::duration_cast<std::chrono::seconds>(silence).count()));
       }
     }
     return status;

@@ -1,4 +1,7 @@
-// A stage that kills its process, or stops it, on records that ask for it: for dying_test.py.
+// A stage that kills its process, stops it or hangs on records that ask for it: for dying_test.py
+// and health_test.py.
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdlib>
 #include <limits>
@@ -39,6 +42,9 @@ class Dying final : public weir::Stage {
     }
     if (name.name() == "stop") {
       std::raise(SIGSTOP);
+    }
+    while (name.name() == "hang") {
+      ::pause();
     }
     hello::v1::Greeting greeting;
     greeting.set_text(name.id());

@@ -115,6 +115,12 @@ kafka: {json.dumps(self.kafka)}
         self.processes.append(process)
         return process
 
+    def endpoint(self, config, instance="0"):
+        """HOST:PORT of a process of the deployment; waits until it says so."""
+        file = self.directory / f"state/run/{config.stem}-{instance}.json"
+        wait_for(lambda: file.exists() and file.read_text().endswith("\n"), what=f"{file}")
+        return json.loads(file.read_text())["http"]
+
     def run_to_end(self, config, instances=("0",), timeout=90):
         """Runs what is left to its end."""
         for process in [self.run(config, "--until-end", instance=i) for i in instances]:
