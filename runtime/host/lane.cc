@@ -111,18 +111,23 @@ Status Lane::run_loop(SegmentStores& stores) {
     last_beat_ = clock.now();
     Status done = loop.advance();
     is_ready_ = done.is_ok() && loop.is_ready();
+    if (done.is_ok() && until_.end && loop.has_reached_end()) {
+      done = loop.drain();  // a failure of it is recovered from as any other
+      if (done.is_ok()) {
+        break;
+      }
+    }
     if (done.is_ok()) {
+      set_obstacle("");
       is_recovering = false;
       pause_next = kRetryPauseMin;
       last_answer = clock.now();
-      if (until_.end && loop.has_reached_end()) {
-        break;
-      }
       continue;
     }
     if (done.remedy() == Remedy::stop) {
       return done;
     }
+    set_obstacle(done.message());
     if (clock.now() - last_logged >= kRetryLoggedEvery) {
       last_logged = clock.now();
       log_.warning("not done yet, trying again", {{"lane", std::to_string(index_)},
@@ -152,9 +157,12 @@ Status Lane::run_loop(SegmentStores& stores) {
                  {{"lane", std::to_string(index_)}, {"why", drained.message()}});
   }
   source.close();
-  return until_.end && !stopping_ && !drained.is_ok()
-             ? Status::stop(ExitCode::temporary, drained.message())
-             : Status::ok();
+  return Status::ok();
+}
+
+void Lane::set_obstacle(const std::string& obstacle) {
+  const std::lock_guard hold(obstacle_mutex_);
+  obstacle_ = obstacle;
 }
 
 void Lane::pause(std::chrono::milliseconds time) const {

@@ -3,7 +3,9 @@
 
 #include <atomic>
 #include <chrono>
+#include <mutex>
 #include <optional>
+#include <string>
 #include <thread>
 
 #include "assembly/lane_plan.h"
@@ -49,12 +51,19 @@ class Lane {
 
   bool is_ready() const { return is_ready_; }
 
+  // What it waits for while it isn't ready, where that is a failure; else empty.
+  std::string obstacle() const {
+    const std::lock_guard hold(obstacle_mutex_);
+    return obstacle_;
+  }
+
   // When the lane's thread last came by. A lane that hangs in a stage shows here.
   std::chrono::steady_clock::time_point last_beat() const { return last_beat_; }
 
  private:
   void run();
   Status run_loop(SegmentStores& stores);
+  void set_obstacle(const std::string& obstacle);
   void pause(std::chrono::milliseconds time) const;
 
   const int index_;
@@ -71,6 +80,8 @@ class Lane {
   std::atomic<bool> has_ended_ = false;
   std::atomic<bool> is_ready_ = false;
   std::atomic<std::chrono::steady_clock::time_point> last_beat_{std::chrono::steady_clock::now()};
+  mutable std::mutex obstacle_mutex_;
+  std::string obstacle_;
   Status outcome_;
   std::thread thread_;
 };

@@ -143,8 +143,10 @@ class Process {
     }
     RocksdbStores stores(deployment_.state_directory());
     for (int i = 0; i < deployment_.lanes; ++i) {
-      lanes_.push_back(std::make_unique<Lane>(i, deployment_, spec_, plan, clients, stores,
-                                              metrics_, log_, until_));
+      auto lane = std::make_unique<Lane>(i, deployment_, spec_, plan, clients, stores, metrics_,
+                                         log_, until_);
+      const std::lock_guard hold(lanes_mutex_);
+      lanes_.push_back(std::move(lane));
     }
     Status ended = watch();
     set_state(ended.is_ok() ? ProcessState::draining : ProcessState::failed);
@@ -183,14 +185,12 @@ class Process {
     const std::lock_guard hold(lanes_mutex_);
     status.state = state_;
     status.ready = state_ == ProcessState::running;
-    if (!status.ready) {
-      status.reasons.push_back(why_not_ready_.empty() ? std::string(name_of(state_))
-                                                      : why_not_ready_);
-    }
     for (std::size_t i = 0; i < lanes_.size(); ++i) {
       if (!lanes_[i]->is_ready()) {
         status.ready = false;
-        status.reasons.push_back(fmt::format("lane {} is not ready", i));
+        const std::string obstacle = lanes_[i]->obstacle();
+        status.reasons.push_back(obstacle.empty() ? fmt::format("lane {} is not ready", i)
+                                                  : fmt::format("lane {}: {}", i, obstacle));
       }
       const auto silence = steady_clock::now() - lanes_[i]->last_beat();
       if (silence > kBeatMax) {
@@ -200,6 +200,10 @@ class Process {
             fmt::format("lane {} hangs, most likely in the stage: it has not come by for {} s", i,
                         std::chrono::duration_cast<std::chrono::seconds>(silence).count()));
       }
+    }
+    if (!status.ready && status.reasons.empty()) {
+      status.reasons.push_back(why_not_ready_.empty() ? std::string(name_of(state_))
+                                                      : why_not_ready_);
     }
     return status;
   }

@@ -90,6 +90,11 @@ TEST(StatusPage, ShowsForeignTextAsText) {
   ProcessStatus status = running();
   status.reasons = {"<script>alert('x')</script> & more"};
   status.lanes[0].last_error = "a < b";
+  PartitionStatus& partition = status.lanes[0].partitions[0];
+  for (std::string* text : {&status.deployment, &status.build, &status.lanes[0].state,
+                            &partition.input, &partition.topic}) {
+    *text = "<script>";
+  }
   EXPECT_THAT(status_page(status).body,
               AllOf(HasSubstr("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; more"),
                     HasSubstr("a &lt; b"), Not(HasSubstr("<script"))));
