@@ -154,6 +154,20 @@ Status KafkaSink::open() {
   return Status::ok();
 }
 
+Result<bool> KafkaSink::has_written() {
+  WEIR_ASSERT(is_open_);
+  for (const Output& output : outputs_) {
+    for (std::int32_t p = 0; p < output.partitions; ++p) {
+      WEIR_TRY_ASSIGN(const NextOffset end, log_offset(*client_, output.topic, Partition(p),
+                                                       RD_KAFKA_OFFSET_END, kSlice));
+      if (end > NextOffset(0)) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
 Status KafkaSink::recreate() {
   if (!is_recreating_) {
     // Whoever asks while this takes several attempts must hear the same.

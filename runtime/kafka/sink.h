@@ -29,6 +29,7 @@ class KafkaSink final : public Sink {
   ~KafkaSink() override;
 
   Status open() override;
+  Result<bool> has_written() override;
   Status begin() override;
   Status send(std::span<const OutRecord> records) override;
   Status flush() override;

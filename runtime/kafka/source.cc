@@ -149,12 +149,19 @@ void KafkaSource::close() {
 void KafkaSource::rebalanced(int code, const List& partitions) {
   if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
     owned_.clear();
+    bool is_ours = true;
     for (int i = 0; i < partitions.cnt; ++i) {
-      if (const auto input = input_of(partitions.elems[i].topic)) {
+      const auto input = input_of(partitions.elems[i].topic);
+      is_ours = is_ours && input;
+      if (input) {
         owned_[{*input, Partition(partitions.elems[i].partition)}] = std::nullopt;
       }
     }
     was_lost_ = false;
+    if (!is_ours) {
+      stay_away();
+      return;
+    }
     is_told_ = false;
     tell_assigned();
     return;
@@ -172,6 +179,23 @@ void KafkaSource::rebalanced(int code, const List& partitions) {
     gathering_->clear();
   }
   rd_kafka_assign(client_->get(), nullptr);
+}
+
+// The group remembers this static member with the topics of an earlier configuration and hands
+// those out again, ours to nobody, until the member has been away for a session.
+void KafkaSource::stay_away() {
+  away_until_ = steady_clock::now() + settings_.session_silence_max + kSlice;
+  owned_.clear();
+  is_told_ = true;
+  rd_kafka_assign(client_->get(), nullptr);
+  listener_failure_ = away();
+}
+
+Status KafkaSource::away() const {
+  return Status::retry(fmt::format(
+      "group {} remembers its member {} with other topics; staying away until it has forgotten, "
+      "which takes session.timeout.ms ({} ms)",
+      settings_.group, settings_.instance, settings_.session_silence_max.count()));
 }
 
 // Asks the listener where to read. Its failure leaves the partitions unread, and poll says so; the
@@ -234,6 +258,17 @@ Status KafkaSource::seek(std::span<const Position> positions) {
 // ---- reading ----
 
 Result<Batch> KafkaSource::poll(milliseconds wait_max, std::size_t records_max) {
+  if (away_until_) {
+    if (is_subscribed_) {
+      client_.reset();
+      is_subscribed_ = false;
+    }
+    if (steady_clock::now() < *away_until_) {
+      return away();
+    }
+    away_until_.reset();
+    WEIR_TRY(subscribe());
+  }
   WEIR_ASSERT(client_ && is_subscribed_);
   if (!is_told_) {
     tell_assigned();
@@ -297,8 +332,8 @@ Status KafkaSource::take_error(const rd_kafka_message_t& message, Gathering& gat
           ExitCode::bad_input,
           fmt::format(
               "{} of group {} can't be read: {}. The records from there on are gone, or the "
-              "topic isn't the one that was read before. Set the group's offset with Kafka's "
-              "tools to accept the gap, or deploy a new version, which starts by `start`",
+              "topic isn't the one that was read before: deploy a new version, which starts by "
+              "`start`",
               place(), settings_.group, rd_kafka_message_errstr(&message)));
     case RD_KAFKA_RESP_ERR__BAD_MSG:
     case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:

@@ -53,6 +53,8 @@ class KafkaSource final : public Source {
   Status connect();
   Status subscribe();
   void rebalanced(int code, const List& partitions);
+  void stay_away();
+  Status away() const;
   void tell_assigned();
   Status assign_read();
   Status take_error(const rd_kafka_message_s& message, Gathering& gathering);
@@ -66,6 +68,7 @@ class KafkaSource final : public Source {
   std::unique_ptr<FenceWatch> fences_;
   AssignmentListener* listener_ = nullptr;
   bool is_subscribed_ = false;
+  std::optional<std::chrono::steady_clock::time_point> away_until_;  // not a member meanwhile
 
   // What the group gave us, and where each is read next; nullopt: not read.
   std::map<InputPartition, std::optional<NextOffset>> owned_;

@@ -220,6 +220,42 @@ TEST_F(KafkaSourceTest, AFencedStaticMemberJoinsAgain) {
   ok(poll_until(older, seen, [&](const Batch&) { return listener.assignments == 2; }));
 }
 
+// It was handed the old topic, took that for nothing to do, and read nothing, for ever.
+TEST_F(KafkaSourceTest, AStaticMemberThatTheGroupRemembersWithAnotherTopicReadsItsOwnInTheEnd) {
+  const std::string before = topic("before");
+  const std::string now = topic("now");
+  SourceSettings settings = reading({before});
+  settings.instance = "same";
+  settings.session_silence_max = std::chrono::milliseconds(2000);
+  {
+    ScriptedListener listener;
+    KafkaSource earlier(settings);
+    ok(earlier.open(listener));
+    std::vector<Seen> seen;
+    ok(poll_until(earlier, seen, [&](const Batch&) { return !listener.owned.empty(); }));
+    earlier.close();
+  }
+  fill(now, 3, 3);
+  settings.inputs = {now};
+  ScriptedListener listener;
+  KafkaSource source(settings);
+  ok(source.open(listener));
+  std::vector<Seen> seen;
+  std::set<std::string> said;
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (seen.size() < 3 && std::chrono::steady_clock::now() < deadline) {
+    const Result<Batch> batch = source.poll(std::chrono::milliseconds(100), 500);
+    if (batch.is_ok()) {
+      copy(batch.value(), seen);
+    } else {
+      EXPECT_EQ(batch.status().remedy(), Remedy::retry);
+      said.insert(batch.status().message());
+    }
+  }
+  EXPECT_THAT(seen, SizeIs(3));
+  EXPECT_THAT(said, testing::ElementsAre(HasSubstr("remembers its member same with other topics")));
+}
+
 // It asked again and again with a client that could not succeed any more.
 TEST_F(KafkaSourceTest, AGroupThatRemembersAStaticMemberIsFoundedWhenItsSessionEnds) {
   const std::string input = topic("input");

@@ -14,7 +14,7 @@ std::string text(NextOffset offset) {
 
 }  // namespace
 
-Status Assignment::found_group() {
+Status Assignment::found_group(Sink& sink) {
   std::vector<OffsetToCommit> beginnings;
   std::string committed_somewhere;
   std::string missing_somewhere;
@@ -39,7 +39,8 @@ Status Assignment::found_group() {
         WEIR_TRY_ASSIGN(const LogBounds bounds, source_.log_bounds(c.where));
         next = start.kind == Start::Kind::earliest ? bounds.start : bounds.end;
       }
-      beginnings.push_back({c.where, next, CommitMetadata{next, StreamTime()}.print()});
+      const CommitMetadata metadata{next, StreamTime(), settings_.inputs[i].dedup_rule()};
+      beginnings.push_back({c.where, next, metadata.print()});
     }
   }
   if (beginnings.empty()) {
@@ -50,10 +51,18 @@ Status Assignment::found_group() {
                         "group " + settings_.group + " has a committed offset for " +
                             committed_somewhere + " but none for " + missing_somewhere +
                             ": its partitions were added, its topic re-created, or its offsets "
-                            "expired. Where to go "
-                            "on is for a person to say: set the group's offset for it with Kafka's "
-                            "tools, or deploy "
-                            "a new version, which starts by `start`");
+                            "expired. Where to go on is for a person to say: " +
+                            way_out(beginnings.front().where.input));
+  }
+  WEIR_TRY_ASSIGN(const bool has_written, sink.has_written());
+  if (has_written) {
+    return Status::stop(
+        ExitCode::bad_input,
+        "group " + settings_.group +
+            " has no committed offset, but its outputs hold records: the offsets expired, were "
+            "deleted (by hand, or with a topic that was created again), or the version read "
+            "another topic before. Beginning anew would emit records twice, or skip some: " +
+            way_out(beginnings.front().where.input));
   }
   return source_.found(beginnings);
 }
@@ -61,7 +70,9 @@ Status Assignment::found_group() {
 Result<std::vector<Position>> Assignment::take(std::span<const InputPartition> partitions) {
   owned_.clear();
   for (const InputPartition& where : partitions) {
-    owned_.emplace_back().where = where;
+    OwnedPartition& owned = owned_.emplace_back();
+    owned.where = where;
+    owned.dedup_rule = settings_.inputs[where.input.value()].dedup_rule();
   }
   Result<std::vector<Position>> positions = take_again();
   if (!positions.is_ok()) {
@@ -201,10 +212,11 @@ OwnedPartition* Assignment::find(InputPartition where) {
 Result<Position> Assignment::place(OwnedPartition& owned, const Committed& committed) {
   const std::string name = text(owned.where);
   if (!committed.next) {
-    return Status::stop(ExitCode::bad_input,
-                        "group " + settings_.group + " has no committed offset for " + name +
-                            " any more: the topic was re-created or the offsets expired. Set the "
-                            "group's offset with Kafka's tools, or deploy a new version");
+    return Status::stop(
+        ExitCode::bad_input,
+        "group " + settings_.group + " has no committed offset for " + name +
+            ": partitions were added, the topic was re-created, or the offsets expired: " +
+            way_out(owned.where.input));
   }
   WEIR_TRY_ASSIGN(const LogBounds bounds, source_.log_bounds(owned.where));
   const NextOffset c = *committed.next;
@@ -213,11 +225,9 @@ Result<Position> Assignment::place(OwnedPartition& owned, const Committed& commi
         ExitCode::bad_input,
         name + ": the committed offset " + weir::text(c) + " lies outside the log, which holds " +
             weir::text(bounds.start) + " to " + weir::text(bounds.end) +
-            (c < bounds.start
-                 ? ": records between were deleted unread by the topic's retention. To go on "
-                   "without them set the group's offset with Kafka's tools"
-                 : ": the topic was re-created or lost its tail. Deploy a new version, or set the "
-                   "group's offset with Kafka's tools"));
+            (c < bounds.start ? ": records between were deleted unread by the topic's retention: "
+                              : ": the topic was re-created or lost its tail: ") +
+            way_out(owned.where.input));
   }
   const bool dedups = settings_.inputs[owned.where.input.value()].dedup.has_value();
   std::optional<CommitMetadata> metadata = CommitMetadata::parse(committed.metadata);
@@ -227,11 +237,11 @@ Result<Position> Assignment::place(OwnedPartition& owned, const Committed& commi
           ExitCode::bad_input,
           name + ": the committed offset " + weir::text(c) + " was not set by weir (metadata \"" +
               committed.metadata.substr(0, 64) +
-              "\"), so what lies in its dedup window is unknown. Deploy a new version to start "
-              "anew, or turn dedup off");
+              "\"), so what lies in its dedup window is unknown: " + way_out(owned.where.input));
     }
-    metadata = CommitMetadata{c, StreamTime()};
+    metadata = CommitMetadata{c, StreamTime(), owned.dedup_rule};
   }
+  WEIR_TRY(check_rule(owned, *metadata));
   owned.committed = c;
   owned.committed_time = metadata->time;
   owned.has_reached_end = false;
@@ -245,13 +255,15 @@ Result<Position> Assignment::place(OwnedPartition& owned, const Committed& commi
     WEIR_TRY(open_index(owned, *metadata));
   }
   owned.index->discard();
-  if (owned.index->covered() > c) {
+  if (owned.index->covered() > c || owned.index->time() > metadata->time) {
     return Status::stop(
         ExitCode::broken,
         name + ": local state covers offsets below " + weir::text(owned.index->covered()) +
-            " but the group committed only " + weir::text(c) +
-            ". Somebody set the group back, or the state is another's: going on would drop those "
-            "records as duplicates. To process them again deploy a new version");
+            ", up to stream time " + std::to_string(owned.index->time().value()) +
+            ", but the group committed only " + weir::text(c) + ", at stream time " +
+            std::to_string(metadata->time.value()) +
+            ". Somebody set the group back, or the state is another's: going on would drop "
+            "records as duplicates or repeat them. To process them again deploy a new version");
   }
   if (owned.index->covered() < metadata->rebuild_from || owned.index->covered() < bounds.start) {
     if (metadata->rebuild_from < bounds.start) {
@@ -276,6 +288,18 @@ Result<Position> Assignment::place(OwnedPartition& owned, const Committed& commi
     owned.expected = c;
   }
   return Position{owned.where, owned.expected};
+}
+
+// The manifest binds the state on disk to the rule, this the group: also where the disk is new.
+Status Assignment::check_rule(const OwnedPartition& owned, const CommitMetadata& metadata) const {
+  return metadata.dedup_rule == owned.dedup_rule
+             ? Status::ok()
+             : Status::stop(ExitCode::config,
+                            text(owned.where) + ": the group's offset was committed with dedup " +
+                                metadata.dedup_rule + ", and the configuration says " +
+                                owned.dedup_rule +
+                                ": what the new rule must know of earlier records was not kept. "
+                                "Set it back, or deploy a new version");
 }
 
 Status Assignment::finish_restoring(OwnedPartition& owned) {
@@ -325,6 +349,13 @@ StoreIdentity Assignment::store_identity(InputPartition where) const {
   identity.window_buckets = input.dedup->buckets;
   identity.key_rule = input.key_rule;
   return identity;
+}
+
+std::string Assignment::way_out(InputIndex input) const {
+  return settings_.inputs[input.value()].dedup ? "deploy a new version, which starts by `start`"
+                                               : "set the group's offset with Kafka's tools, or "
+                                                 "deploy a new version, which starts by "
+                                                 "`start`";
 }
 
 std::string Assignment::text(InputPartition where) const {

@@ -33,9 +33,11 @@ struct OwnedPartition {
   bool has_reached_end = false;      // since it was placed or rewound
   std::optional<NextOffset> until;   // never below `committed`; records from here on stay unread
 
+  std::string dedup_rule;  // of its input
+
   // What to commit with `next` as the offset, next = the position of clock and index.
   CommitMetadata metadata(NextOffset next) const {
-    return {index ? index->rebuild_from(next, clock.now()) : next, clock.now()};
+    return {index ? index->rebuild_from(next, clock.now()) : next, clock.now(), dedup_rule};
   }
 };
 
@@ -45,8 +47,9 @@ class Assignment {
       : settings_(settings), source_(source), stores_(stores), probe_(probe) {}
 
   // Commits where the group begins, if it never committed anything. After that a missing offset is
-  // never taken for a new group. Call before joining.
-  Status found_group();
+  // never taken for a new group, nor is a group without offsets whose outputs, behind `sink`, hold
+  // records: they were lost, and beginning anew would repeat or skip. Call before joining.
+  Status found_group(Sink& sink);
 
   // Owns `partitions`: decides per partition where reading starts, from the committed offset and
   // what the local index covers. Positions are returned in the same order.
@@ -85,10 +88,12 @@ class Assignment {
 
  private:
   Result<Position> place(OwnedPartition& owned, const Committed& committed);
+  Status check_rule(const OwnedPartition& owned, const CommitMetadata& metadata) const;
   Status open_index(OwnedPartition& owned, const CommitMetadata& metadata);
   Status ask_topics();
   StoreIdentity store_identity(InputPartition where) const;
   std::string text(InputPartition where) const;
+  std::string way_out(InputIndex input) const;
 
   const LaneSettings& settings_;
   Source& source_;

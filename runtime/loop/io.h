@@ -198,6 +198,9 @@ class Sink {
   // open. Nothing to do where it is open already.
   virtual Status open() = 0;
 
+  // True when an output, or the dead letters, ever held a record. After open.
+  virtual Result<bool> has_written() = 0;
+
   virtual Status begin() = 0;
 
   // Copies the records. Order is kept per (output, partition).

@@ -46,7 +46,7 @@ Status Loop::advance() {
 // open transaction ends now, not at its timeout.
 Status Loop::start() {
   WEIR_TRY(sink_.open());
-  WEIR_TRY(assignment_.found_group());
+  WEIR_TRY(assignment_.found_group(sink_));
   WEIR_TRY(source_.open(*this));
   has_started_ = true;
   return Status::ok();

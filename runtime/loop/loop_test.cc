@@ -1,6 +1,8 @@
 // What the loop promises, one promise a test, over the simulated Kafka.
 #include "loop/loop.h"
 
+#include <functional>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -61,6 +63,13 @@ class LoopTest : public ::testing::Test {
       headers[name] = value.value_or("(null)");
     }
     return headers;
+  }
+
+  // What the lab's lane commits with an offset.
+  static std::string metadata(std::int64_t rebuild_from, std::int64_t time) {
+    return CommitMetadata{NextOffset(rebuild_from), StreamTime(time),
+                          lab_settings().inputs[0].dedup_rule()}
+        .print();
   }
 
   // Another member comes and goes.
@@ -422,7 +431,7 @@ TEST_F(LoopTest, StateAheadOfTheCommittedOffsetStops) {
   send("a:1");
   ASSERT_TRUE(run().is_ok());
   crash();
-  kafka_.set_committed(kLabGroup, kLabInput, 0, NextOffset(0), "weir1;r=0;t=0");
+  kafka_.set_committed(kLabGroup, kLabInput, 0, NextOffset(0), metadata(0, 0));
   const Status stopped = run();
   ASSERT_FALSE(stopped.is_ok());
   EXPECT_EQ(stopped.exit_code(), ExitCode::broken);
@@ -460,7 +469,7 @@ TEST_F(LoopTest, ALogThatShowsAnotherTimeAtTheCommittedOffsetStops) {
   ASSERT_TRUE(run().is_ok());
   crash();
   stores_ = MemoryStores();
-  kafka_.set_committed(kLabGroup, kLabInput, 0, NextOffset(1), "weir1;r=0;t=999");
+  kafka_.set_committed(kLabGroup, kLabInput, 0, NextOffset(1), metadata(0, 999));
   const Status stopped = run();
   ASSERT_FALSE(stopped.is_ok());
   EXPECT_EQ(stopped.exit_code(), ExitCode::broken);
@@ -471,7 +480,7 @@ TEST_F(LoopTest, AnOffsetPastTheEndOfTheLogStops) {
   send("a:1");
   ASSERT_TRUE(run().is_ok());
   crash();
-  kafka_.set_committed(kLabGroup, kLabInput, 0, NextOffset(7), "weir1;r=0;t=1000");
+  kafka_.set_committed(kLabGroup, kLabInput, 0, NextOffset(7), metadata(0, 1000));
   const Status stopped = run();
   ASSERT_FALSE(stopped.is_ok());
   EXPECT_EQ(stopped.exit_code(), ExitCode::bad_input);
@@ -551,6 +560,52 @@ TEST_F(LoopTest, AnOffsetSetByOtherToolsStopsWhereDedupIsOn) {
   const Status stopped = run();
   ASSERT_FALSE(stopped.is_ok());
   EXPECT_THAT(stopped.message(), HasSubstr("not set by weir"));
+}
+
+// It began anew: everything came twice, or with `start: latest` the unread was skipped.
+TEST_F(LoopTest, AGroupThatLostItsOffsetsDoesNotBeginAnew) {
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  crash();
+  kafka_.forget_committed(kLabGroup);
+  const MemoryStores kept = stores_;
+  for (const bool disk_is_lost : {false, true}) {
+    for (const bool dedups : {false, true}) {
+      stores_ = disk_is_lost ? MemoryStores() : kept;
+      settings_ = lab_settings();
+      if (!dedups) {
+        settings_.inputs[0].dedup.reset();
+      }
+      crash();
+      const Status stopped = run();
+      ASSERT_FALSE(stopped.is_ok());
+      EXPECT_EQ(stopped.exit_code(), ExitCode::bad_input);
+      EXPECT_THAT(stopped.message(), HasSubstr("no committed offset, but its outputs hold"));
+    }
+  }
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1"));
+}
+
+// Only the state on disk was bound to the rule; a lost disk, or off and on again, went unnoticed.
+TEST_F(LoopTest, AnotherDedupRuleNeedsAnotherVersionEvenIfTheDiskIsLost) {
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  const std::vector<std::function<void(InputSettings&)>> changes{
+      [](InputSettings& input) { input.dedup->length *= 2; },
+      [](InputSettings& input) { input.dedup->buckets *= 2; },
+      [](InputSettings& input) { input.key_rule = "fields:other"; },
+      [](InputSettings& input) { input.dedup.reset(); }};
+  for (const auto& change : changes) {
+    stores_ = MemoryStores();
+    settings_ = lab_settings();
+    change(settings_.inputs[0]);
+    crash();
+    const Status stopped = run();
+    ASSERT_FALSE(stopped.is_ok());
+    EXPECT_EQ(stopped.exit_code(), ExitCode::config);
+    EXPECT_THAT(stopped.message(),
+                HasSubstr("with dedup 1000 ms in 4 buckets, key fields:key, and"));
+  }
 }
 
 TEST_F(LoopTest, DedupOffPassesDuplicates) {

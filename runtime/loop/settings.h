@@ -36,6 +36,9 @@ struct InputSettings {
   bool pass_without_key = false;
   std::string key_rule;  // part of the state's identity: another rule, another index
   Start start;
+
+  // In words; "off" without a window. Offsets and state go with one rule only.
+  std::string dedup_rule() const;
 };
 
 struct LaneSettings {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "loop/settings.h"
+
 namespace weir {
 
 bool Turn::is_due(const Limits& limits, std::chrono::steady_clock::time_point now,
@@ -25,8 +27,15 @@ std::chrono::milliseconds Turn::wait_max(const Limits& limits,
   return std::clamp(left, std::chrono::milliseconds(0), limits.poll_wait_max);
 }
 
+std::string InputSettings::dedup_rule() const {
+  return dedup ? std::to_string(dedup->length.count()) + " ms in " +
+                     std::to_string(dedup->buckets) + " buckets, key " + key_rule
+               : "off";
+}
+
 std::string CommitMetadata::print() const {
-  return "weir1;r=" + std::to_string(rebuild_from.value()) + ";t=" + std::to_string(time.value());
+  return "weir1;r=" + std::to_string(rebuild_from.value()) + ";t=" + std::to_string(time.value()) +
+         ";d=" + dedup_rule;
 }
 
 std::optional<CommitMetadata> CommitMetadata::parse(std::string_view text) {
@@ -43,8 +52,8 @@ std::optional<CommitMetadata> CommitMetadata::parse(std::string_view text) {
   std::int64_t rebuild_from = 0;
   std::int64_t time = 0;
   if (take("weir1;r=") && take_number(rebuild_from) && take(";t=") && take_number(time) &&
-      text.empty()) {
-    return CommitMetadata{NextOffset(rebuild_from), StreamTime(time)};
+      take(";d=") && !text.empty()) {
+    return CommitMetadata{NextOffset(rebuild_from), StreamTime(time), std::string(text)};
   }
   return std::nullopt;
 }

@@ -44,6 +44,7 @@ struct Turn {
 struct CommitMetadata {
   NextOffset rebuild_from;  // r: the first offset of the oldest bucket live there
   StreamTime time;          // T at the committed offset
+  std::string dedup_rule;   // InputSettings::dedup_rule: what r and the index are worth
 
   std::string print() const;
   // nullopt when somebody else than weir committed.

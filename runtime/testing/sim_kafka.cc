@@ -475,6 +475,17 @@ class SimSink final : public Sink {
     return Status::ok();
   }
 
+  Result<bool> has_written() override {
+    for (const std::string& topic : topics_) {
+      for (std::int32_t p = 0; p < kafka_.partitions(topic); ++p) {
+        if (kafka_.end(topic, p) > NextOffset(0)) {
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
   Status begin() override {
     WEIR_ASSERT(!in_transaction_);
     WEIR_TRY(check("begin"));

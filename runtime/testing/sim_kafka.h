@@ -89,6 +89,9 @@ class SimKafka {
   void set_committed(const std::string& group, const std::string& topic, std::int32_t partition,
                      NextOffset next, const std::string& metadata);
 
+  // As a group's offsets expire.
+  void forget_committed(const std::string& group) { groups_[group].offsets.clear(); }
+
   std::unique_ptr<Source> source(const std::string& group, std::vector<std::string> topics,
                                  SimFaults faults = {});
 

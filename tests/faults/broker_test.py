@@ -13,14 +13,14 @@ import time
 import unittest
 
 from kafka import KafkaProducer, TopicPartition
-from kafka.admin import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import NoError
 
 import checker
 import lab
 
 RESTARTS = int(os.environ.get("WEIR_BROKER_RESTARTS", "2"))
-UNREACHABLE, BAD_INPUT, BROKEN, DISK, CONFIG = 69, 65, 70, 74, 78
+UNREACHABLE, BAD_INPUT, DISK, CONFIG = 69, 65, 74, 78
 
 
 @contextlib.contextmanager
@@ -138,16 +138,17 @@ class BrokerTest(unittest.TestCase):
     def test_what_happened_to_the_input_of_a_stopped_stage_stops_it(self):
         everywhere = range(lab.PARTITIONS)
         for happened, code, words in (
-                (create_again, CONFIG, ["topic_id"]),
+                (create_again, BAD_INPUT, ["its outputs hold records", "created again"]),
                 (delete_topic, CONFIG, ["weir topics apply"]),
                 (lambda it: add_partitions(it, it.raw), CONFIG, ["has 4 partitions", "has 5"]),
                 (lambda it: add_partitions(it, it.raw, it.output, it.dead_letters), BAD_INPUT,
                  ["partition 4", "partitions were added", "deploy a new version"]),
                 (lambda it: [it.produce(50), cut(it)], BAD_INPUT,
-                 ["lies outside the log", "retention", "Kafka's tools"]),
-                (lambda it: delete_offsets(it, [2]), BAD_INPUT, ["partition 2", "Kafka's tools"]),
-                (lambda it: delete_offsets(it, everywhere), BROKEN,
-                 ["local state covers", "deploy a new version"])):
+                 ["lies outside the log", "retention", "deploy a new version"]),
+                (lambda it: delete_offsets(it, [2]), BAD_INPUT,
+                 ["partition 2", "deploy a new version"]),
+                (lambda it: delete_offsets(it, everywhere), BAD_INPUT,
+                 ["its outputs hold records", "deploy a new version"])):
             with self.lab(seed=24) as it, self.subTest(words):
                 it.produce(200)
                 it.finish()
@@ -168,7 +169,7 @@ class BrokerTest(unittest.TestCase):
             (create_again_and_fill, {}, BAD_INPUT, "created"),
             (create_again_and_fill, off, BAD_INPUT, "created"),
             (lambda it: add_partitions(it, it.raw), off, BAD_INPUT, "partitions"),
-            (cut_unread, {}, BAD_INPUT, "the group's offset with Kafka's tools"))
+            (cut_unread, {}, BAD_INPUT, "deploy a new version"))
         # All at once: the topics are looked at every 30 s.
         with contextlib.ExitStack() as stack:
             running = []
@@ -185,17 +186,34 @@ class BrokerTest(unittest.TestCase):
                 with self.subTest(words):
                     self.assert_ends(it, process, code, words)
 
-    def test_a_topic_created_again_is_read_from_its_start_where_nothing_of_the_old_is_left(self):
-        off = {"WEIR__INPUTS__EVENTS__DEDUP": "off"}
+    def test_another_dedup_rule_needs_another_version_also_where_the_disk_is_new(self):
         with self.lab(seed=26) as it:
-            it.produce(200)
-            self.assertEqual(it.start("--until-end", **off).wait(60), 0, it.log()[-2000:])
-            create_again(it)
-            it.produce(100, aborted=False)
-            self.assertEqual(it.start("--until-end", **off).wait(60), 0, it.log()[-2000:])
-            log = checker.read(it.brokers, it.raw)
-            self.assertEqual(checker.unfinished(
-                it.raw, log, checker.committed(it.brokers, it.group, it.raw)), [])
+            it.produce(100)
+            it.finish()
+            for rule in ({"WEIR__INPUTS__EVENTS__DEDUP__WINDOW": "48h"},
+                         {"WEIR__INPUTS__EVENTS__DEDUP": "off"}):
+                shutil.rmtree(it.directory / "state")
+                self.assert_ends(it, it.start(**rule), CONFIG,
+                                 "committed with dedup 86400000 ms in 4 buckets", "new version")
+            it.produce(100)
+            it.finish()
+            self.assertEqual(it.verdict(), [])
+
+    def test_a_run_to_the_end_ends_although_the_broker_refuses_some_of_its_last_outputs(self):
+        with self.lab(seed=33) as it:
+            with administration(it) as admin:
+                admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, it.output,
+                                                    {"max.message.bytes": "2000"})])
+            it.produce(50, aborted=False)
+            producer = KafkaProducer(bootstrap_servers=it.brokers)
+            for key in ("too", "large"):
+                value = {"comment_id": key, "content": os.urandom(3000).hex()}
+                producer.send(it.raw, value=json.dumps(value).encode(), partition=0)
+            producer.close()
+            it.finish()
+            letters = checker.read(it.brokers, it.dead_letters)
+            reasons = [dict(r.headers)["weir-reason"] for rs in letters.values() for r in rs]
+            self.assertEqual(reasons.count(b"output_too_large"), 2, reasons)
 
     # ---- the disk ----
 
