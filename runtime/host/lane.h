@@ -1,4 +1,4 @@
-// One lane as a thread: a consumer, a producer, a loop, and what to do on each remedy.
+// One lane as a thread: a consumer, a producer, a loop, and when it pauses or ends.
 #pragma once
 
 #include <atomic>

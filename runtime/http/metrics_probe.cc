@@ -421,7 +421,7 @@ constexpr auto kCatalogue =
          &count_of<emitted>},
         {"weir_outputs_total", kCounter, "", "Records sent, dead letters not counted.",
          &count_of<outputs>},
-        {"weir_output_bytes_total", kCounter, "", "Bytes sent.", &count_of<output_bytes>},
+        {"weir_output_bytes_total", kCounter, "", "Bytes of values sent.", &count_of<output_bytes>},
         {"weir_duplicates_total", kCounter, "",
          "Records left out because one with the same dedup key came before, within the window.",
          &count_of<duplicates>},

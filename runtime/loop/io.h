@@ -188,8 +188,9 @@ struct Refusal {
 // without a clean answer and a late copy of it could strike the next.
 enum class Doubt { none, producer, producer_and_consumer };
 
-// The transactional producer of one lane. All calls on the lane's thread; each returns within a
-// bound of a second or so, Remedy::retry meaning "not yet, call again".
+// The transactional producer of one lane. All calls on the lane's thread; each returns within a few
+// seconds (send_offsets, open and recreate take the longest), Remedy::retry meaning "not yet, call
+// again".
 class Sink {
  public:
   virtual ~Sink() = default;

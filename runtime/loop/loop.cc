@@ -113,12 +113,13 @@ Status Loop::take(std::span<const RawRecord> records, std::span<Row> rows) {
 
 // ---- 1 poll ----
 
-// Takes redeliveries out of the batch and makes a row of each record that stays (invariant 4).
+// Makes a row of each record that stays: redeliveries (invariant 4), what came for a partition that
+// is not owned any more, and what lies past `settings.until` go.
 void Loop::admit(Batch& batch) {
   OwnedPartition* owned = nullptr;
   std::size_t kept = 0;
   rows_.clear();
-  left_.clear();
+  held_back_.clear();
   for (RawRecord& record : batch.records) {
     if (owned == nullptr || owned->where != record.where) {
       owned = assignment_.find(record.where);
@@ -129,8 +130,8 @@ void Loop::admit(Batch& batch) {
       continue;
     }
     if (owned->until && !is_below(record.offset, *owned->until)) {
-      if (left_.empty() || left_.back() != owned) {
-        left_.push_back(owned);
+      if (held_back_.empty() || held_back_.back() != owned) {
+        held_back_.push_back(owned);
       }
       continue;
     }
@@ -264,21 +265,8 @@ void Loop::transform(std::span<Row> rows) {
     stage_.process_batch(fresh_, out_);
   } catch (const std::exception&) {
     // `process` is pure: once more, record by record, to find whose fault it was.
-    transform_one_by_one();
-  }
-}
-
-void Loop::transform_one_by_one() {
-  out_.reset(fresh_.size());
-  for (const Record& record : fresh_) {
-    out_.at(record);
-    try {
-      stage_.process(record, out_);
-    } catch (const InvalidMessage& e) {
-      out_.dead_letter("invalid_message", e.what());
-    } catch (const std::exception& e) {
-      out_.dead_letter("stage_exception", e.what());
-    }
+    out_.reset(fresh_.size());
+    stage_.Stage::process_batch(fresh_, out_);
   }
 }
 
@@ -383,7 +371,7 @@ Status Loop::reach_ends(std::span<const Position> ends) {
     probe_.end_seen(end.where, end.next);
     WEIR_TRY(reach(*owned, end.next));
   }
-  for (OwnedPartition* owned : left_) {
+  for (OwnedPartition* owned : held_back_) {
     WEIR_TRY(reach(*owned, *owned->until));
   }
   return Status::ok();

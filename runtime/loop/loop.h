@@ -88,7 +88,6 @@ class Loop final : public AssignmentListener {
   Status deduplicate(std::span<Row> rows);
   Status see(OwnedPartition& owned, std::span<Row> rows);
   void transform(std::span<Row> rows);
-  void transform_one_by_one();
   Status produce(std::span<Row> rows);
   void add_outputs(const Row& row, std::uint32_t record, std::size_t& emitted);
   void add_dead_letter(const Row& row, std::string_view reason, std::string_view message);
@@ -134,7 +133,7 @@ class Loop final : public AssignmentListener {
   // Of the batch in work; reused from batch to batch.
   std::vector<Row> rows_;
   std::vector<OwnedPartition*>
-      left_;  // where records at or after `settings.until` were left unread
+      held_back_;  // where records at or after `settings.until` were left unread
   std::vector<Decoded> decoded_;
   std::vector<std::optional<Record>> records_;  // per row; nullopt: not decoded
   std::vector<Record> fresh_;                   // what the stage is given

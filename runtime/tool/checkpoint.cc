@@ -26,11 +26,11 @@ CheckpointFile::CheckpointFile(const std::filesystem::path& directory, const std
                                   std::hash<std::string>{}(failed ? file : whole));
 }
 
-std::optional<Checkpoint> CheckpointFile::read() const {
+std::optional<FilePosition> CheckpointFile::read() const {
   std::ifstream in(path_);
   std::string format;
   std::string end;
-  Checkpoint found;
+  FilePosition found;
   FileIdentity& file = found.place.file;
   in >> format >> found.topic_id >> file.device >> file.inode >> file.head_bytes >>
       file.head_hash >> found.place.offset >> end;
@@ -38,7 +38,7 @@ std::optional<Checkpoint> CheckpointFile::read() const {
   return is_whole ? std::optional(found) : std::nullopt;
 }
 
-Status CheckpointFile::write(const Checkpoint& checkpoint) const {
+Status CheckpointFile::write(const FilePosition& checkpoint) const {
   const FileIdentity& file = checkpoint.place.file;
   const std::filesystem::path made = path_.string() + ".new";
   std::error_code failed;

@@ -10,7 +10,7 @@
 
 namespace weir {
 
-struct Checkpoint {
+struct FilePosition {
   std::string topic_id;  // cluster and topic: another topic of that name begins anew
   LinePlace place;
 };
@@ -22,10 +22,10 @@ class CheckpointFile {
                  const std::string& file);
 
   // nullopt: there is none, or none that can be read.
-  std::optional<Checkpoint> read() const;
+  std::optional<FilePosition> read() const;
 
   // Replaces it as a whole.
-  Status write(const Checkpoint& checkpoint) const;
+  Status write(const FilePosition& checkpoint) const;
 
   void remove() const;
 

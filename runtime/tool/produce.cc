@@ -113,7 +113,7 @@ class Production {
                       return topic_id(cluster_, options_.topic);
                     }));
     topic_id_ = fmt::format("{}/{}", id.cluster_id, id.topic_id);
-    const std::optional<Checkpoint> found = checkpoint_file_.read();
+    const std::optional<FilePosition> found = checkpoint_file_.read();
     if (found && found->topic_id == topic_id_) {
       reading.from = found->place;
     } else if (found) {
