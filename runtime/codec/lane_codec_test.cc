@@ -32,11 +32,12 @@ void* operator new(std::size_t size, const std::nothrow_t& /*nothrow*/) noexcept
   return std::malloc(size == 0 ? 1 : size);
 }
 
-void operator delete(void* at) noexcept {
+// Not inlined: g++ 12 would take free for the wrong partner of the new that it didn't inline.
+[[gnu::noinline]] void operator delete(void* at) noexcept {
   std::free(at);
 }
 
-void operator delete(void* at, std::size_t /*size*/) noexcept {
+[[gnu::noinline]] void operator delete(void* at, std::size_t /*size*/) noexcept {
   std::free(at);
 }
 
