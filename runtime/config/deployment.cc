@@ -395,7 +395,16 @@ Status Loaded::status() const {
 }
 
 Loaded load(const std::string& file, const LoadOptions& options) {
-  return load_document(read_yaml_file(file), file, options);
+  Loaded loaded = load_document(read_yaml_file(file), file, options);
+  if (loaded.deployment && loaded.deployment->id != std::filesystem::path(file).stem()) {
+    const std::string& id = loaded.deployment->id;
+    loaded.problems.push_back(
+        {{file},
+         fmt::format("the deployment is {}: name the file {}.yaml, or change stage and name",
+                     quote(id), id)});
+    loaded.deployment.reset();
+  }
+  return loaded;
 }
 
 Loaded load_text(std::string_view text, const std::string& file, const LoadOptions& options) {

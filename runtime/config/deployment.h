@@ -174,10 +174,12 @@ struct Loaded {
   Status status() const;
 };
 
-// Reads a deployment: the environment's WEIR__… beat the file, the file beats the defaults.
+// Reads a deployment: the environment's WEIR__… beat the file, the file beats the defaults. A file
+// is named after its deployment, lest a copy that kept its `name` join the group of the original.
 Loaded load(const std::string& file, const LoadOptions& options);
 
-// The same with the text of the file. Paths in it are relative to the folder of `file`.
+// The same with the text of a file, whose name may be any. Paths in it are relative to the folder
+// of `file`.
 Loaded load_text(std::string_view text, const std::string& file, const LoadOptions& options);
 
 }  // namespace weir::config

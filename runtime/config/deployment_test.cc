@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -183,17 +184,28 @@ TEST(Deployment, PortsAreInTheOrderOfTheSpec) {
   EXPECT_EQ(d.inputs.at(1).name, "second");
 }
 
-TEST(Deployment, TheShippedFilesAreRightAndNamedAfterThemselves) {
+TEST(Deployment, TheShippedFilesAreRight) {
   int files = 0;
   for (const auto& entry : std::filesystem::directory_iterator("config")) {
     if (entry.path().extension() == ".yaml") {
       const Loaded loaded = load(entry.path().string(), {});
       ASSERT_TRUE(loaded.deployment) << loaded.status().message();
-      EXPECT_EQ(loaded.deployment->id, entry.path().stem());
       ++files;
     }
   }
   EXPECT_GE(files, 5);
+}
+
+TEST(Deployment, ACopiedFileWhoseNameWasNotChangedIsRefused) {
+  const std::string copy = ::testing::TempDir() + "ingest-copy.yaml";
+  std::ofstream(copy) << kSmallest;
+  const Loaded loaded = load(copy, {});
+  std::filesystem::remove(copy);
+  EXPECT_FALSE(loaded.deployment);
+  EXPECT_EQ(loaded.status().exit_code(), ExitCode::config);
+  EXPECT_EQ(
+      loaded.status().message(),
+      copy + ": the deployment is \"ingest\": name the file ingest.yaml, or change stage and name");
 }
 
 TEST(Deployment, ADescriptorSetTakesThePlaceOfProtoFolders) {

@@ -1,6 +1,5 @@
 #include "config/lint.h"
 
-#include <filesystem>
 #include <map>
 #include <set>
 
@@ -95,13 +94,6 @@ std::vector<Problem> lint(std::span<const Deployment> deployments) {
   std::map<std::string, const Deployment*> files;
   Writers writers;
   for (const Deployment& deployment : deployments) {
-    const std::string stem = std::filesystem::path(deployment.file).stem().string();
-    if (stem != deployment.id) {
-      problems.push_back({{deployment.file},
-                          fmt::format("the deployment is {}: name the file {}.yaml, or change "
-                                      "stage and name",
-                                      quote(deployment.id), deployment.id)});
-    }
     const auto [file, is_new] = files.try_emplace(deployment.id, &deployment);
     if (!is_new) {
       problems.push_back({{deployment.file},

@@ -9,7 +9,6 @@
 namespace weir::config {
 
 // Of those that are given; what they read from others is not looked into.
-// - A file is named after its deployment.
 // - A deployment has one file.
 // - A dataset is written by one deployment.
 // - A version that is read isn't later than the one that its writer has reached: earlier ones may

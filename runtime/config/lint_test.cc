@@ -34,12 +34,6 @@ TEST(Lint, DeploymentsThatFitAreNotMentioned) {
   EXPECT_EQ(said_of({deployment("c/a.yaml", "a", "x"), deployment("c/b.yaml", "b", "y")}), "");
 }
 
-TEST(Lint, AFileIsNamedAfterItsDeployment) {
-  EXPECT_EQ(said_of({deployment("c/wrong.yaml", "a", "x")}),
-            "c/wrong.yaml: the deployment is \"a\": name the file a.yaml, or change stage and "
-            "name\n");
-}
-
 TEST(Lint, ADatasetHasOneWriter) {
   EXPECT_EQ(said_of({deployment("c/a.yaml", "a", "x"), deployment("c/b.yaml", "b", "x")}),
             "c/b.yaml:5:21: outputs.events.dataset: \"x\" is written by a (c/a.yaml) already; a "

@@ -155,13 +155,15 @@ class Cases : public testing::Test {
     folder_ = testing::TempDir() + "weir_cases_" + std::to_string(::getpid());
     std::filesystem::remove_all(folder_);
     std::filesystem::create_directories(folder_ + "/config");
-    std::ofstream(folder_ + "/echo.yaml") << "proto: [/]\nstage: echo\n"
-                                          << config("x", "topic: raw", "one", "{drops_even: true}");
+    std::ofstream(folder_ + "/echo-x.yaml")
+        << "proto: [/]\nstage: echo\n"
+        << config("x", "topic: raw", "one", "{drops_even: true}");
   }
 
   std::string failure(const std::string& text) {
     std::ofstream(folder_ + "/config/case.yaml") << text;
-    return failure_of([&] { run_cases(echo_spec(), folder_ + "/echo.yaml", folder_ + "/config"); });
+    return failure_of(
+        [&] { run_cases(echo_spec(), folder_ + "/echo-x.yaml", folder_ + "/config"); });
   }
 
   std::string folder_;
@@ -203,7 +205,7 @@ TEST_F(Cases, AMistakeHasItsPlace) {
   EXPECT_THAT(failure("input: [{json: {id: a}}]\nexpect: {outputs: {names: [{idd: a}]}}\n"),
               HasSubstr("this is no hello.v1.Name"));
   EXPECT_THAT(failure("input: []\nexpect: {}\n"), HasSubstr("neither of them empty"));
-  EXPECT_THAT(failure_of([&] { run_cases(echo_spec(), folder_ + "/echo.yaml", "/nowhere"); }),
+  EXPECT_THAT(failure_of([&] { run_cases(echo_spec(), folder_ + "/echo-x.yaml", "/nowhere"); }),
               HasSubstr("/nowhere holds no case"));
 }
 

@@ -80,7 +80,7 @@ class ToolTest : public BrokerCase {
   // A deployment from raw.PREFIX to the dataset PREFIX.out.
   std::string deployment(const std::string& name = "x") const {
     return write(
-        name + ".yaml",
+        fmt::format("{}-{}.yaml", prefix, name),
         fmt::format("stage: {0}\nname: {1}\n"
                     "inputs: {{in: {{topic: {0}.raw, dedup: {{key: [id], window: 24h}}}}}}\n"
                     "outputs: {{out: {{dataset: {0}.out}}}}\n",
@@ -287,8 +287,7 @@ TEST_F(ToolTest, TapSaysInALineHowToSayTheMessageThatItDoesNotKnow) {
               AllOf(HasSubstr(fmt::format("{}: no deployment in {} writes it; {}/broken.yaml:",
                                           name, path("config"), path("config"))),
                     HasSubstr("say with --message what they are; there is comments.v1.Comment, ")));
-  deployment();
-  EXPECT_THAT(notice("x.yaml"), HasSubstr("x.yaml says no outputs.out.message"));
+  EXPECT_THAT(notice(deployment()), HasSubstr("-x.yaml says no outputs.out.message"));
   EXPECT_EQ(weir({"tap", name, "--config", path("nowhere")}).code, 64);
 }
 
