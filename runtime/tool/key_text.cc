@@ -1,5 +1,7 @@
 #include "tool/key_text.h"
 
+#include "codec/json_tokens.h"
+
 namespace weir {
 
 Result<KeyText> KeyText::of(std::vector<std::string> fields, std::size_t line_bytes_max) {
@@ -19,6 +21,32 @@ std::optional<std::string> KeyText::read(std::string_view line) {
     return std::nullopt;
   }
   return DedupKey::from_bytes(decoded.declared_key).text();
+}
+
+std::vector<std::string> KeyText::fields_of(std::string_view line) {
+  constexpr int kDepthMax = 100;
+  JsonTokens tokens;
+  if (tokens.scan(line) != JsonTokens::Fault::none || tokens.peek() != '{') {
+    return {};
+  }
+  std::vector<std::string> fields;
+  std::string_view name;
+  std::string scratch;
+  for (tokens.advance(); tokens.text(name, scratch);) {
+    fields.emplace_back(name);
+    tokens.advance();
+    if (tokens.peek() != ':') {
+      return {};
+    }
+    tokens.advance();
+    if (tokens.skip(1, kDepthMax) != JsonTokens::Fault::none) {
+      return {};
+    }
+    if (tokens.peek() == ',') {
+      tokens.advance();
+    }
+  }
+  return tokens.peek() == '}' ? fields : std::vector<std::string>();
 }
 
 }  // namespace weir

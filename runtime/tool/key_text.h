@@ -22,6 +22,9 @@ class KeyText {
   // written. nullopt: the line is no JSON object, or has no such key.
   std::optional<std::string> read(std::string_view line);
 
+  // The names at the top level of the JSON object; none where the line is no such thing.
+  static std::vector<std::string> fields_of(std::string_view line);
+
  private:
   explicit KeyText(std::unique_ptr<LaneCodec> codec) : codec_(std::move(codec)) {}
 

@@ -1,4 +1,5 @@
 // weir produce: the lines of a file as the records of a topic.
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <deque>
@@ -24,6 +25,10 @@ namespace weir {
 namespace {
 
 using std::chrono::steady_clock;
+
+// So many lines, or so much of them, may come before the first that has a key.
+constexpr std::size_t kHeldLinesMax = 1'000;
+constexpr std::size_t kHeldBytesMax = LineReader::kLineBytesMax;
 
 struct ProduceOptions {
   std::string topic;
@@ -65,6 +70,7 @@ class Production {
                  "that is there now\n",
                  checkpoint_file_.path().string());
     }
+    has_seen_key_ = lines->has_resumed();
     Status done = copy(*lines, key.value());
     too_long_ = lines->too_long();
     if (done.is_ok() && is_resumable() && !options_.follow) {
@@ -103,6 +109,11 @@ class Production {
     LinePlace behind;
   };
 
+  struct Held {
+    std::string line;
+    std::optional<LinePlace> behind;
+  };
+
   bool is_resumable() const { return options_.file != "-"; }
 
   Status find_checkpoint(LineReader::Settings& reading) {
@@ -129,21 +140,21 @@ class Production {
     while (!Interrupt::was_asked()) {
       WEIR_TRY_ASSIGN(const auto line, lines.next());
       if (!line && lines.has_ended()) {
+        WEIR_TRY(refuse_held());
         return drain();
       }
       if (line && line->empty()) {
         ++empty_;
       } else if (line) {
-        WEIR_TRY(send(*line, key.read(*line)));
-        if (is_resumable()) {
-          sent_.push_back({producer_.sent(), lines.place()});
-        }
+        WEIR_TRY(take(*line, key.read(*line),
+                      is_resumable() ? std::optional(lines.place()) : std::nullopt));
       }
       producer_.serve();
       progress_.show(producer_.sent(), lines.share());
       WEIR_TRY(keep_up());
     }
     if (options_.follow || !is_resumable()) {
+      WEIR_TRY(refuse_held());
       return drain();  // told to end, it has done what there was to do
     }
     return Status::stop(ExitCode::temporary,
@@ -152,15 +163,57 @@ class Production {
                                     producer_.settled()));
   }
 
-  Status send(std::string_view line, const std::optional<std::string>& key) {
+  // Holds lines back until one has a key: where none has, --key is a slip, and what was sent
+  // without keys can't be taken back.
+  Status take(std::string_view line, const std::optional<std::string>& key,
+              const std::optional<LinePlace>& behind) {
+    if (!key && !has_seen_key_) {
+      held_.push_back({std::string(line), behind});
+      held_bytes_ += line.size();
+      return held_.size() < kHeldLinesMax && held_bytes_ < kHeldBytesMax ? Status::ok()
+                                                                         : refuse_held();
+    }
+    has_seen_key_ = true;
+    for (const Held& held : std::exchange(held_, {})) {
+      WEIR_TRY(send(held.line, std::nullopt, held.behind));
+    }
+    return send(line, key, behind);
+  }
+
+  // Ok where nothing is held.
+  Status refuse_held() const {
+    if (held_.empty()) {
+      return Status::ok();
+    }
+    const std::vector<std::string> fields = KeyText::fields_of(held_.front().line);
+    const auto is_there = [&fields](const std::string& field) {
+      return std::find(fields.begin(), fields.end(), field) != fields.end();
+    };
+    const auto missing = std::find_if_not(options_.key.begin(), options_.key.end(), is_there);
+    const std::string& named = missing == options_.key.end() ? options_.key.front() : *missing;
+    return Status::stop(
+        ExitCode::bad_input,
+        fmt::format("nothing was sent: none of the first {} lines has a key in its field {}{}",
+                    grouped(held_.size()), quote(named),
+                    fields.empty()                  ? "; the first one is no JSON object"
+                    : missing == options_.key.end() ? ""
+                                                    : suggestion(named, fields)));
+  }
+
+  Status send(std::string_view line, const std::optional<std::string>& key,
+              const std::optional<LinePlace>& behind) {
     without_key_ += key ? 0 : 1;
     auto began = steady_clock::now();
     while (true) {
       Status sent = producer_.send(key, line);
-      if (sent.is_ok() || sent.remedy() != Remedy::retry) {
-        return sent;
+      if (!sent.is_ok() && sent.remedy() == Remedy::retry) {
+        WEIR_TRY(wait_on(sent, began));
+        continue;
       }
-      WEIR_TRY(wait_on(sent, began));
+      if (sent.is_ok() && behind) {
+        sent_.push_back({producer_.sent(), *behind});
+      }
+      return sent;
     }
   }
 
@@ -230,6 +283,9 @@ class Production {
   std::string topic_id_;
   std::deque<Sent> sent_;  // what may not be settled yet
   std::optional<LinePlace> reached_;
+  bool has_seen_key_ = false;
+  std::vector<Held> held_;
+  std::size_t held_bytes_ = 0;
   steady_clock::time_point kept_up_ = steady_clock::now();
   std::uint64_t without_key_ = 0;
   std::uint64_t empty_ = 0;
@@ -254,8 +310,8 @@ void add_produce(CLI::App& app, Status& done) {
       app.add_subcommand("produce", "Put the lines of a file into a topic, one record each");
   command->footer(
       "Lines are sent as they are: what is wrong with one is for the stage to say. A line without\n"
-      "the key's fields has no key; it is counted, and lands on any partition. Empty lines are\n"
-      "left out.\n"
+      "the key's fields has no key; it is counted, and lands on any partition. Where none of the\n"
+      "first 1,000 has a key, nothing is sent. Empty lines are left out.\n"
       "\n"
       "Within a run every line is written once. A run that was killed is gone on with by the same\n"
       "command, from what is in DIR/produce; the lines that were under way then come twice, and\n"

@@ -155,6 +155,24 @@ TEST_F(ToolTest, EachLineIsARecordUnderItsKeyWhereJavaWouldPutIt) {
   }
 }
 
+TEST_F(ToolTest, AKeyThatNoLineHasIsFoundBeforeAnythingIsSent) {
+  const std::string to = topic("raw");
+  const auto notice = [&](const std::string& text) {
+    const Outcome sent = weir({"produce", "--topic", to, "--key", "comment_id,coment", "--state",
+                               path("state"), write("in", text)});
+    EXPECT_EQ(sent.code, 65);
+    EXPECT_THAT(sent.answer, IsEmpty());
+    return sent.notice;
+  };
+  EXPECT_THAT(notice("{\"comment_id\": {\"a\": [1]}, \"comment\": \"\"}\n{}\n"),
+              HasSubstr("none of the first 2 lines has a key in its field \"coment\"; did you mean "
+                        "\"comment\"?"));
+  EXPECT_THAT(notice("{\"comment_id\": null, \"coment\": null}\n"),
+              HasSubstr("in its field \"comment_id\"\n"));
+  EXPECT_THAT(notice("name,id\n"), HasSubstr("the first one is no JSON object"));
+  EXPECT_THAT(read_all(to), IsEmpty());
+}
+
 TEST_F(ToolTest, ARunThatEndedIsNotGoneOnWith) {
   const std::string to = topic("raw");
   const std::string file = write("in", "{\"id\": \"a\"}\n");
@@ -250,7 +268,8 @@ TEST_F(ToolTest, TapShowsWhatIsThereAndEnds) {
 
 TEST_F(ToolTest, TapTakesTheMessageFromTheFileOfTheDatasetsWriter) {
   const std::string name = topic("out.v2");
-  ASSERT_EQ(produce(name, write("in", "\x2a\x02hi\n")).code, 0);  // Comment.content
+  const std::string comment = "\x2a\x02hi";  // its content
+  ASSERT_EQ(produce(name, write("in", comment + "\n{\"id\": 1}\n")).code, 0);
   const std::string writer =
       write("w.yaml", fmt::format("stage: w\nproto: [{}]\n"
                                   "inputs: {{in: {{topic: raw, dedup: off}}}}\n"
