@@ -64,10 +64,16 @@ Status make(const NewStageOptions& options) {
     fmt::print("{}\n", file.string());
   }
   if (in_tree) {
-    fmt::print(stderr,
-               "now build it and run its tests: ops/test -R '^{}_' (`cmake --build --preset dev "
-               "--target format` breaks the lines that a long name made too long)\n",
-               options.name);
+    fmt::print(
+        stderr,
+        "build it: cmake --preset release && cmake --build --preset release --target {0}\n"
+        "try it: echo '{{\"id\": \"1\", \"name\": \"Ada\"}}' | build/release/bin/{0} try "
+        "config/{0}.yaml -\n"
+        "run it: ops/weir topics apply config/{0}.yaml && build/release/bin/{0} run "
+        "config/{0}.yaml\n"
+        "test it, which builds all that is tested first: ops/test -R '^{0}_' (`cmake --build "
+        "--preset dev --target format` breaks the lines that a long name made too long)\n",
+        options.name);
   } else {
     fmt::print(stderr,
                "now build it and run its tests: cd {} && cmake -B build "

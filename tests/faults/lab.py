@@ -9,6 +9,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -21,6 +22,8 @@ import checker
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("WEIR_BIN", CHECKOUT / "build/dev/bin"))
+if not (BIN / "ingest").exists():
+    sys.exit(f"{BIN} has no programs: cmake --preset dev && cmake --build --preset dev")
 PARTITIONS = 4
 LOG_APPEND_TIME = {"message.timestamp.type": "LogAppendTime"}
 WINDOW_MS, BUCKETS = 24 * 3600 * 1000, 4
