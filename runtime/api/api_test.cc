@@ -190,6 +190,11 @@ TEST(StageSpec, AnOptionKnowsItsDefaultTypeAndRange) {
   EXPECT_EQ(spec.options()[1].range, "1 … 20");
 }
 
+TEST(StageSpec, AStageNeedsNoOptions) {
+  const StageSpec spec = StageSpec::of<ThrowsAtB>("picky", "Throws.");
+  EXPECT_TRUE(spec.make_stage(spec.make_options().get()).is_ok());
+}
+
 TEST(StageSpec, AnOptionOutOfRangeOrOfAnotherTypeIsRefused) {
   const StageSpec spec = shouter();
   const auto options = spec.make_options();

@@ -119,7 +119,7 @@ struct Deployment {
   std::vector<Output> outputs;
   std::vector<std::string> import_roots;  // relative to the working directory, or absolute
   std::string descriptor_set;             // a file; empty: import_roots hold
-  std::shared_ptr<void> options;          // of the spec's make_options; null without a spec
+  std::shared_ptr<void> options;          // of the spec's make_options; null without one
   int lanes = 1;
   Turn turn;
   std::string state;  // root directory

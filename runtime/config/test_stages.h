@@ -29,10 +29,6 @@ struct Spam : Stage {
 
 // Everything open: the YAML names the message and the key.
 struct Ingest : Stage {
-  struct Options {};
-
-  explicit Ingest(const Options&) {}
-
   void process(const Record&, Out&) override {}
 };
 

@@ -106,9 +106,10 @@ struct OptionRange {
 class StageSpec {
  public:
   // S: derived from Stage, with a nested aggregate `Options` (defaults in it) and a constructor
-  // S(const Options&). `name` is the folder's name: it starts the deployment's name.
+  // S(const Options&), or with neither. `name` is the folder's name: it starts the deployment's
+  // name.
   template <class S>
-  requires std::derived_from<S, Stage> && std::constructible_from<S, const typename S::Options&>
+  requires std::derived_from<S, Stage>
 
   static StageSpec of(std::string name, std::string summary) {
     StageSpec spec;
@@ -116,10 +117,19 @@ class StageSpec {
     spec.summary_ = std::move(summary);
     spec.has_dedup_key_ =
         !std::is_same_v<decltype(&S::dedup_key), DedupKey (Stage::*)(const Record&) const>;
-    spec.make_options_ = [] { return std::make_shared<typename S::Options>(); };
-    spec.make_stage_ = [](const void* options) -> std::unique_ptr<Stage> {
-      return std::make_unique<S>(*static_cast<const typename S::Options*>(options));
-    };
+    if constexpr (requires { typename S::Options; }) {
+      static_assert(std::constructible_from<S, const typename S::Options&>,
+                    "a stage with Options has a constructor that takes them");
+      spec.make_options_ = [] { return std::make_shared<typename S::Options>(); };
+      spec.make_stage_ = [](const void* options) -> std::unique_ptr<Stage> {
+        return std::make_unique<S>(*static_cast<const typename S::Options*>(options));
+      };
+    } else {
+      static_assert(std::default_initializable<S>,
+                    "a stage without public Options has a constructor without arguments");
+      spec.make_options_ = [] { return nullptr; };
+      spec.make_stage_ = [](const void*) { return std::make_unique<S>(); };
+    }
     return spec;
   }
 
@@ -185,7 +195,8 @@ class StageSpec {
 
   int revision() const { return revision_; }
 
-  // A fresh options struct with its defaults; fill it with OptionSpec::set.
+  // A fresh options struct with its defaults; fill it with OptionSpec::set. Null where the stage
+  // has no Options.
   std::shared_ptr<void> make_options() const { return make_options_(); }
 
   // A stage; `options` from make_options. Config failure when its constructor throws.
