@@ -449,9 +449,22 @@ def bootstrap(ports):
     return "bootstrap=" + ",".join(f"127.0.0.1:{port}" for port in ports)
 
 
+def listens(address):
+    """Whether something does at PROTOCOL://HOST:PORT, of which the host alone must be there."""
+    host, colon, port = address.strip().rpartition("://")[2].rpartition(":")
+    with contextlib.suppress(OSError, OverflowError, ValueError):
+        where = (host.strip("[]"), int(port)) if colon else (port, 9092)
+        socket.create_connection(where, 5).close()
+        return True
+    return False
+
+
 def start(nodes, options):
     foreign = os.environ.get("WEIR_BOOTSTRAP")
     if foreign:
+        if not any(map(listens, foreign.split(","))):
+            raise Refusal(EXIT_UNREACHABLE, f"WEIR_BOOTSTRAP is set, to {foreign}, and nothing "
+                          "answers there; unset WEIR_BOOTSTRAP to have a broker started here")
         notice("WEIR_BOOTSTRAP is set: that broker is used, nothing is started")
         print(f"bootstrap={foreign}")
         return
@@ -541,7 +554,8 @@ def main():
                        "line on stdout of start and status is bootstrap=HOST:PORT, of three nodes "
                        "with a comma between.")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=Arguments)
-    texts = {start: "start it, or resume what its directory holds; returns when it is usable",
+    texts = {start: "start it, or resume what its directory holds; returns when it is usable. With "
+                    "WEIR_BOOTSTRAP=HOST:PORT set, starts nothing and prints that, if it answers",
              stop: "end it and remove its directory",
              kill: "SIGKILL; the directory stays, start resumes it",
              status: "exit 0 if it runs and answers, 69 if not",

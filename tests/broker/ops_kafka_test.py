@@ -139,8 +139,12 @@ class OpsKafkaTest(unittest.TestCase):
         self.assertIn("ops/setup", said)
 
     def test_a_broker_of_somebody_elses_is_named_and_nothing_is_started(self):
-        done = self.run_command("start", directory="a", WEIR_BOOTSTRAP="far:9092")
-        self.assertEqual(done.stdout, "bootstrap=far:9092\n")
+        with socket.create_server(("127.0.0.1", 0)) as far:
+            address = f"127.0.0.1:1,127.0.0.1:{far.getsockname()[1]}"
+            done = self.run_command("start", directory="a", WEIR_BOOTSTRAP=address)
+        self.assertEqual(done.stdout, f"bootstrap={address}\n")
+        said = self.run_command("start", directory="a", code=69, WEIR_BOOTSTRAP=address).stderr
+        self.assertIn(f"{address}, and nothing answers there; unset WEIR_BOOTSTRAP", said)
         self.assertFalse((self.scratch / "a").exists())
 
     def test_a_wrong_command_line_is_64(self):
