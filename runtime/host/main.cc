@@ -88,10 +88,9 @@ Status echo(const std::string& file, const StageSpec& spec) {
   return Status::ok();
 }
 
-Status try_out(const std::string& config, const std::string& records, bool json,
-               const StageSpec& spec) {
+Status try_out(const std::string& config, const TryOptions& options, const StageSpec& spec) {
   WEIR_TRY_ASSIGN(const config::Deployment deployment, load(config, spec));
-  return try_stage(deployment, spec, records, json);
+  return try_stage(deployment, spec, options);
 }
 
 }  // namespace
@@ -102,7 +101,7 @@ int stage_main(int argc, char** argv, const StageSpec& spec) {
   app.set_help_all_flag("--help-all", "Help of all commands");
   std::vector<std::string> files;
   std::string file;
-  std::string records;
+  TryOptions trying;
   std::string output = "text";
   RunUntil until;
   std::string until_time;
@@ -130,10 +129,16 @@ int stage_main(int argc, char** argv, const StageSpec& spec) {
                          "Run the stage over a file of records, without a broker. All records "
                          "have one Kafka timestamp, so that a dedup window holds them all");
   try_command->add_option("CONFIG", file, "The deployment's YAML file")->required();
-  try_command->add_option("FILE", records, "One record a line; - is standard input")->required();
+  try_command->add_option("FILE", trying.file, "One record a line; - is standard input")
+      ->required();
+  try_command->add_option("--input", trying.input,
+                          "The input that they are of, where the stage has several");
   try_command->add_option("--output", output, "text, or json: one object a line")
       ->check(CLI::IsMember({"text", "json"}));
-  try_command->callback([&] { done = try_out(file, records, output == "json", spec); });
+  try_command->callback([&] {
+    trying.json = output == "json";
+    done = try_out(file, trying, spec);
+  });
 
   CLI::App* lint_command =
       app.add_subcommand("lint",

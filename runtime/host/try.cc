@@ -29,6 +29,8 @@ constexpr Timestamp kTimestamp{1'700'000'000'000};
 // A line takes a few calls of the loop; a stage that is refused its output, some more.
 constexpr int kStepsMax = 1'000;
 
+constexpr std::string_view kGzipMagic = "\x1f\x8b";
+
 using Reasons = std::map<std::string, std::uint64_t>;
 
 std::string with_reasons(std::string_view what, const Reasons& reasons) {
@@ -76,8 +78,12 @@ class OutcomeProbe final : public Probe {
 
 class Trial {
  public:
-  Trial(SimDeployment deployment, bool json)
-      : deployment_(std::move(deployment)), json_(json), notices_(json ? stderr : stdout) {
+  // `input`: index in the plan.
+  Trial(SimDeployment deployment, std::size_t input, bool json)
+      : deployment_(std::move(deployment)),
+        input_(input),
+        json_(json),
+        notices_(json ? stderr : stdout) {
     create_topics(kafka_, deployment_.plan, 1);
     for (std::size_t i = 0; i < deployment_.plan.settings.outputs.size(); ++i) {
       const google::protobuf::Descriptor* type = deployment_.output_type(i);
@@ -91,7 +97,11 @@ class Trial {
     WEIR_TRY(start());
     std::string line;
     while (std::getline(lines, line)) {
-      ++line_;
+      if (++line_ == 1 && line.starts_with(kGzipMagic)) {
+        return Status::stop(
+            ExitCode::bad_input,
+            "these are compressed bytes: pipe them through gzip -dc, with - as FILE");
+      }
       WEIR_TRY(record(line));
       if (lines.rdbuf()->in_avail() <= 0) {  // someone may be waiting at the other end
         std::fflush(stdout);
@@ -116,9 +126,9 @@ class Trial {
     std::uint64_t records = 0;
   };
 
-  const InputFormat& input() const { return deployment_.plan.formats.front(); }
+  const InputFormat& input() const { return deployment_.plan.formats[input_]; }
 
-  const std::string& input_topic() const { return deployment_.plan.input_topics.front(); }
+  const std::string& input_topic() const { return deployment_.plan.input_topics[input_]; }
 
   Status start() {
     const UnknownFieldListener note_unknown = [this](std::string_view name) {
@@ -226,6 +236,7 @@ class Trial {
   }
 
   const SimDeployment deployment_;
+  const std::size_t input_;
   const bool json_;
   std::FILE* const notices_;
   std::vector<Output> outputs_;
@@ -247,23 +258,48 @@ Status cannot_read(const std::string& file) {
   return Status::stop(ExitCode::bad_input, fmt::format("{}: can't be read", file));
 }
 
+// The index of the input that `name` says; empty: of the only one.
+Result<std::size_t> input_of(const config::Deployment& deployment, const std::string& name) {
+  std::vector<std::string> names;
+  for (const config::Input& input : deployment.inputs) {
+    names.push_back(input.name);
+  }
+  if (name.empty() && names.size() == 1) {
+    return std::size_t{0};
+  }
+  if (name.empty()) {
+    return Status::stop(
+        ExitCode::usage,
+        fmt::format("{} has several inputs, and the records are of one: say --input "
+                    "{}",
+                    deployment.id, alternatives(names)));
+  }
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found == names.end()) {
+    return Status::stop(ExitCode::usage, fmt::format("--input {}: {} has no such input{}", name,
+                                                     deployment.id, suggestion(name, names)));
+  }
+  return static_cast<std::size_t>(found - names.begin());
+}
+
 }  // namespace
 
 Status try_stage(const config::Deployment& deployment, const StageSpec& spec,
-                 const std::string& file, bool json) {
+                 const TryOptions& options) {
+  WEIR_TRY_ASSIGN(const std::size_t input, input_of(deployment, options.input));
   WEIR_TRY_ASSIGN(LanePlan plan, plan_lane(deployment, spec));
-  Trial trial({spec, deployment, std::move(plan)}, json);
-  if (file == "-") {
+  Trial trial({spec, deployment, std::move(plan)}, input, options.json);
+  if (options.file == "-") {
     std::ios::sync_with_stdio(false);
     return trial.run(std::cin);
   }
   std::error_code ignored;
-  std::ifstream lines(file, std::ios::binary);
-  if (!lines || std::filesystem::is_directory(file, ignored)) {
-    return cannot_read(file);
+  std::ifstream lines(options.file, std::ios::binary);
+  if (!lines || std::filesystem::is_directory(options.file, ignored)) {
+    return cannot_read(options.file);
   }
   WEIR_TRY(trial.run(lines));
-  return lines.bad() ? cannot_read(file) : Status::ok();
+  return lines.bad() ? cannot_read(options.file) : Status::ok();
 }
 
 }  // namespace weir

@@ -19,10 +19,6 @@ using hello::v1::Name;
 
 class Greeter final : public Stage {
  public:
-  struct Options {};
-
-  explicit Greeter(const Options&) {}
-
   DedupKey dedup_key(const Record& record) const override {
     return DedupKey::of(record.message<Name>().id());
   }
@@ -59,7 +55,7 @@ class Try : public testing::Test {
     std::ofstream(file, std::ios::binary) << lines;
     testing::internal::CaptureStdout();
     testing::internal::CaptureStderr();
-    Status done = try_stage(deployment.value().deployment, spec, file, json);
+    Status done = try_stage(deployment.value().deployment, spec, {file, "", json});
     out_ = testing::internal::GetCapturedStdout();
     err_ = testing::internal::GetCapturedStderr();
     return done;
@@ -126,11 +122,44 @@ TEST_F(Try, AFileThatIsNotThereIsBadInput) {
   ASSERT_TRUE(deployment.is_ok()) << deployment.status().message();
   for (const char* file : {"/nowhere", "/"}) {
     const Status done =
-        try_stage(deployment.value().deployment, deployment.value().spec, file, false);
+        try_stage(deployment.value().deployment, deployment.value().spec, {file, "", false});
     ASSERT_FALSE(done.is_ok());
     EXPECT_EQ(done.exit_code(), ExitCode::bad_input);
     EXPECT_EQ(done.message(), std::string(file) + ": can't be read");
   }
+}
+
+TEST_F(Try, CompressedBytesAreNoLines) {
+  const Status done = run("\x1f\x8b\x08", false);
+  ASSERT_FALSE(done.is_ok());
+  EXPECT_EQ(done.exit_code(), ExitCode::bad_input);
+  EXPECT_THAT(done.message(), testing::HasSubstr("gzip -dc"));
+}
+
+TEST_F(Try, OfSeveralInputsOneIsSaid) {
+  const Result<SimDeployment> deployment =
+      SimDeployment::load({StageSpec::of<Greeter>("greeter", "")
+                               .input("bytes", "")
+                               .input<Name>("names", "")
+                               .output<Greeting>("greetings", ""),
+                           "inputs:\n"
+                           "  bytes: {topic: raw.bytes, format: bytes, dedup: off}\n"
+                           "  names: {topic: raw.names, dedup: off}\n"
+                           "outputs: {greetings: {dataset: greetings}}"});
+  ASSERT_TRUE(deployment.is_ok()) << deployment.status().message();
+  const std::string file = testing::TempDir() + "weir_try_input.jsonl";
+  std::ofstream(file) << "{\"id\": \"1\", \"name\": \"Ada\"}\n";
+  const auto tried = [&](const std::string& input) {
+    return try_stage(deployment.value().deployment, deployment.value().spec, {file, input, false});
+  };
+  EXPECT_EQ(tried("").exit_code(), ExitCode::usage);
+  EXPECT_THAT(tried("").message(), testing::HasSubstr("say --input bytes or names"));
+  EXPECT_EQ(tried("nams").exit_code(), ExitCode::usage);
+  EXPECT_THAT(tried("nams").message(), testing::HasSubstr("did you mean \"names\"?"));
+  testing::internal::CaptureStdout();
+  EXPECT_TRUE(tried("names").is_ok());
+  EXPECT_THAT(testing::internal::GetCapturedStdout(),
+              testing::HasSubstr("greetings: {\"text\":\"Ada\"}"));
 }
 
 }  // namespace
