@@ -445,7 +445,9 @@ Group dedup_fields() {
   Group made;
   made.fields = {
       list("key", &Dedup::key,
-           "Fields that together make two records the same. Without it the stage's code says."),
+           "Fields that together make two records the same. Without it the stage's code says. In "
+           "JSON they are fields of the record as it came, before `trim` and `defaults`; where the "
+           "message has a field of that name, what `rename` makes that field counts too."),
       required("how long is a key remembered? e.g. window: 24h", window()),
       with_default("4", integer("buckets", &Dedup::buckets, 1, 64,
                                 "Parts of the window: it is forgotten part by part.")),

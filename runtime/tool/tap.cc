@@ -199,7 +199,7 @@ std::string known_messages(const TapOptions& options) {
 class Tap {
  public:
   Tap(const TapOptions& options, std::string topic, std::unique_ptr<JsonPrinter> printer)
-      : options_(options), text_(std::move(topic), std::move(printer)) {}
+      : options_(options), topic_(topic), text_(std::move(topic), std::move(printer)) {}
 
   Status run(KafkaReader& reader) {
     constexpr std::size_t kRecordsMax = 500;
@@ -221,6 +221,9 @@ class Tap {
       is_done_ = is_done_ || std::fflush(stdout) != 0;
     }
     end_fixture();
+    if (printed_ == 0) {
+      fmt::print(stderr, "{}: 0 records\n", topic_);
+    }
     return Status::ok();
   }
 
@@ -257,6 +260,7 @@ class Tap {
   }
 
   const TapOptions& options_;
+  const std::string topic_;
   RecordText text_;
   std::uint64_t printed_ = 0;
   bool is_done_ = false;

@@ -263,7 +263,10 @@ TEST_F(ToolTest, TapShowsWhatIsThereAndEnds) {
             std::string::npos);
   const std::string two = weir({"tap", name, "--limit", "2"}).answer;
   EXPECT_EQ(std::count(two.begin(), two.end(), '\n'), 2);
-  EXPECT_THAT(weir({"tap", name, "--until-end", "--from", "latest"}).answer, IsEmpty());
+  const Outcome nothing = weir({"tap", name, "--until-end", "--from", "latest"});
+  EXPECT_EQ(nothing.code, 0);
+  EXPECT_THAT(nothing.answer, IsEmpty());
+  EXPECT_THAT(nothing.notice, HasSubstr(name + ": 0 records\n"));
 }
 
 TEST_F(ToolTest, TapTakesTheMessageFromTheFileOfTheDatasetsWriter) {
