@@ -56,7 +56,7 @@ class Production {
       return key.status().within("--key");
     }
     LineReader::Settings reading{options_.file, options_.follow, std::nullopt};
-    WEIR_TRY(until_answered(options_.reach, [&] { return producer_.open(); }));
+    WEIR_TRY(until_answered(options_.reach, cluster_, [&] { return producer_.open(); }));
     WEIR_TRY(find_checkpoint(reading));
     WEIR_TRY_ASSIGN(const std::unique_ptr<LineReader> lines, LineReader::open(reading));
     if (reading.from && lines->has_resumed()) {
@@ -120,7 +120,7 @@ class Production {
     if (!is_resumable()) {
       return Status::ok();
     }
-    WEIR_TRY_ASSIGN(const TopicId id, until_answered(options_.reach, [&] {
+    WEIR_TRY_ASSIGN(const TopicId id, until_answered(options_.reach, cluster_, [&] {
                       return topic_id(cluster_, options_.topic);
                     }));
     topic_id_ = fmt::format("{}/{}", id.cluster_id, id.topic_id);
@@ -242,8 +242,9 @@ class Production {
     }
     const bool is_too_long =
         steady_clock::now() - began > std::chrono::seconds(options_.reach.silence_s_max);
-    return is_too_long && !options_.follow ? unreachable(why, options_.reach.silence_s_max)
-                                           : Status::ok();
+    return is_too_long && !options_.follow
+               ? unreachable(cluster_, why, options_.reach.silence_s_max)
+               : Status::ok();
   }
 
   // Once a second: what was refused, and how far it is.

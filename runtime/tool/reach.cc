@@ -1,5 +1,6 @@
 #include "tool/reach.h"
 
+#include <cstdio>
 #include <cstdlib>
 
 #include <CLI/CLI.hpp>
@@ -76,9 +77,18 @@ bool Interrupt::was_asked() {
   return asked != 0;
 }
 
-Status unreachable(const Status& last, int silence_s_max) {
-  return Status::stop(ExitCode::unavailable, fmt::format("no answer from the brokers for {} s: {}",
-                                                         silence_s_max, last.message()));
+Status unreachable(const ClusterSettings& cluster, const Status& last, int silence_s_max) {
+  return Status::stop(
+      ExitCode::unavailable,
+      fmt::format(
+          "no answer from the brokers at {} for {} s: {}; --bootstrap and WEIR_BOOTSTRAP say "
+          "where they are",
+          cluster.bootstrap, silence_s_max, last.message()));
+}
+
+void say_waiting(const ClusterSettings& cluster, int silence_s_max) {
+  fmt::print(stderr, "no answer from the brokers at {} yet; waiting for up to {} s\n",
+             cluster.bootstrap, silence_s_max);
 }
 
 }  // namespace weir

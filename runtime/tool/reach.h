@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kafka/client_settings.h"
@@ -48,13 +49,19 @@ class Interrupt {
 };
 
 // What the cluster's silence comes to.
-Status unreachable(const Status& last, int silence_s_max);
+Status unreachable(const ClusterSettings& cluster, const Status& last, int silence_s_max);
 
-// Repeats `call` while it says retry; what is left after `reach.silence_s_max` is
-// stop(unavailable).
+// Tells the person who waits, on standard error.
+void say_waiting(const ClusterSettings& cluster, int silence_s_max);
+
+// Repeats `call` while it says retry, which is said once when it takes long; what is left after
+// `reach.silence_s_max` is stop(unavailable).
 template <class Call>
-auto until_answered(const Reach& reach, Call call) -> decltype(call()) {
+auto until_answered(const Reach& reach, const ClusterSettings& cluster, Call call)
+    -> decltype(call()) {
+  constexpr std::chrono::seconds kLong(3);
   const auto began = std::chrono::steady_clock::now();
+  bool has_said = false;
   while (true) {
     auto result = call();
     const Status* status = nullptr;
@@ -69,8 +76,12 @@ auto until_answered(const Reach& reach, Call call) -> decltype(call()) {
     if (Interrupt::was_asked()) {
       return Status::stop(ExitCode::temporary, "interrupted: " + status->message());
     }
-    if (std::chrono::steady_clock::now() - began > std::chrono::seconds(reach.silence_s_max)) {
-      return unreachable(*status, reach.silence_s_max);
+    const auto silent = std::chrono::steady_clock::now() - began;
+    if (silent > std::chrono::seconds(reach.silence_s_max)) {
+      return unreachable(cluster, *status, reach.silence_s_max);
+    }
+    if (silent > kLong && !std::exchange(has_said, true)) {
+      say_waiting(cluster, reach.silence_s_max);
     }
   }
 }

@@ -66,7 +66,7 @@ Result<std::string> find_topic(const TapOptions& options, const ClusterSettings&
   KafkaAdmin admin(cluster);
   const auto exists = [&](const std::string& topic) -> Result<bool> {
     WEIR_TRY_ASSIGN(const auto found,
-                    until_answered(options.reach, [&] { return admin.describe(topic); }));
+                    until_answered(options.reach, cluster, [&] { return admin.describe(topic); }));
     return found.has_value();
   };
   WEIR_TRY_ASSIGN(const bool is_topic, exists(options.what));
@@ -198,8 +198,12 @@ std::string known_messages(const TapOptions& options) {
 
 class Tap {
  public:
-  Tap(const TapOptions& options, std::string topic, std::unique_ptr<JsonPrinter> printer)
-      : options_(options), topic_(topic), text_(std::move(topic), std::move(printer)) {}
+  Tap(const TapOptions& options, const ClusterSettings& cluster, std::string topic,
+      std::unique_ptr<JsonPrinter> printer)
+      : options_(options),
+        cluster_(cluster),
+        topic_(topic),
+        text_(std::move(topic), std::move(printer)) {}
 
   Status run(KafkaReader& reader) {
     constexpr std::size_t kRecordsMax = 500;
@@ -208,7 +212,7 @@ class Tap {
       if (options_.until_end && reader.has_reached_end()) {
         break;
       }
-      WEIR_TRY_ASSIGN(const Batch batch, until_answered(options_.reach, [&] {
+      WEIR_TRY_ASSIGN(const Batch batch, until_answered(options_.reach, cluster_, [&] {
                         return reader.poll(kWait, kRecordsMax);
                       }));
       for (const RawRecord& record : batch.records) {
@@ -260,6 +264,7 @@ class Tap {
   }
 
   const TapOptions& options_;
+  const ClusterSettings& cluster_;
   const std::string topic_;
   RecordText text_;
   std::uint64_t printed_ = 0;
@@ -293,8 +298,8 @@ Status tap(const TapOptions& options) {
     }
   }
   KafkaReader reader(cluster, topic);
-  WEIR_TRY(until_answered(options.reach, [&] { return reader.open(from); }));
-  return Tap(options, topic, values ? std::move(values->printer) : nullptr).run(reader);
+  WEIR_TRY(until_answered(options.reach, cluster, [&] { return reader.open(from); }));
+  return Tap(options, cluster, topic, values ? std::move(values->printer) : nullptr).run(reader);
 }
 
 }  // namespace

@@ -333,13 +333,18 @@ TEST_F(ToolTest, TapNamesWhatIsNotThere) {
   EXPECT_THAT(shown.notice, HasSubstr(prefix + ".nowhere.v1 or a later version"));
 }
 
-TEST_F(ToolTest, WithoutABrokerTheExitCodeIs69) {
-  std::vector<std::string> words{"weir", "tap", "x", "--bootstrap", "127.0.0.1:1", "--wait", "1"};
+TEST_F(ToolTest, WithoutABrokerTheExitCodeIs69AndItsAddressIsSaid) {
+  std::vector<std::string> words{"weir", "tap", "x", "--bootstrap", "127.0.0.1:1", "--wait", "6"};
   std::vector<char*> raw;
   for (std::string& word : words) {
     raw.push_back(word.data());
   }
+  testing::internal::CaptureStderr();
   EXPECT_EQ(tool_main(static_cast<int>(raw.size()), raw.data()), 69);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              AllOf(HasSubstr("no answer from the brokers at 127.0.0.1:1 yet; waiting"),
+                    HasSubstr("no answer from the brokers at 127.0.0.1:1 for 6 s"),
+                    HasSubstr("WEIR_BOOTSTRAP")));
 }
 
 }  // namespace

@@ -70,8 +70,9 @@ Result<ClusterSettings> cluster_of(const std::vector<config::Deployment>& deploy
   return cluster;
 }
 
-Status create(KafkaAdmin& admin, const NewTopic& topic, const Reach& reach) {
-  return until_answered(reach, [&]() -> Status {
+Status create(KafkaAdmin& admin, const NewTopic& topic, const Reach& reach,
+              const ClusterSettings& cluster) {
+  return until_answered(reach, cluster, [&]() -> Status {
     Status created = admin.create(std::span(&topic, 1));
     if (created.is_ok()) {
       return created;
@@ -159,11 +160,12 @@ Status apply(const ApplyOptions& options) {
   if (options.retention_h > 0) {
     wishes.raw_retention = std::chrono::hours(options.retention_h);
   }
-  WEIR_TRY_ASSIGN(wishes.brokers, until_answered(options.reach, [&] { return admin.brokers(); }));
+  WEIR_TRY_ASSIGN(wishes.brokers,
+                  until_answered(options.reach, cluster, [&] { return admin.brokers(); }));
   KnownTopics existing;
   for (const std::string& name : topics_of(deployments)) {
     WEIR_TRY_ASSIGN(auto found,
-                    until_answered(options.reach, [&] { return admin.describe(name); }));
+                    until_answered(options.reach, cluster, [&] { return admin.describe(name); }));
     if (found) {
       existing.emplace(name, std::move(*found));
     }
@@ -173,7 +175,7 @@ Status apply(const ApplyOptions& options) {
                                     [](const PlannedTopic& topic) { return topic.is_wrong(); });
   for (const PlannedTopic& topic : topics) {
     if (!topic.exists && !options.is_dry) {
-      WEIR_TRY(create(admin, topic.wanted, options.reach));
+      WEIR_TRY(create(admin, topic.wanted, options.reach, cluster));
     }
   }
   (options.output == "json" ? print_json : print_table)(topics, options, cluster.bootstrap);
