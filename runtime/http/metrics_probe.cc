@@ -398,7 +398,7 @@ constexpr auto kHistogram = MetricType::Histogram;
 
 constexpr auto kCatalogue =
     std::to_array<Row>({
-        {"weir_build_info", kGauge, "build, librdkafka, …",
+        {"weir_build_info", kGauge, "build",
          "Always 1; its labels say what the process is made of.",
          [](const Scrape& s, Samples& out) {
            Labels labels;

@@ -21,7 +21,7 @@ class Metrics {
   struct Identity {
     std::string deployment;
     int version = 1;
-    // What the process is made of: label and value, e.g. {"build", "0.1.0"}, {"librdkafka", …}.
+    // What the process is made of: label and value, such as {"build", "0.1.0"}.
     std::vector<std::pair<std::string, std::string>> parts;
     std::function<std::chrono::system_clock::time_point()> now = std::chrono::system_clock::now;
   };
