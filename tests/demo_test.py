@@ -64,8 +64,8 @@ class DemoTest(unittest.TestCase):
                          f"{len(edits.labels):,}  duplicates {edits.duplicates:,}  "
                          f"dead letters {edits.unusable:,}")
         self.assertEqual(verdict, "exactly once: yes")
-        killed = re.search(r"killed with -9 at ([\d,]+) of ([\d,]+) records committed, in the "
-                           "middle of a transaction", self.said)
+        killed = re.search(r"killed with -9 when ([\d,]+) of the ([\d,]+) edits were committed, in "
+                           "the middle of the next transaction", self.said)
         self.assertIsNotNone(killed, self.said)
         at, of = (int(number.replace(",", "")) for number in killed.groups())
         self.assertEqual(of, edits.records)
