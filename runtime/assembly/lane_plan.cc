@@ -23,6 +23,22 @@ Result<std::shared_ptr<const Schema>> read_schema(const config::Deployment& depl
   return std::shared_ptr<const Schema>(std::make_shared<Schema>(std::move(schema).value()));
 }
 
+// `wrong`, where the file says what it is about. Its message begins with the setting of the input,
+// as the codec calls it: `rename.x: …`.
+Status at_setting(const config::Deployment& deployment, const config::Input& input,
+                  const Status& wrong) {
+  const std::string& message = wrong.message();
+  const std::string setting = message.substr(0, message.find_first_of(".:"));
+  const auto is_it = [&](const config::Setting& s) {
+    return s.path.size() > 2 && s.path[0] == "inputs" && s.path[1] == input.name &&
+           s.path[2].starts_with(setting) && s.origin.source != "default";
+  };
+  const auto found = std::find_if(deployment.settings.begin(), deployment.settings.end(), is_it);
+  return wrong.within(fmt::format("inputs.{}", input.name))
+      .within(found == deployment.settings.end() ? deployment.file
+                                                 : config::to_string(found->origin));
+}
+
 std::string zone_text(std::chrono::minutes zone) {
   const auto minutes = std::abs(zone.count());
   return minutes == 0 ? "UTC"
@@ -124,11 +140,16 @@ Result<LanePlan> plan_lane(const config::Deployment& deployment, const StageSpec
       }
       Result<const Descriptor*> found = plan.schema->message(input.message);
       if (!found.is_ok()) {
-        return found.status().within(deployment.file);
+        return at_setting(deployment, input, found.status().within("message"));
       }
       descriptor = found.value();
     }
     plan.formats.push_back({form_of(input.format), descriptor, decode_options(input)});
+    // What the codec can't be made of is a configuration error: found here, not by the first lane.
+    const auto codec = LaneCodec::make(std::span(&plan.formats.back(), 1), {});
+    if (!codec.is_ok()) {
+      return at_setting(deployment, input, codec.status());
+    }
     plan.input_topics.push_back(input.topic);
     InputSettings& settings = plan.settings.inputs.emplace_back();
     settings.name = input.name;
@@ -156,11 +177,6 @@ Result<LanePlan> plan_lane(const config::Deployment& deployment, const StageSpec
     plan.output_topics.push_back(output->topic);
   }
   plan.output_topics.push_back(deployment.dead_letters());
-  // What the codec can't be made of is a configuration error: found here, not by the first lane.
-  const Result<std::unique_ptr<LaneCodec>> codec = LaneCodec::make(plan.formats, {});
-  if (!codec.is_ok()) {
-    return codec.status().within(deployment.file);
-  }
   return plan;
 }
 

@@ -23,7 +23,8 @@ struct LanePlan {
   std::shared_ptr<const Schema> schema;
 };
 
-// `deployment` was loaded with `spec`. Fails with stop(config) naming the deployment's file.
+// `deployment` was loaded with `spec`. Fails with stop(config) naming the place in the
+// deployment's file.
 Result<LanePlan> plan_lane(const config::Deployment& deployment, const StageSpec& spec);
 
 }  // namespace weir
