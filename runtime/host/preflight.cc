@@ -1,6 +1,7 @@
 #include "host/preflight.h"
 
 #include <algorithm>
+#include <chrono>
 #include <optional>
 #include <vector>
 
@@ -9,6 +10,10 @@
 namespace weir {
 
 namespace {
+
+// How far ahead a producer may stamp where no window here depends on it, but one downstream may:
+// what brokers allow since Kafka 4.0 unless told otherwise.
+constexpr std::chrono::milliseconds kAheadMaxWithoutWindow = std::chrono::hours(1);
 
 Result<TopicDescription> describe(const config::Deployment& deployment, const std::string& topic,
                                   KafkaAdmin& admin) {
@@ -25,7 +30,8 @@ Result<TopicDescription> describe(const config::Deployment& deployment, const st
 
 }  // namespace
 
-Status check_input_topic(const config::Input& input, const TopicDescription& topic) {
+Status check_input_topic(const config::Deployment& deployment, const config::Input& input,
+                         const TopicDescription& topic) {
   const TopicFacts facts = facts_of(topic);
   if (facts.is_compacted) {
     return Status::stop(
@@ -34,24 +40,31 @@ Status check_input_topic(const config::Input& input, const TopicDescription& top
                     "to the same result. Use a topic with cleanup.policy=delete",
                     input.topic));
   }
+  const bool has_window = input.dedup && input.dedup->window;
+  // A root has a clock of its own; other outputs are stamped with the input's stream time.
+  const bool passes_time_on =
+      std::any_of(deployment.outputs.begin(), deployment.outputs.end(),
+                  [](const config::Output& output) { return !output.root; });
   // A versioned topic is written by weir, with the stream time of its root.
-  if (!input.dedup || !input.dedup->window || input.version > 0 || facts.has_broker_timestamps) {
+  if (!(has_window || passes_time_on) || input.version > 0 || facts.has_broker_timestamps) {
     return Status::ok();
   }
-  const auto bucket = *input.dedup->window / input.dedup->buckets;
-  if (!facts.ahead_ms_max || *facts.ahead_ms_max > bucket.count()) {
+  const std::chrono::milliseconds ahead_max =
+      has_window ? *input.dedup->window / input.dedup->buckets : kAheadMaxWithoutWindow;
+  if (!facts.ahead_ms_max || *facts.ahead_ms_max > ahead_max.count()) {
     return Status::stop(
         ExitCode::config,
         fmt::format(
             "topic {} takes its producers' timestamps, {} ahead of the broker's clock: one "
-            "wrong clock would expire the dedup window early. Mend it with: kafka-configs.sh "
+            "wrong clock would expire {} early. Mend it with: kafka-configs.sh "
             "--alter --entity-type topics --entity-name {} --add-config "
             "message.timestamp.type=LogAppendTime (or message.timestamp.after.max.ms={}); "
             "or put the stage `route` before this one",
             input.topic,
             facts.ahead_ms_max ? fmt::format("up to {} ms", *facts.ahead_ms_max)
                                : std::string("any time"),
-            input.topic, bucket.count()));
+            has_window ? "the dedup window" : "the dedup windows of those who read the outputs",
+            input.topic, ahead_max.count()));
   }
   return Status::ok();
 }
@@ -79,7 +92,7 @@ Status check_topics(const config::Deployment& deployment, const LanePlan& plan, 
   std::vector<std::optional<std::int64_t>> kept_ms;
   for (const config::Input& input : deployment.inputs) {
     WEIR_TRY_ASSIGN(const TopicDescription topic, describe(deployment, input.topic, admin));
-    WEIR_TRY(check_input_topic(input, topic));
+    WEIR_TRY(check_input_topic(deployment, input, topic));
     partitions_max = std::max(partitions_max, topic.partitions);
     kept_ms.push_back(facts_of(topic).retention_ms);
   }

@@ -16,8 +16,9 @@ namespace weir {
 // or a shorter retention than its input.
 Status check_topics(const config::Deployment& deployment, const LanePlan& plan, KafkaAdmin& admin);
 
-// The part without the cluster: one input as it is described.
-Status check_input_topic(const config::Input& input, const TopicDescription& topic);
+// The part without the cluster: one of the deployment's inputs as its topic is described.
+Status check_input_topic(const config::Deployment& deployment, const config::Input& input,
+                         const TopicDescription& topic);
 
 // And one derived topic against one input: how long each keeps its records, nullopt: for ever.
 Status check_retention(const std::string& topic, std::optional<std::int64_t> kept_ms,

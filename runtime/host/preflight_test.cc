@@ -1,5 +1,9 @@
 #include "host/preflight.h"
 
+#include <chrono>
+#include <map>
+#include <utility>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -27,20 +31,62 @@ TEST(Preflight, ADerivedTopicMayKeepAsLongAsItsInputOrLonger) {
   EXPECT_TRUE(check_retention("out", std::nullopt, "in", std::nullopt).is_ok());
 }
 
-config::Input input(std::optional<std::chrono::milliseconds> window) {
-  config::Input made;
-  made.topic = "raw.x";
-  made.dedup.emplace();
-  made.dedup->key = {"id"};
-  made.dedup->window = window;
-  made.dedup->buckets = 4;
-  return made;
+enum class Output { derived, root };
+
+// What a stage says to its raw topic. No window: dedup is off.
+Status check(std::optional<std::chrono::milliseconds> window, Output output,
+             std::map<std::string, std::string> configs, int version = 0) {
+  config::Input input;
+  input.topic = "raw.x";
+  input.version = version;
+  if (window) {
+    input.dedup.emplace();
+    input.dedup->window = window;
+    input.dedup->buckets = 4;
+  }
+  config::Deployment deployment;
+  deployment.outputs.resize(1);
+  deployment.outputs[0].root = output == Output::root;
+  return check_input_topic(deployment, input, {1, 1, std::move(configs)});
 }
 
-TEST(Preflight, ProducersClocksAreTrustedWhereNothingIsRemembered) {
-  const TopicDescription unstamped{1, 1, {{"message.timestamp.type", "CreateTime"}}};
-  EXPECT_FALSE(check_input_topic(input(std::chrono::hours(24)), unstamped).is_ok());
-  EXPECT_TRUE(check_input_topic(input(std::nullopt), unstamped).is_ok());
+std::map<std::string, std::string> ahead_by(std::int64_t ms_max) {
+  return {{"message.timestamp.type", "CreateTime"},
+          {"message.timestamp.after.max.ms", std::to_string(ms_max)}};
+}
+
+const std::map<std::string, std::string> kAheadAtWill{{"message.timestamp.type", "CreateTime"}};
+const std::map<std::string, std::string> kBrokersClock{{"message.timestamp.type", "LogAppendTime"}};
+constexpr std::int64_t kHour = kDay / 24;
+constexpr std::chrono::hours kWindow(24);
+
+TEST(Preflight, ProducersClocksMayGoAheadOfTheBrokersByABucket) {
+  for (const Output output : {Output::derived, Output::root}) {
+    EXPECT_TRUE(check(kWindow, output, ahead_by(6 * kHour)).is_ok());
+    const Status refused = check(kWindow, output, ahead_by(6 * kHour + 1));
+    EXPECT_EQ(refused.exit_code(), ExitCode::config);
+    EXPECT_THAT(refused.message(), HasSubstr("message.timestamp.after.max.ms=21600000"));
+    EXPECT_TRUE(check(kWindow, output, kBrokersClock).is_ok());
+  }
+}
+
+// A wrong clock would reach the window of whoever reads what the stage writes.
+TEST(Preflight, WithoutAWindowProducersClocksMayGoAheadByAnHour) {
+  EXPECT_TRUE(check(std::nullopt, Output::derived, ahead_by(kHour)).is_ok());
+  const Status refused = check(std::nullopt, Output::derived, ahead_by(kHour + 1));
+  EXPECT_EQ(refused.exit_code(), ExitCode::config);
+  EXPECT_THAT(refused.message(), HasSubstr("--entity-name raw.x"));
+  EXPECT_THAT(refused.message(), HasSubstr("message.timestamp.after.max.ms=3600000"));
+  EXPECT_FALSE(check(std::nullopt, Output::derived, kAheadAtWill).is_ok());
+  EXPECT_TRUE(check(std::nullopt, Output::derived, kBrokersClock).is_ok());
+}
+
+TEST(Preflight, ProducersClocksAreTrustedWhereNothingIsRememberedAndOutputsHaveTheirOwn) {
+  EXPECT_TRUE(check(std::nullopt, Output::root, kAheadAtWill).is_ok());
+}
+
+TEST(Preflight, ATopicThatWeirWroteCarriesTheClockOfItsRoot) {
+  EXPECT_TRUE(check(kWindow, Output::derived, kAheadAtWill, 1).is_ok());
 }
 
 }  // namespace

@@ -69,7 +69,7 @@ class TopicPlanner {
       }
       PlannedTopic& topic = add(TopicRole::raw, input.topic, deployment.id);
       if (topic.exists) {
-        const Status checked = check_input_topic(input, existing_.at(input.topic));
+        const Status checked = check_input_topic(deployment, input, existing_.at(input.topic));
         topic.refusal = checked.is_ok() ? topic.refusal : checked.message();
       }
     }
