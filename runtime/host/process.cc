@@ -32,10 +32,12 @@ constexpr std::chrono::milliseconds kWatchEvery{100};
 // A stage that holds its lane for longer is taken to hang.
 constexpr std::chrono::seconds kBeatMax{60};
 
-// SIGTERM and SIGINT, blocked for every thread and asked for by one.
+// SIGTERM and SIGINT, blocked for every thread and asked for by one. A reader of the log that goes
+// away ends nothing: SIGPIPE is ignored.
 class Signals {
  public:
   Signals() {
+    ::signal(SIGPIPE, SIG_IGN);
     sigemptyset(&set_);
     sigaddset(&set_, SIGTERM);
     sigaddset(&set_, SIGINT);

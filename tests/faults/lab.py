@@ -108,13 +108,13 @@ kafka: {json.dumps(self.kafka)}
 {text}""")
         return config
 
-    def run(self, config, *arguments, instance="0", **environment):
-        """A process of the deployment."""
+    def run(self, config, *arguments, instance="0", log_to=None, **environment):
+        """A process of the deployment. `log_to`: a descriptor instead of what log() reads."""
         with open(self.directory / "log", "ab") as log:
             process = subprocess.Popen(
-                [BIN / config.stem.split("-")[0], "run", config, *arguments], stdout=log,
-                stderr=log, stdin=subprocess.DEVNULL, cwd=self.directory,
-                env={**os.environ, "WEIR__INSTANCE": instance, **environment})
+                [BIN / config.stem.split("-")[0], "run", config, *arguments],
+                stdout=log_to or log, stderr=log_to or log, stdin=subprocess.DEVNULL,
+                cwd=self.directory, env={**os.environ, "WEIR__INSTANCE": instance, **environment})
         self.processes.append(process)
         return process
 
@@ -164,8 +164,8 @@ lanes: {lanes}
         self.create_topics(PARTITIONS, self.output, self.dead_letters)
         return self
 
-    def start(self, *arguments, instance="0", **environment):
-        return self.run(self.config, *arguments, instance=instance, **environment)
+    def start(self, *arguments, **options):
+        return self.run(self.config, *arguments, **options)
 
     def finish(self, instances=("0",), timeout=90):
         self.run_to_end(self.config, instances, timeout)
