@@ -1,5 +1,8 @@
 #include "host/command_line.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <exception>
@@ -46,9 +49,20 @@ std::string unknown_command(const CLI::App& app, std::span<char* const> words) {
   return "";
 }
 
+// A descriptor of 0, 1 or 2 that is closed would be given to the next file that is opened, and what
+// is meant for people would be written into it.
+void open_standard_streams() {
+  int free = ::open("/dev/null", O_RDWR);
+  while (free >= 0 && free <= STDERR_FILENO) {
+    free = ::open("/dev/null", O_RDWR);
+  }
+  ::close(free);
+}
+
 }  // namespace
 
 int run_command_line(CLI::App& app, int argc, char** argv, const Status& done) {
+  open_standard_streams();
   const std::span<char* const> words(argv + 1, static_cast<std::size_t>(std::max(argc - 1, 0)));
   for (std::size_t i = 0; i < words.size(); ++i) {
     if (*words[i] == '\0') {

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import unittest
 
 import lab
@@ -23,6 +24,17 @@ class ProcessTest(unittest.TestCase):
             it.wait_until_processed()
             self.assertEqual(lab.end(process), 0)
             self.assertEqual(it.verdict(), [])
+
+    def test_what_is_meant_for_a_closed_descriptor_goes_nowhere(self):
+        with lab.Lab(self.brokers, seed=2) as it:
+            it.produce(200)
+            process = subprocess.run(
+                ["sh", "-c", 'exec "$0" run "$1" --until-end 2>&-', lab.BIN / "ingest",
+                 it.config], cwd=it.directory, timeout=60)
+            self.assertEqual(process.returncode, 0)
+            self.assertEqual(it.verdict(), [])
+            [lock] = it.directory.glob("state/**/lock")
+            self.assertEqual(lock.read_text(), "")
 
 
 if __name__ == "__main__":
