@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 #include "weir/status.h"
@@ -53,6 +55,7 @@ class SignalStack {
   std::unique_ptr<std::array<std::byte, kBytes>> memory_;
 };
 
+constexpr std::int32_t kExited = -1;
 constexpr std::uint64_t kMagic = 0x3267644c72696577;  // "weirLdg2"
 }  // namespace
 
@@ -135,10 +138,25 @@ void DeathLedger::watch_this_thread() {
     for (std::size_t i = 0; i < kFatalSignals.size(); ++i) {
       sigaction(kFatalSignals[i], &action, &actions_before[i]);
     }
+    std::atexit(&DeathLedger::on_exit);
     return true;
   }();
   static_cast<void>(is_watched);
   static thread_local const SignalStack stack;
+}
+
+// Else --until-end would end well with nothing done, and a restart would meet the record again and
+// again.
+void DeathLedger::on_exit() {
+  if (at_work == nullptr) {
+    return;
+  }
+  at_work->died = kExited;
+  constexpr std::string_view kLastWords =
+      "exit() was called while records were processed: taken as a death on one of them\n";
+  [[maybe_unused]] const auto written =
+      ::write(STDERR_FILENO, kLastWords.data(), kLastWords.size());
+  ::_exit(static_cast<int>(ExitCode::broken));
 }
 
 // Notes the death and leaves it to whoever watched before.

@@ -14,8 +14,9 @@ namespace weir {
 // A memory-mapped file that outlives a kill of the process (not of the machine, nor needs it to).
 // Before foreign code (codec, stage) sees records, begin() notes them; end() clears the note. If
 // the thread in between raises a signal that ends the process (SIGSEGV, SIGBUS, SIGILL, SIGFPE,
-// SIGABRT), the note says so. Records of such a note are run alone in the next life, so that the
-// next death names its record exactly. One thread.
+// SIGABRT) or calls exit(), the note says so. Such an exit() ends the process with 70, whatever it
+// asked for, and destroys nothing. _exit() can't be noticed. Records of such a note are run alone
+// in the next life, so that the next death names its record exactly. One thread.
 //
 // Only these deaths count: they follow from the records. A kill from outside (an operator's, the
 // OOM killer's) and a death on another lane's thread may strike in between by chance, however
@@ -58,7 +59,7 @@ class DeathLedger {
     std::uint64_t magic;
     std::uint32_t noted;
     std::uint32_t suspects;
-    std::int32_t died;  // the signal that the thread raised over the notes; 0: none
+    std::int32_t died;  // the signal that the thread raised over the notes; 0: none, -1: exit()
     std::int32_t reserved;
     Range notes[kRangesMax];
     Range suspect[kRangesMax];
@@ -66,6 +67,7 @@ class DeathLedger {
 
   DeathLedger() = default;
 
+  static void on_exit();
   static void on_fatal_signal(int signal, siginfo_t* info, void* context);
   static void watch_this_thread();
 

@@ -122,6 +122,18 @@ TEST_F(DeathLedgerTest, AFaultAndAnOverflownStackBlameTheirRecord) {
   EXPECT_EQ(ledger_->deaths(origin(5)), 2);
 }
 
+TEST_F(DeathLedgerTest, AnExitBlamesItsRecordAndIsNoSuccess) {
+  die_on({record(5)}, [] { std::exit(0); });
+  EXPECT_EQ(ledger_->deaths(origin(5)), 1);
+}
+
+TEST_F(DeathLedgerTest, AnExitOutsideForeignCodeIsOne) {
+  ledger_->begin(std::vector{record(5)});
+  EXPECT_EXIT((ledger_->end(), std::exit(3)), ::testing::ExitedWithCode(3), "");
+  next_life();
+  EXPECT_EQ(ledger_->deaths(origin(5)), 0);
+}
+
 TEST_F(DeathLedgerTest, ARecordThatDiesAloneFindsAPlaceAmongManySuspects) {
   std::vector<RawRecord> runs;
   for (std::int32_t partition = 0; partition < 100; ++partition) {

@@ -57,13 +57,13 @@ class DyingTest(unittest.TestCase):
         cls.brokers = lab.bootstrap()
 
     def test_a_record_on_which_the_process_dies_three_times_is_set_aside_alone(self):
-        for mark, death in (("fault", signal.SIGSEGV), ("overflow", signal.SIGSEGV),
-                            ("abort", signal.SIGABRT)):
+        for mark, code in (("fault", -signal.SIGSEGV), ("overflow", -signal.SIGSEGV),
+                           ("abort", -signal.SIGABRT), ("exit", 70)):
             with self.subTest(mark), Dying(self.brokers, seed=8) as it:
                 it.produce(400, marked=201, mark=mark)
                 for _ in range(3):
                     process = it.run(it.config, "--until-end")
-                    self.assertEqual(process.wait(60), -death, it.log()[-2000:])
+                    self.assertEqual(process.wait(60), code, it.log()[-2000:])
                 it.run_to_end(it.config)
                 self.assertEqual(it.verdict(deadly=[mark]), [], it.log()[-3000:])
                 letters = [r for rs in checker.read(it.brokers, it.dead_letters).values()
