@@ -5,11 +5,13 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <mutex>
+#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
@@ -31,9 +33,12 @@ using std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kWatchEvery{100};
 // A stage that holds its lane for longer is taken to hang.
 constexpr std::chrono::seconds kBeatMax{60};
+// What lanes have to end when a second signal comes.
+constexpr std::chrono::seconds kEndAtOnceMax{3};
+constexpr std::string_view kLeftOpen = "left with an open turn, the next start repeats it";
 
-// SIGTERM and SIGINT, blocked for every thread and asked for by one. A reader of the log that goes
-// away ends nothing: SIGPIPE is ignored.
+// SIGTERM and SIGINT, blocked for every thread and asked for by one. A reader of the log
+// that goes away ends nothing: SIGPIPE is ignored.
 class Signals {
  public:
   Signals() {
@@ -41,6 +46,7 @@ class Signals {
     sigemptyset(&set_);
     sigaddset(&set_, SIGTERM);
     sigaddset(&set_, SIGINT);
+
     pthread_sigmask(SIG_BLOCK, &set_, nullptr);
   }
 
@@ -238,36 +244,49 @@ class Process {
     }
   }
 
-  // Until all lanes ended, or one had to stop, or a signal came and all drained.
+  // Until all lanes ended: by themselves, because one had to stop, or because a signal came. After
+  // a second signal a lane that hangs is left behind, and with it this process.
   Status watch() {
-    bool is_draining = false;
+    Status failed;
+    bool is_told = false;
+    auto leave_at = steady_clock::time_point::max();
     while (true) {
       if (signals_.wait(kWatchEvery)) {
-        log_.info(is_draining ? "told again, ending at once" : "told to end, draining");
+        log_.info(is_told ? "told again, ending at once" : "told to end, draining");
         for (const auto& lane : lanes_) {
-          is_draining ? lane->stop_at_once() : lane->stop();
+          is_told ? lane->stop_at_once() : lane->stop();
         }
-        is_draining = true;
-        set_state(ProcessState::draining);
+        leave_at = is_told ? std::min(leave_at, steady_clock::now() + kEndAtOnceMax) : leave_at;
+        is_told = true;
       }
       bool all_ended = true;
       bool all_ready = true;
       for (const auto& lane : lanes_) {
         all_ended = all_ended && lane->has_ended();
         all_ready = all_ready && lane->is_ready();
-        if (lane->has_ended() && !lane->outcome().is_ok()) {
-          if (lane->outcome().exit_code() == ExitCode::broken) {
+        if (failed.is_ok() && lane->has_ended() && !lane->outcome().is_ok()) {
+          failed = lane->outcome();
+          if (failed.exit_code() == ExitCode::broken) {
             metrics_.count_invariant_violation();
           }
-          return lane->outcome();
+          for (const auto& other : lanes_) {
+            other->stop();
+          }
         }
       }
       if (all_ended) {
-        return Status::ok();
+        return failed;
       }
-      if (!is_draining) {
-        set_state(all_ready ? ProcessState::running : ProcessState::restoring);
+      if (steady_clock::now() >= leave_at) {
+        log_.error(
+            "ended",
+            {{"outcome", fmt::format("a lane hangs, most likely in the stage: {}", kLeftOpen)}});
+        ::_exit(static_cast<int>(ExitCode::temporary));
       }
+      set_state(!failed.is_ok() ? ProcessState::failed
+                : is_told       ? ProcessState::draining
+                : all_ready     ? ProcessState::running
+                                : ProcessState::restoring);
     }
   }
 

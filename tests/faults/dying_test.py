@@ -4,6 +4,8 @@ somebody kills the process is not."""
 import json
 import os
 import signal
+import subprocess
+import time
 import unittest
 
 from kafka import KafkaProducer
@@ -85,6 +87,20 @@ class DyingTest(unittest.TestCase):
             process.send_signal(signal.SIGCONT)
             self.assertEqual(process.wait(60), 0, it.log()[-2000:])
             self.assertEqual(it.verdict(), [], it.log()[-3000:])
+
+    def test_a_stage_that_hangs_is_left_behind_when_its_process_is_told_twice_to_end(self):
+        with Dying(self.brokers, seed=10) as it:
+            it.produce(10, marked=5, mark="hang")
+            process = it.run(it.config)
+            lab.wait_for(lambda: "partition assigned" in it.log(), what="the assignment")
+            time.sleep(2)  # in which the record is met
+            process.terminate()
+            with self.assertRaises(subprocess.TimeoutExpired):
+                process.wait(5)
+            self.assertEqual(lab.end(process, 8), 75, it.log()[-2000:])
+            last_words = it.log().strip().splitlines()[-1]
+            self.assertIn("a lane hangs, most likely in the stage", last_words)
+            self.assertIn("the next start repeats it", last_words)
 
 
 if __name__ == "__main__":
