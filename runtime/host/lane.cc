@@ -152,7 +152,8 @@ Status Lane::run_loop(SegmentStores& stores) {
     pause(kRetryPauseMin);
     drained = loop.drain();
   }
-  if (!drained.is_ok()) {
+  is_drained_ = drained.is_ok();
+  if (!is_drained_) {
     log_.warning("left with an open turn; the next start repeats it",
                  {{"lane", std::to_string(index_)}, {"why", drained.message()}});
   }

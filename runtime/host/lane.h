@@ -49,6 +49,9 @@ class Lane {
   // After has_ended: ok, or why it ended before it was told to.
   const Status& outcome() const { return outcome_; }
 
+  // After has_ended: nothing is left to be aborted and repeated by the next start.
+  bool is_drained() const { return is_drained_; }
+
   bool is_ready() const { return is_ready_; }
 
   // What it waits for while it isn't ready, where that is a failure; else empty.
@@ -83,6 +86,7 @@ class Lane {
   mutable std::mutex obstacle_mutex_;
   std::string obstacle_;
   Status outcome_;
+  bool is_drained_ = true;
   std::thread thread_;
 };
 

@@ -37,7 +37,7 @@ constexpr std::chrono::seconds kBeatMax{60};
 constexpr std::chrono::seconds kEndAtOnceMax{3};
 constexpr std::string_view kLeftOpen = "left with an open turn, the next start repeats it";
 
-// SIGTERM and SIGINT, blocked for every thread and asked for by one. A reader of the log
+// SIGTERM, SIGINT and SIGHUP, blocked for every thread and asked for by one. A reader of the log
 // that goes away ends nothing: SIGPIPE is ignored.
 class Signals {
  public:
@@ -47,6 +47,12 @@ class Signals {
     sigaddset(&set_, SIGTERM);
     sigaddset(&set_, SIGINT);
 
+    struct sigaction hangup {};
+
+    sigaction(SIGHUP, nullptr, &hangup);
+    if (hangup.sa_handler != SIG_IGN) {  // by nohup; asked for, it would come all the same
+      sigaddset(&set_, SIGHUP);
+    }
     pthread_sigmask(SIG_BLOCK, &set_, nullptr);
   }
 
@@ -158,11 +164,15 @@ class Process {
     }
     Status ended = watch();
     set_state(ended.is_ok() ? ProcessState::draining : ProcessState::failed);
+    const bool is_drained = std::all_of(lanes_.begin(), lanes_.end(),
+                                        [](const auto& lane) { return lane->is_drained(); });
     {
       const std::lock_guard hold(lanes_mutex_);
       lanes_.clear();
     }
-    log_.info("ended", {{"outcome", ended.is_ok() ? "drained" : ended.message()}});
+    log_.info("ended", {{"outcome", !ended.is_ok() ? ended.message()
+                                    : is_drained   ? "drained"
+                                                   : std::string(kLeftOpen)}});
     return ended;
   }
 

@@ -7,7 +7,7 @@
 
 namespace weir {
 
-// Runs the lanes of `deployment` until SIGTERM or SIGINT (drain; a second one: at once, and
+// Runs the lanes of `deployment` until SIGTERM, SIGINT or SIGHUP (drain; a second one: at once, and
 // a lane that hangs ends the process with 75 from within), until `until`, or until a lane has to
 // stop. The returned status is what the process ends with. Blocks those signals for the threads
 // that it starts; call it once, from main's thread.

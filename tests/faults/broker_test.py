@@ -133,6 +133,19 @@ class BrokerTest(unittest.TestCase):
                 self.broker.start()
             self.assert_goes_on(it, waiting)
 
+    def test_a_stop_without_a_broker_says_that_a_turn_is_left_open(self):
+        with self.lab(seed=24, lanes=1) as it:
+            it.produce(300)
+            process = it.start(WEIR_PAUSE_AT="after_produce:1")
+            lab.wait_until_paused(process)
+            self.broker.kill()
+            process.terminate()
+            process.send_signal(signal.SIGCONT)
+            self.assert_ends(it, process, 0, "left with an open turn, the next start repeats it")
+            self.broker.start()
+            it.finish()
+            self.assertEqual(it.verdict(), [], it.log()[-3000:])
+
     # ---- the topic is another ----
 
     def test_what_happened_to_the_input_of_a_stopped_stage_stops_it(self):

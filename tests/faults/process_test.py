@@ -36,6 +36,27 @@ class ProcessTest(unittest.TestCase):
             [lock] = it.directory.glob("state/**/lock")
             self.assertEqual(lock.read_text(), "")
 
+    def test_each_signal_that_asks_for_an_end_drains(self):
+        for asked in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            with self.subTest(asked.name), lab.Lab(self.brokers, seed=3) as it:
+                it.produce(100)
+                process = it.start()
+                it.wait_until_processed()
+                process.send_signal(asked)
+                self.assertEqual(process.wait(30), 0)
+                self.assertIn('"outcome":"drained"', it.log().splitlines()[-1])
+
+    def test_nohup_is_heeded(self):
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        self.addCleanup(signal.signal, signal.SIGHUP, before)
+        with lab.Lab(self.brokers, seed=4) as it:
+            process = it.start()
+            lab.wait_for(lambda: "starting" in it.log(), what="the start")
+            process.send_signal(signal.SIGHUP)
+            it.produce(100)
+            it.wait_until_processed()
+            self.assertEqual(lab.end(process), 0)
+
 
 if __name__ == "__main__":
     unittest.main()
