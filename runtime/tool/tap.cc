@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <system_error>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -221,8 +222,7 @@ class Tap {
         }
         print(record);
       }
-      // Nobody reads on: that is an end, not a failure.
-      is_done_ = is_done_ || std::fflush(stdout) != 0;
+      is_done_ = is_done_ || std::fflush(stdout) != 0;  // nobody reads on
     }
     end_fixture();
     if (printed_ == 0) {
@@ -299,7 +299,14 @@ Status tap(const TapOptions& options) {
   }
   KafkaReader reader(cluster, topic);
   WEIR_TRY(until_answered(options.reach, cluster, [&] { return reader.open(from); }));
-  return Tap(options, cluster, topic, values ? std::move(values->printer) : nullptr).run(reader);
+  try {
+    return Tap(options, cluster, topic, values ? std::move(values->printer) : nullptr).run(reader);
+  } catch (const std::system_error& failure) {
+    if (failure.code() == std::errc::broken_pipe) {
+      return Status::ok();  // nobody reads on: that is an end, not a failure
+    }
+    throw;
+  }
 }
 
 }  // namespace

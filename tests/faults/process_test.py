@@ -36,6 +36,17 @@ class ProcessTest(unittest.TestCase):
             [lock] = it.directory.glob("state/**/lock")
             self.assertEqual(lock.read_text(), "")
 
+    def test_a_tap_whose_reader_has_enough_ends_well(self):
+        with lab.Lab(self.brokers, seed=5) as it:
+            it.produce(2000, aborted=False)
+            tap = subprocess.Popen([lab.BIN / "weir", "tap", it.raw, "--bootstrap", self.brokers],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            tap.stdout.readline()
+            tap.stdout.close()
+            self.assertEqual(tap.wait(30), 0)
+            self.assertEqual(tap.stderr.read(), b"")
+            tap.stderr.close()
+
     def test_each_signal_that_asks_for_an_end_drains(self):
         for asked in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             with self.subTest(asked.name), lab.Lab(self.brokers, seed=3) as it:
