@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -66,6 +67,27 @@ class Signals {
  private:
   sigset_t set_{};
 };
+
+// As many open files as the system lets this process have, or stop(config) when they can't be
+// enough: running short of them looks like a broker that doesn't answer.
+Status raise_open_files_max(int lanes) {
+  // Of one partition a lane, with a few brokers: what a process was seen to take.
+  constexpr rlim_t kForProcess = 48;
+  constexpr rlim_t kForLane = 32;
+  const rlim_t needed = kForProcess + kForLane * static_cast<rlim_t>(lanes);
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_max < needed) {
+    return Status::stop(
+        ExitCode::config,
+        fmt::format("this process may have {} files open, and with lanes: {} it takes {} at least: "
+                    "raise its hard limit (ulimit -n, LimitNOFILE=)",
+                    limit.rlim_max, lanes, needed));
+  }
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  return Status::ok();
+}
 
 // At most one live process per deployment, version and instance on this host: two with one
 // transactional id would fence each other for ever.
@@ -141,6 +163,7 @@ class Process {
   Status run() {
     WEIR_TRY_ASSIGN(LanePlan plan, plan_lane(deployment_, spec_));
     plan.settings.until = until_.time;
+    WEIR_TRY(raise_open_files_max(deployment_.lanes));
     WEIR_TRY(lock_.take(deployment_.state_directory(), deployment_.instance));
     WEIR_TRY_ASSIGN(const std::unique_ptr<Endpoint> endpoint, serve());
     const std::string address =

@@ -68,6 +68,20 @@ class ProcessTest(unittest.TestCase):
             it.wait_until_processed()
             self.assertEqual(lab.end(process), 0)
 
+    def test_a_limit_of_open_files_is_raised_or_named(self):
+        with lab.Lab(self.brokers, seed=6) as it:
+            it.produce(100)
+            limited = 'ulimit "$0" 32 && exec "$@"'
+            run = [lab.BIN / "ingest", "run", it.config, "--until-end"]
+            refused = subprocess.run(["sh", "-c", limited, "-n", *run], cwd=it.directory,
+                                     stderr=subprocess.PIPE, text=True, timeout=30)
+            self.assertEqual(refused.returncode, 78)
+            self.assertIn("ulimit -n", refused.stderr)
+            done = subprocess.run(["sh", "-c", limited, "-Sn", *run], cwd=it.directory,
+                                  stderr=subprocess.DEVNULL, timeout=60)
+            self.assertEqual(done.returncode, 0)
+            self.assertEqual(it.verdict(), [])
+
 
 if __name__ == "__main__":
     unittest.main()
