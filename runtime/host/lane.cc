@@ -19,6 +19,8 @@ constexpr std::chrono::milliseconds kRetryPauseMin{50};
 constexpr std::chrono::milliseconds kRetryPauseMax{1000};
 constexpr std::chrono::seconds kRetryLoggedEvery{10};
 constexpr std::chrono::seconds kDrainWaitMax{10};
+// A connection that is merely made anew takes less.
+constexpr std::chrono::seconds kSilenceNoted{3};
 
 class SteadyClock final : public Clock {
  public:
@@ -106,11 +108,16 @@ Status Lane::run_loop(SegmentStores& stores) {
   bool is_recovering = false;
   auto pause_next = kRetryPauseMin;
   auto last_answer = clock.now();
+  auto unreachable_since = steady_clock::time_point::max();
   auto last_logged = steady_clock::time_point();
   while (!stopping_) {
     last_beat_ = clock.now();
     Status done = loop.advance();
-    is_ready_ = done.is_ok() && loop.is_ready();
+    // Of the two clients the source's asks all the time, so it alone notices when brokers are back.
+    unreachable_since = source.is_reachable() ? steady_clock::time_point::max()
+                                              : std::min(unreachable_since, clock.now());
+    is_cut_off_ = clock.now() - unreachable_since > kSilenceNoted;
+    is_ready_ = done.is_ok() && loop.is_ready() && !is_cut_off_;
     if (done.is_ok() && until_.end && loop.has_reached_end()) {
       done = loop.drain();  // a failure of it is recovered from as any other
       if (done.is_ok()) {
@@ -118,7 +125,7 @@ Status Lane::run_loop(SegmentStores& stores) {
       }
     }
     if (done.is_ok()) {
-      set_obstacle("");
+      set_obstacle(is_cut_off_ ? "the broker doesn't answer" : "");
       is_recovering = false;
       pause_next = kRetryPauseMin;
       last_answer = clock.now();

@@ -54,6 +54,9 @@ class Lane {
 
   bool is_ready() const { return is_ready_; }
 
+  // The brokers haven't answered for a while, idle as the lane may be.
+  bool is_cut_off() const { return is_cut_off_; }
+
   // What it waits for while it isn't ready, where that is a failure; else empty.
   std::string obstacle() const {
     const std::lock_guard hold(obstacle_mutex_);
@@ -82,6 +85,7 @@ class Lane {
   std::atomic<bool> stopping_at_once_ = false;
   std::atomic<bool> has_ended_ = false;
   std::atomic<bool> is_ready_ = false;
+  std::atomic<bool> is_cut_off_ = false;
   std::atomic<std::chrono::steady_clock::time_point> last_beat_{std::chrono::steady_clock::now()};
   mutable std::mutex obstacle_mutex_;
   std::string obstacle_;

@@ -13,6 +13,7 @@
 #include <fstream>
 #include <mutex>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -36,6 +37,7 @@ constexpr std::chrono::milliseconds kWatchEvery{100};
 constexpr std::chrono::seconds kBeatMax{60};
 // What lanes have to end when a second signal comes.
 constexpr std::chrono::seconds kEndAtOnceMax{3};
+constexpr std::string_view kBrokerIsSilent = "the broker doesn't answer, waiting for it";
 constexpr std::string_view kLeftOpen = "left with an open turn, the next start repeats it";
 
 // SIGTERM, SIGINT and SIGHUP, blocked for every thread and asked for by one. A reader of the log
@@ -265,7 +267,7 @@ class Process {
         return checked;
       }
       checked = checked.within("bootstrap.servers " + cluster.bootstrap);
-      log_.warning("the broker doesn't answer, waiting for it", {{"why", checked.message()}});
+      log_.warning(kBrokerIsSilent, {{"why", checked.message()}});
       set_state(ProcessState::starting, checked.message());
       if (steady_clock::now() - began > until_.silence_max) {
         return Status::stop(ExitCode::unavailable, checked.message());
@@ -282,6 +284,7 @@ class Process {
   Status watch() {
     Status failed;
     bool is_told = false;
+    bool is_cut_off = false;
     auto leave_at = steady_clock::time_point::max();
     while (true) {
       if (signals_.wait(kWatchEvery)) {
@@ -291,6 +294,11 @@ class Process {
         }
         leave_at = is_told ? std::min(leave_at, steady_clock::now() + kEndAtOnceMax) : leave_at;
         is_told = true;
+      }
+      const bool any_cut_off = std::any_of(lanes_.begin(), lanes_.end(),
+                                           [](const auto& lane) { return lane->is_cut_off(); });
+      if (std::exchange(is_cut_off, any_cut_off) != any_cut_off) {
+        log_.warning(is_cut_off ? kBrokerIsSilent : "the broker answers again");
       }
       bool all_ended = true;
       bool all_ready = true;

@@ -154,6 +154,9 @@ void print_table(const std::vector<Found>& all) {
         : lag.is_known ? fmt::format("{:.1f}", lag.seconds)
                        : "?",
         printable(one.address));
+    for (const Value& reason : field(one.answer, "reasons").list_value().values()) {
+      fmt::print("  {}\n", printable(reason.string_value()));
+    }
   }
 }
 

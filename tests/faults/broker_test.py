@@ -133,6 +133,27 @@ class BrokerTest(unittest.TestCase):
                 self.broker.start()
             self.assert_goes_on(it, waiting)
 
+    def test_an_idle_stage_says_once_that_its_broker_is_away_and_once_that_it_is_back(self):
+        def status():
+            return subprocess.run(
+                [lab.BIN / "weir", "status", "--state", it.directory / "state"],
+                capture_output=True, text=True, timeout=30).stdout
+        gone, back = "the broker doesn't answer, waiting for it", "the broker answers again"
+        with self.lab(seed=25) as it:
+            it.produce(100)
+            process = it.start()
+            it.wait_until_processed()
+            self.assertNotIn(gone, it.log())
+            self.broker.kill()
+            lab.wait_for(lambda: gone in it.log(), what="word of the broker")
+            lab.wait_for(lambda: "lane 0: the broker doesn't answer" in status(), what="the reason")
+            time.sleep(2)
+            self.broker.start()
+            lab.wait_for(lambda: back in it.log(), what="word of its return")
+            lab.wait_for(lambda: "the broker doesn't answer" not in status(), what="readiness")
+            self.assert_goes_on(it, process)
+            self.assertEqual((it.log().count(gone), it.log().count(back)), (1, 1), it.log())
+
     def test_a_stop_without_a_broker_says_that_a_turn_is_left_open(self):
         with self.lab(seed=24, lanes=1) as it:
             it.produce(300)
