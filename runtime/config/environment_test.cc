@@ -72,6 +72,13 @@ TEST_F(SecretFile, IsReadWithoutItsLastNewline) {
             "/no/such can't be read: No such file or directory");
 }
 
+TEST_F(SecretFile, HoldsAtMost64KiB) {
+  std::ofstream(path_) << std::string(std::size_t{64} << 10, 'x');
+  EXPECT_EQ(resolve("${file:" + path_ + "}", {}).failure, "");
+  std::ofstream(path_) << std::string((std::size_t{64} << 10) + 1, 'x');
+  EXPECT_EQ(resolve("${file:" + path_ + "}", {}).failure, path_ + " is not text of at most 64KiB");
+}
+
 // Puts the canary wherever a value may stand, right or wrong, and looks for it in all that is said.
 TEST_F(SecretFile, IsNeverShown) {
   const StageSpec spec = testing::spam_spec();

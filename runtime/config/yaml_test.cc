@@ -94,6 +94,8 @@ TEST(Yaml, BytesThatAreNoTextAreRefusedWithTheirPlace) {
             "f:1:4: byte 0xe4 is not text: the file must be UTF-8 without control characters\n");
   EXPECT_EQ(problems_of(std::string("\xFF\xFE") + "a"),
             "f:1:1: byte 0xff is not text: the file must be UTF-8 without control characters\n");
+  EXPECT_EQ(problems_of("a: \xC0\xAF\n"),  // a slash, longer than it need be
+            "f:1:4: byte 0xc0 is not text: the file must be UTF-8 without control characters\n");
 }
 
 TEST(Yaml, AQuoteIsClosed) {
