@@ -1,6 +1,10 @@
 // What the loop promises, one promise a test, over the simulated Kafka.
 #include "loop/loop.h"
 
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
 #include <functional>
 
 #include <gmock/gmock.h>
@@ -31,7 +35,7 @@ class LoopTest : public ::testing::Test {
   void start() {
     lane_ = std::make_unique<LabLane>(
         kafka_, stores_, settings_, "lab.v1.0.0",
-        [this](std::string_view operation) { return fault(operation); }, probe_);
+        [this](std::string_view operation) { return fault(operation); }, probe_, deaths_path_);
   }
 
   // As kill -9: nothing is committed, closed or told.
@@ -113,7 +117,10 @@ class LoopTest : public ::testing::Test {
 
     void state_restored(InputPartition, std::string_view) override { ++restores; }
 
+    void end_seen(InputPartition, NextOffset next) override { end = next; }
+
     TurnCounts last;
+    std::optional<NextOffset> end;
     int commits = 0;
     int aborts = 0;
     int restores = 0;
@@ -126,6 +133,7 @@ class LoopTest : public ::testing::Test {
   LaneSettings settings_ = lab_settings();
   std::map<std::string, std::pair<Status, int>> faults_;
   CountingProbe probe_;
+  std::string deaths_path_;
   std::unique_ptr<LabLane> lane_;
 };
 
@@ -195,6 +203,61 @@ TEST_F(LoopTest, ADeadLetterTellsWhereItCameFrom) {
                                        Pair("weir-offset", "1"), Pair("weir-timestamp", "1234"),
                                        Pair("weir-stage", "lab"), Pair("weir-version", "1"),
                                        Pair("weir-message", "asked to")}));
+}
+
+TEST_F(LoopTest, ADeadLettersMessageIsCutOff) {
+  DeadLetters letters(settings_);
+  const OutRecord letter =
+      letters.make(RawRecord(), StreamTime(1), "stage_exception", std::string(10'000, 'x'));
+  const auto message = std::find_if(letter.headers.begin(), letter.headers.end(),
+                                    [](const Header& h) { return h.name == "weir-message"; });
+  ASSERT_NE(message, letter.headers.end());
+  EXPECT_EQ(message->value, std::string(4096, 'x'));
+}
+
+TEST_F(LoopTest, BytesOfDeadLettersMakeATurnDue) {
+  settings_.limits.turn_interval_max = std::chrono::hours(1);
+  settings_.limits.turn_bytes_max = 10;
+  send("undecodable");
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabDeadLetters), ElementsAre("undecodable"));
+}
+
+// Lag must show while the lane is behind, not only once it has caught up.
+TEST_F(LoopTest, ACommitTellsTheEndThatIsNotReachedYet) {
+  settings_.limits.turn_records_max = settings_.limits.batch_records_max;
+  for (int i = 0; i < 20; ++i) {
+    send("a:1");
+  }
+  start();
+  for (int i = 0; i < 100 && probe_.commits == 0; ++i) {
+    ASSERT_TRUE(lane_->step().is_ok());
+  }
+  ASSERT_EQ(kafka_.committed(kLabGroup, kLabInput, 0), NextOffset(7));
+  EXPECT_EQ(probe_.end, NextOffset(20));
+}
+
+TEST_F(LoopTest, ARecordThatKillsTheProcessIsSetAsideAloneAndForgottenOnceCommitted) {
+  const std::filesystem::path path =
+      std::filesystem::temp_directory_path() / ("weir-loop-deaths-" + std::to_string(getpid()));
+  std::filesystem::remove(path);
+  deaths_path_ = path.string();
+  send("a:1");
+  send("b:die");
+  send("c:1");
+  const auto has_died = [](int status) { return status != 0; };
+  for (int life = 0; life < settings_.limits.deaths_max; ++life) {
+    EXPECT_EXIT(run(), has_died, "") << life;
+  }
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "c:1"));
+  EXPECT_THAT(values(kLabDeadLetters), ElementsAre("b:die"));
+  EXPECT_EQ(dead_letter_headers()["weir-reason"], "process_died");
+  crash();
+  const auto ledger = DeathLedger::open(deaths_path_);
+  ASSERT_TRUE(ledger.is_ok());
+  EXPECT_EQ(ledger.value()->deaths({{InputIndex(0), Partition(0)}, Offset(1)}), 0);
+  std::filesystem::remove(path);
 }
 
 TEST_F(LoopTest, ADuplicateOfADeadLetterIsADuplicate) {
@@ -506,6 +569,21 @@ TEST_F(LoopTest, TheEndThatWasReachedInATurnThatFailedIsNotReached) {
   EXPECT_THAT(values(kLabOutput), ElementsAre("a:1"));
 }
 
+TEST_F(LoopTest, TheEndThatWasReachedAsAnotherMemberIsNotReached) {
+  send("a:1");
+  fail("send_offsets", Status::rejoin("fenced", "fenced"));
+  start();
+  for (int i = 0; i < 100 && probe_.rejoins == 0; ++i) {
+    ASSERT_TRUE(lane_->step().is_ok());
+  }
+  ASSERT_EQ(probe_.rejoins, 1);
+  EXPECT_FALSE(lane_->loop().has_reached_end());
+  EXPECT_FALSE(lane_->loop().is_ready());
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_TRUE(lane_->loop().has_reached_end());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1"));
+}
+
 TEST_F(LoopTest, UnreadRecordsThatRetentionDeletedStop) {
   send("a:1");
   ASSERT_TRUE(run().is_ok());
@@ -553,6 +631,28 @@ TEST_F(LoopTest, ATopicRecreatedUnderARunningLaneStops) {
   ASSERT_FALSE(stopped.is_ok());
   EXPECT_EQ(stopped.exit_code(), ExitCode::bad_input);
   EXPECT_THAT(stopped.message(), HasSubstr("deleted and created again"));
+}
+
+TEST_F(LoopTest, PartitionsAddedUnderARunningLaneStop) {
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  kafka_.add_partitions(kLabInput, 1);
+  lane_->clock().advance(std::chrono::seconds(30));
+  const Status stopped = run();
+  ASSERT_FALSE(stopped.is_ok());
+  EXPECT_EQ(stopped.exit_code(), ExitCode::bad_input);
+  EXPECT_THAT(stopped.message(), HasSubstr("had 1 partitions and has 2"));
+}
+
+TEST_F(LoopTest, OffsetsLostUnderARunningLaneStop) {
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  kafka_.forget_committed(kLabGroup);
+  lane_->clock().advance(std::chrono::seconds(30));
+  const Status stopped = run();
+  ASSERT_FALSE(stopped.is_ok());
+  EXPECT_EQ(stopped.exit_code(), ExitCode::bad_input);
+  EXPECT_THAT(stopped.message(), HasSubstr("lost its committed offset for in partition 0"));
 }
 
 TEST_F(LoopTest, AnOffsetSetByOtherToolsStopsWhereDedupIsOn) {

@@ -1,5 +1,6 @@
 #include "testing/lane_lab.h"
 
+#include <cstdlib>
 #include <stdexcept>
 
 namespace weir {
@@ -31,6 +32,9 @@ void TextStage::process(const Record& record, Out& out) {
   if (rest == "drop") {
     out.drop("asked_to");
     return;
+  }
+  if (rest == "die") {
+    std::abort();
   }
   out.emit_bytes("out", rest == "big" ? std::string(kBigBytes, 'x') : std::string(record.wire()));
   if (rest == "throw") {
@@ -65,11 +69,12 @@ void create_lab_topics(SimKafka& kafka, std::int32_t partitions) {
 }
 
 LabLane::LabLane(SimKafka& kafka, MemoryStores& stores, LaneSettings settings,
-                 const std::string& transactional_id, const SimFaults& faults, Probe& probe)
+                 const std::string& transactional_id, const SimFaults& faults, Probe& probe,
+                 const std::string& deaths_path)
     : source_(kafka.source(settings.group, {kLabInput}, faults)),
       sink_(kafka.sink(transactional_id, {kLabOutput, kLabDeadLetters}, settings.group, {kLabInput},
                        faults)) {
-  auto deaths = DeathLedger::open("");
+  auto deaths = DeathLedger::open(deaths_path);
   WEIR_ASSERT(deaths.is_ok());
   deaths_ = std::move(deaths).value();
   loop_ = std::make_unique<Loop>(std::move(settings), LoopParts{*source_, *sink_, codec_, stage_,

@@ -23,7 +23,8 @@ class TextCodec final : public Codec {
 };
 
 // Emits the value to "out", and does what the rest of the value says: "drop", "throw", "set_aside",
-// "nothing", "twice" (two outputs), "big" (an output larger than the topic takes).
+// "nothing", "twice" (two outputs), "big" (an output larger than the topic takes), "die" (the
+// process does).
 class TextStage final : public Stage {
  public:
   static constexpr std::size_t kBigBytes = 10'000;
@@ -45,8 +46,10 @@ class ManualClock final : public Clock {
 // One lane with everything it borrows.
 class LabLane {
  public:
+  // `deaths_path` as of DeathLedger::open.
   LabLane(SimKafka& kafka, MemoryStores& stores, LaneSettings settings,
-          const std::string& transactional_id, const SimFaults& faults, Probe& probe);
+          const std::string& transactional_id, const SimFaults& faults, Probe& probe,
+          const std::string& deaths_path = "");
 
   Loop& loop() { return *loop_; }
 

@@ -32,6 +32,12 @@ void SimKafka::recreate_topic(const std::string& topic) {
   create_topic(topic, options);
 }
 
+void SimKafka::add_partitions(const std::string& topic, std::int32_t added) {
+  Topic& grown = topics_.at(topic);
+  grown.options.partitions += added;
+  grown.logs.resize(static_cast<std::size_t>(grown.options.partitions));
+}
+
 std::int32_t SimKafka::partitions(const std::string& topic) const {
   return topics_.at(topic).options.partitions;
 }

@@ -60,6 +60,9 @@ class SimKafka {
   // Deletes and creates anew, with another topic id.
   void recreate_topic(const std::string& topic);
 
+  // As an operator adds partitions: its id and its records stay.
+  void add_partitions(const std::string& topic, std::int32_t added);
+
   bool has_topic(const std::string& topic) const { return topics_.count(topic) > 0; }
 
   std::int32_t partitions(const std::string& topic) const;
