@@ -77,6 +77,12 @@ struct Process {
   Metrics metrics;
 };
 
+TEST(Metrics, ALaneThatIsGoneLeavesItsLastCommit) {
+  Process process;
+  process.lane()->turn_committed({}, milliseconds(1));
+  EXPECT_THAT(process.samples("weir_last_commit_timestamp_seconds"), SizeIs(1));
+}
+
 TEST(Metrics, ASmallScenarioReadsAsExpected) {
   Process process;
   process.metrics.set_state(ProcessState::running);
