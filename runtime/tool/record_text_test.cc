@@ -35,9 +35,9 @@ const std::array kLetter{Header{"trace", "t1"},
 
 TEST(RecordText, AJsonObjectIsShownAsItIs) {
   RecordText text("t", nullptr);
-  EXPECT_EQ(text.json(record("k", "{\"a\":\n12345678901234567890123}")),
+  EXPECT_EQ(text.json(record("k", "{\"a\":\r\n12345678901234567890123}")),
             R"({"topic": "t", "partition": 3, "offset": 7, "timestamp": 1700000000123, )"
-            R"("key": "k", "headers": [], "value": {"a": 12345678901234567890123}})");
+            R"("key": "k", "headers": [], "value": {"a":  12345678901234567890123}})");
 }
 
 TEST(RecordText, WhatIsNoTextIsBase64) {
