@@ -234,7 +234,8 @@ class Broker:
         nodes = len(what["voters"].split(","))
         template = string.Template((HERE / "server.properties").read_text())
         self.properties.write_text(template.substitute(
-            what, dir=self.folder, replicas=nodes, in_sync=min(nodes, 2)))
+            what, dir=self.folder, replicas=nodes, in_sync=min(nodes, 2)) +
+                                   what.get("properties", ""))
 
     def format(self, what):
         if (self.folder / "log" / "meta.properties").exists():
@@ -333,6 +334,8 @@ def records_of(nodes, options):
     for each in records:
         if options.advertise:
             each["advertised_port"] = options.advertise
+        if options.properties:
+            each["properties"] = options.properties.read_text()
     return records
 
 
@@ -358,7 +361,8 @@ def start_all(nodes, options):
                         node.folder.rmdir()  # only if nothing is in it
                 raise
             for node, what in zip(nodes, records):
-                wait_until_usable(node, what["port"], launched.get(node))
+                # Not the clients' port: what they have to say there, --properties may decide.
+                wait_until_usable(node, what["broker_port"], launched.get(node))
         except BaseException:
             for process in launched.values():
                 process.kill()
@@ -519,10 +523,10 @@ def port_of_running(broker):
         raise Refusal(EXIT_UNREACHABLE, f"the broker in {broker.folder} is not running; "
                       f"ops/kafka start --dir {broker.folder} resumes it")
     try:
-        knows_a_broker(what["port"])
+        knows_a_broker(what["broker_port"])
     except (OSError, struct.error):
         raise Refusal(EXIT_UNREACHABLE, f"process {pid} of {broker.folder} does not answer on port "
-                      f"{what['port']}; ops/kafka log shows why, ops/kafka kill ends it")
+                      f"{what['broker_port']}; ops/kafka log shows why, ops/kafka kill ends it")
     print(f"version={what['version']} pid={pid} cluster={what['cluster_id']} dir={broker.folder}")
     return what["port"]
 
@@ -574,6 +578,9 @@ def main():
                                  help=f"one of {', '.join(VERSIONS)}; default {VERSIONS[0]}")
             command.add_argument("--advertise", type=port_number, metavar="N",
                                  help="tell clients this port instead: a proxy's in front of it")
+            command.add_argument("--properties", type=pathlib.Path, metavar="FILE",
+                                 help="the broker's own, which come last in its server.properties; "
+                                 "kept for later starts")
             command.add_argument("--nodes", type=int, choices=(1, NODES), metavar="N",
                                  help=f"1 or {NODES}; default 1. Of {NODES}, each has a directory "
                                  "in D (1, 2, 3), which all commands take too")

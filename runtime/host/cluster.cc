@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "kafka/topic_guard.h"
+
 namespace weir {
 
 namespace {
@@ -62,6 +64,11 @@ ClientSettings client_settings(const config::Deployment& deployment, const Log& 
       log.debug("kafka client", {{"message", std::string(message)}});
     }
   };
+  if (!may_ask_topic_id(cluster)) {
+    log.info(
+        "topics are told apart by partition count, offsets and stream time only: their ids "
+        "can't be asked for over this security.protocol");
+  }
   return settings;
 }
 

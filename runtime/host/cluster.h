@@ -23,7 +23,8 @@ struct ClientSettings {
 // for the start alike; connects nowhere.
 Status check_kafka_property(std::string_view name, std::string_view value);
 
-// `deployment`'s properties passed check_kafka_property. `log` is borrowed.
+// `deployment`'s properties passed check_kafka_property. `log` is borrowed, and told here
+// when topics can't be told apart by their ids.
 ClientSettings client_settings(const config::Deployment& deployment, const Log& log);
 
 }  // namespace weir

@@ -11,6 +11,18 @@ namespace weir {
 
 using std::chrono::milliseconds;
 
+namespace {
+
+// Answered before anybody has said who they are, or in saying so.
+bool is_part_of_connecting(std::int16_t api_key) {
+  constexpr std::int16_t kSaslHandshake = 17;
+  constexpr std::int16_t kApiVersions = 18;
+  constexpr std::int16_t kSaslAuthenticate = 36;
+  return api_key == kSaslHandshake || api_key == kApiVersions || api_key == kSaslAuthenticate;
+}
+
+}  // namespace
+
 void Client::register_callbacks(rd_kafka_conf_t* conf, rd_kafka_type_t type, Shared& shared) {
   rd_kafka_conf_set_opaque(conf, &shared);
   rd_kafka_conf_set_log_cb(
@@ -27,6 +39,9 @@ void Client::register_callbacks(rd_kafka_conf_t* conf, rd_kafka_type_t type, Sha
         if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
           self->is_reachable = false;
           return;  // says no more than the complaints before it
+        }
+        if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION) {
+          self->is_refused = true;
         }
         const std::scoped_lock lock(self->mutex);
         self->trouble = reason;
@@ -73,6 +88,9 @@ void Client::register_callbacks(rd_kafka_conf_t* conf, rd_kafka_type_t type, Sha
               static_cast<Shared*>(self)->ledger.answered(api_key, is_clean);
               if (is_clean) {
                 static_cast<Shared*>(self)->is_reachable = true;
+                if (!is_part_of_connecting(api_key)) {
+                  static_cast<Shared*>(self)->is_refused = false;
+                }
               }
               return RD_KAFKA_RESP_ERR_NO_ERROR;
             },
@@ -120,8 +138,14 @@ Result<std::unique_ptr<Client>> Client::make(rd_kafka_type_t type, const Cluster
   if (type == RD_KAFKA_CONSUMER) {
     rd_kafka_poll_set_consumer(client);
   }
-  return std::unique_ptr<Client>(new Client(client, std::move(shared), cluster.close_wait_max));
+  return std::unique_ptr<Client>(new Client(client, std::move(shared), cluster));
 }
+
+Client::Client(rd_kafka_t* client, std::shared_ptr<Shared> shared, const ClusterSettings& cluster)
+    : client_(client),
+      shared_(std::move(shared)),
+      close_wait_max_(cluster.close_wait_max),
+      bootstrap_(cluster.bootstrap) {}
 
 Client::~Client() {
   shared_->is_closing = true;
@@ -145,6 +169,13 @@ Client::~Client() {
   } catch (const std::system_error&) {
     destroy();  // no thread to be had
   }
+}
+
+bool Client::is_refused() const {
+  if (rd_kafka_type(client_) == RD_KAFKA_PRODUCER) {
+    rd_kafka_poll(client_, 0);
+  }
+  return shared_->is_refused;
 }
 
 std::string Client::last_trouble() const {

@@ -47,6 +47,12 @@ class Client {
   // librdkafka's last complaint, for messages about things that take too long; may be empty.
   std::string last_trouble() const;
 
+  // The cluster refuses our credentials: a connection ended with that, and nothing was answered
+  // since. A producer learns of it here, by a poll; a consumer by its own.
+  bool is_refused() const;
+
+  const std::string& bootstrap() const { return bootstrap_; }
+
   ResendLedger& ledger() { return shared_->ledger; }
 
  private:
@@ -55,20 +61,21 @@ class Client {
     Callbacks callbacks;
     std::function<void(int, std::string_view)> log;
     std::atomic<bool> is_reachable{true};
+    std::atomic<bool> is_refused{false};
     std::atomic<bool> is_closing{false};
     ResendLedger ledger;
     std::mutex mutex;  // guards trouble
     std::string trouble;
   };
 
-  Client(rd_kafka_t* client, std::shared_ptr<Shared> shared, std::chrono::milliseconds close_max)
-      : client_(client), shared_(std::move(shared)), close_wait_max_(close_max) {}
+  Client(rd_kafka_t* client, std::shared_ptr<Shared> shared, const ClusterSettings& cluster);
 
   static void register_callbacks(rd_kafka_conf_t* conf, rd_kafka_type_t type, Shared& shared);
 
   rd_kafka_t* client_;
   std::shared_ptr<Shared> shared_;
-  std::chrono::milliseconds close_wait_max_;
+  const std::chrono::milliseconds close_wait_max_;
+  const std::string bootstrap_;
 };
 
 // Counts how often somebody with our name took our place. More than three times in a minute: it

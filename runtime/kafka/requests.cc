@@ -18,6 +18,8 @@ Status topic_is_missing(std::string_view topic) {
 }
 
 Status failure_of(const Client& client, rd_kafka_resp_err_t code, std::string_view doing) {
+  // Asked first: it brings the last complaint, too.
+  const bool is_refused = client.is_refused();
   const std::string trouble = client.last_trouble();
   std::string text = fmt::format("{}: {}{}", doing, rd_kafka_err2str(code),
                                  trouble.empty() ? "" : fmt::format(" (last: {})", trouble));
@@ -26,8 +28,6 @@ Status failure_of(const Client& client, rd_kafka_resp_err_t code, std::string_vi
     case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
-    case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
-    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
       return Status::stop(ExitCode::unauthorised, std::move(text));
     case RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT:
     case RD_KAFKA_RESP_ERR_INVALID_SESSION_TIMEOUT:
@@ -43,7 +43,15 @@ Status failure_of(const Client& client, rd_kafka_resp_err_t code, std::string_vi
     case RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE:
       return Status::stop(ExitCode::config, std::move(text));
     default:
-      return Status::retry(std::move(text));
+      // Refused credentials are tried on and on: of a question it's only seen that it takes long.
+      return is_refused || code == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED ||
+                     code == RD_KAFKA_RESP_ERR__AUTHENTICATION
+                 ? Status::stop(
+                       ExitCode::unauthorised,
+                       fmt::format("bootstrap.servers {} refuse the credentials, which are "
+                                   "sasl.username and sasl.password: {}",
+                                   client.bootstrap(), text))
+                 : Status::retry(std::move(text));
   }
 }
 

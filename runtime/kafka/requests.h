@@ -15,7 +15,7 @@
 namespace weir {
 
 // What to do about `code`, met while `doing` something: retry where time mends it, else stop with
-// the exit code that fits.
+// the exit code that fits. Serves a producer's callbacks.
 Status failure_of(const Client& client, rd_kafka_resp_err_t code, std::string_view doing);
 
 // A topic that isn't there; the message names the command that makes it.

@@ -263,7 +263,9 @@ std::optional<std::string> ask(const std::string& host, const std::string& port,
   return socket.receive_all(answer, deadline) ? std::optional(std::move(answer)) : std::nullopt;
 }
 
-bool is_plain_text(const ClusterSettings& cluster) {
+}  // namespace
+
+bool may_ask_topic_id(const ClusterSettings& cluster) {
   const auto is_plain = [](std::string_view value) {
     constexpr std::string_view kPlain = "plaintext";
     return std::equal(value.begin(), value.end(), kPlain.begin(), kPlain.end(), [](char a, char b) {
@@ -274,8 +276,6 @@ bool is_plain_text(const ClusterSettings& cluster) {
     return p.name != "security.protocol" || is_plain(p.value);
   });
 }
-
-}  // namespace
 
 std::string topic_id_request(std::string_view client_id, std::string_view topic) {
   std::string body;
@@ -336,7 +336,7 @@ Result<TopicId> parse_topic_id(std::string_view answer, std::string_view topic) 
 }
 
 Result<TopicId> topic_id(const ClusterSettings& cluster, const std::string& topic) {
-  if (!is_plain_text(cluster)) {
+  if (!may_ask_topic_id(cluster)) {
     return TopicId{};
   }
   const std::string request = topic_id_request(cluster.client_id, topic);

@@ -19,8 +19,12 @@ struct TopicId {
   std::string topic_id;  // as Kafka's tools print it; empty: the broker can't be asked
 };
 
-// Empty ids when the cluster isn't spoken to in plain text. Remedy::retry when no broker answered
-// (as those before 3.1 won't), stop(config) when there is no such topic.
+// False when the cluster isn't spoken to in plain text: then only a topic's partition count,
+// offsets and stream time tell it from another.
+bool may_ask_topic_id(const ClusterSettings& cluster);
+
+// Empty ids unless may_ask_topic_id(). Remedy::retry when no broker answered (as those before 3.1
+// won't), stop(config) when there is no such topic.
 Result<TopicId> topic_id(const ClusterSettings& cluster, const std::string& topic);
 
 // The two halves of it, without the socket. `request` is a whole frame, `answer` one without its

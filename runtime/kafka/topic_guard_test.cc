@@ -145,6 +145,7 @@ TEST(TopicGuard, AnEncryptedClusterIsNotAsked) {
   ClusterSettings cluster;
   cluster.bootstrap = "127.0.0.1:1";
   cluster.properties = {{"security.protocol", "SASL_SSL"}};
+  EXPECT_FALSE(may_ask_topic_id(cluster));
   const auto id = topic_id(cluster, "t");
   ASSERT_TRUE(id.is_ok());
   EXPECT_EQ(id.value().topic_id, "");

@@ -54,6 +54,11 @@ class OwnBroker:
         cleanup(ops_kafka, "stop", *self.place())
         self.address = bootstrap(*options, *self.place())
 
+    def broker_address(self):
+        """Of the brokers' own listener: plain text, whatever --properties make of the clients'."""
+        port = json.loads((self.directory / "broker.json").read_text())["broker_port"]
+        return f"127.0.0.1:{port}"
+
     def place(self, node=None):
         return "--dir", self.directory / str(node) if node else self.directory
 
