@@ -326,8 +326,22 @@ Status KafkaSource::take_error(const rd_kafka_message_t& message, Gathering& gat
       }
       return Status::ok();
     }
-    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
-      // Comes once; afterwards the partition would be silent for ever.
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET: {
+      // Comes once; afterwards the partition would be silent for ever. Seen, too, of the start
+      // of a topic that was just created: there nothing can have been skipped, and it is read
+      // again.
+      const auto owned = input ? owned_.find({*input, Partition(message.partition)}) : owned_.end();
+      if (owned != owned_.end() && owned->second) {
+        const Result<LogBounds> bounds = log_bounds(owned->first);
+        if (!bounds.is_ok()) {
+          return bounds.status().remedy() == Remedy::retry
+                     ? Status::abort(bounds.status().message())
+                     : bounds.status();
+        }
+        if (*owned->second == bounds.value().start) {
+          return assign_read();
+        }
+      }
       return Status::stop(
           ExitCode::bad_input,
           fmt::format(
@@ -335,6 +349,7 @@ Status KafkaSource::take_error(const rd_kafka_message_t& message, Gathering& gat
               "topic isn't the one that was read before: deploy a new version, which starts by "
               "`start`",
               place(), settings_.group, rd_kafka_message_errstr(&message)));
+    }
     case RD_KAFKA_RESP_ERR__BAD_MSG:
     case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
     case RD_KAFKA_RESP_ERR_INVALID_MSG:
