@@ -195,9 +195,11 @@ class Process {
       const std::lock_guard hold(lanes_mutex_);
       lanes_.clear();
     }
-    log_.info("ended", {{"outcome", !ended.is_ok() ? ended.message()
-                                    : is_drained   ? "drained"
-                                                   : std::string(kLeftOpen)}});
+    if (ended.is_ok()) {
+      log_.info("ended", {{"outcome", is_drained ? "drained" : std::string(kLeftOpen)}});
+    } else {
+      log_.error("ended", {{"outcome", ended.message()}});
+    }
     return ended;
   }
 

@@ -62,7 +62,12 @@ Result<FlatWeights> load_flat_weights(const std::string& path) {
   std::error_code error;
   const std::uintmax_t bytes = std::filesystem::file_size(path, error);
   if (error) {
-    return refused(path, fmt::format("cannot be read: {}", error.message()));
+    const std::string why = error.message();
+    return Status::stop(
+        ExitCode::config,
+        fmt::format("model weights {}: cannot be read: {}; a path that isn't absolute is looked "
+                    "for where the program was started, which was {}",
+                    path, why, std::filesystem::current_path(error).string()));
   }
   if (bytes > kFileBytesMax) {
     return refused(

@@ -1,4 +1,4 @@
-// Exactly once under faults: lanes of the real loop over a simulated Kafka, in thousands of seeded
+// Exactly once under faults: lanes of the real loop over a simulated Kafka, in hundreds of seeded
 // schedules of records, faults, crashes, lost disks, rebalances, lost sessions and late copies of
 // requests; then the outputs that a read_committed reader sees are compared with what a plain
 // reference model makes of the input log.
