@@ -266,8 +266,8 @@ Result<Batch> KafkaSource::poll(milliseconds wait_max, std::size_t records_max) 
     if (steady_clock::now() < *away_until_) {
       return away();
     }
-    away_until_.reset();
     WEIR_TRY(subscribe());
+    away_until_.reset();
   }
   WEIR_ASSERT(client_ && is_subscribed_);
   if (!is_told_) {

@@ -13,7 +13,18 @@ using testing::SizeIs;
 
 constexpr InputPartition kFirst{InputIndex(0), Partition(0)};
 
-class KafkaSourceTest : public BrokerCase {};
+class KafkaSourceTest : public BrokerCase {
+ protected:
+  // A static member, which the group remembers.
+  void join_and_leave(const SourceSettings& settings) {
+    ScriptedListener listener;
+    KafkaSource earlier(settings);
+    ok(earlier.open(listener));
+    std::vector<Seen> seen;
+    ok(poll_until(earlier, seen, [&](const Batch&) { return !listener.owned.empty(); }));
+    earlier.close();
+  }
+};
 
 TEST_F(KafkaSourceTest, ASeekUnderLoadGivesNeitherGapNorDuplicate) {
   const std::string input = topic("input");
@@ -227,14 +238,7 @@ TEST_F(KafkaSourceTest, AStaticMemberThatTheGroupRemembersWithAnotherTopicReadsI
   SourceSettings settings = reading({before});
   settings.instance = "same";
   settings.session_silence_max = std::chrono::milliseconds(2000);
-  {
-    ScriptedListener listener;
-    KafkaSource earlier(settings);
-    ok(earlier.open(listener));
-    std::vector<Seen> seen;
-    ok(poll_until(earlier, seen, [&](const Batch&) { return !listener.owned.empty(); }));
-    earlier.close();
-  }
+  join_and_leave(settings);
   fill(now, 3, 3);
   settings.inputs = {now};
   ScriptedListener listener;
@@ -261,14 +265,7 @@ TEST_F(KafkaSourceTest, AGroupThatRemembersAStaticMemberIsFoundedWhenItsSessionE
   const std::string input = topic("input");
   SourceSettings settings = reading({input});
   settings.instance = "same";
-  {
-    ScriptedListener listener;
-    KafkaSource earlier(settings);
-    ok(earlier.open(listener));
-    std::vector<Seen> seen;
-    ok(poll_until(earlier, seen, [&](const Batch&) { return !listener.owned.empty(); }));
-    earlier.close();
-  }
+  join_and_leave(settings);
   KafkaSource source(settings);
   const std::array beginning{OffsetToCommit{{InputIndex(0), Partition(0)}, NextOffset(0), "r"}};
   const Status early = source.found(beginning);
