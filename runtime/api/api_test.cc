@@ -140,6 +140,9 @@ class ThrowsAtB final : public Stage {
     if (record.wire() == "b") {
       throw std::runtime_error("b is bad");
     }
+    if (record.wire() == "huge") {
+      throw std::bad_alloc();
+    }
   }
 };
 
@@ -151,6 +154,12 @@ TEST_F(OutTest, AnExceptionSetsOnlyItsOwnRecordAside) {
   EXPECT_EQ(out_.outcome(1).fate, Out::Fate::dead_lettered);
   EXPECT_EQ(out_.outcome(1).reason, "stage_exception");
   EXPECT_EQ(out_.outcome(1).message, "b is bad");
+}
+
+TEST_F(OutTest, ALackOfMemorySetsNothingAside) {
+  ThrowsAtB stage;
+  const std::vector<Record> records{record_at(0, "huge", pool_), record_at(1, "a", pool_)};
+  EXPECT_THROW(stage.process_batch(records, out_), std::bad_alloc);
 }
 
 class Shouter final : public Stage {

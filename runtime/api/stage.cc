@@ -2,8 +2,21 @@
 
 #include <charconv>
 #include <exception>
+#include <new>
 
 namespace weir {
+
+Status dead_letter_of_exception() {
+  try {
+    throw;
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const InvalidMessage& e) {
+    return Status::dead_letter("invalid_message", e.what());
+  } catch (const std::exception& e) {
+    return Status::dead_letter("stage_exception", e.what());
+  }
+}
 
 DedupKey Stage::dedup_key(const Record&) const {
   throw std::logic_error(
@@ -16,10 +29,9 @@ void Stage::process_batch(std::span<const Record> records, Out& out) {
     out.at(record);
     try {
       process(record, out);
-    } catch (const InvalidMessage& e) {
-      out.dead_letter("invalid_message", e.what());
-    } catch (const std::exception& e) {
-      out.dead_letter("stage_exception", e.what());
+    } catch (const std::exception&) {
+      const Status why = dead_letter_of_exception();
+      out.dead_letter(why.reason(), why.message());
     }
   }
 }

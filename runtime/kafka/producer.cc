@@ -28,10 +28,6 @@ KafkaProducer::KafkaProducer(ProducerSettings settings) : settings_(std::move(se
 
 KafkaProducer::~KafkaProducer() = default;
 
-bool KafkaProducer::is_reachable() const {
-  return client_ && client_->is_reachable();
-}
-
 Status KafkaProducer::open() {
   if (!client_) {
     ClusterSettings cluster = settings_.cluster;

@@ -61,8 +61,6 @@ class KafkaProducer {
 
   std::vector<Refused> take_refused() { return std::exchange(refused_, {}); }
 
-  bool is_reachable() const;
-
  private:
   struct TopicCloser {
     void operator()(rd_kafka_topic_s* topic) const;

@@ -60,14 +60,6 @@ KafkaSink::~KafkaSink() {
   drop_client();
 }
 
-std::int32_t KafkaSink::partitions(OutputIndex output) const {
-  return outputs_[output.value()].partitions;
-}
-
-bool KafkaSink::is_reachable() const {
-  return client_ && client_->is_reachable();
-}
-
 // ---- opening ----
 
 Status KafkaSink::connect() {

@@ -46,12 +46,6 @@ class KafkaSink final : public Sink {
 
   Status recreate() override;
 
-  // Of the output's topic, as found by open().
-  std::int32_t partitions(OutputIndex output) const;
-
-  // Some broker answered since all of them were down.
-  bool is_reachable() const;
-
  private:
   struct Output;
 

@@ -27,7 +27,7 @@ Status Assignment::found_group(Sink& sink) {
     }
     WEIR_TRY_ASSIGN(const std::vector<Committed> committed, source_.committed(partitions));
     for (const Committed& c : committed) {
-      (c.next ? committed_somewhere : missing_somewhere) = text(c.where);
+      (c.next ? committed_somewhere : missing_somewhere) = name_of(c.where);
       if (c.next) {
         continue;
       }
@@ -184,7 +184,7 @@ Status Assignment::check_unchanged() {
     if (!c.next) {
       return Status::stop(ExitCode::bad_input,
                           "group " + settings_.group + " lost its committed offset for " +
-                              text(c.where) + ": its topic was deleted, or somebody deleted it" +
+                              name_of(c.where) + ": its topic was deleted, or somebody deleted it" +
                               kWayOut);
     }
   }
@@ -210,7 +210,7 @@ OwnedPartition* Assignment::find(InputPartition where) {
 // C is where the last transaction ended. The index covers S ≤ C; [S, C) is read again into the
 // index only. A lost disk has no S: then from r, the first offset of the oldest bucket live at C.
 Result<Position> Assignment::place(OwnedPartition& owned, const Committed& committed) {
-  const std::string name = text(owned.where);
+  const std::string name = name_of(owned.where);
   if (!committed.next) {
     return Status::stop(
         ExitCode::bad_input,
@@ -223,8 +223,8 @@ Result<Position> Assignment::place(OwnedPartition& owned, const Committed& commi
   if (c < bounds.start || c > bounds.end) {
     return Status::stop(
         ExitCode::bad_input,
-        name + ": the committed offset " + weir::text(c) + " lies outside the log, which holds " +
-            weir::text(bounds.start) + " to " + weir::text(bounds.end) +
+        name + ": the committed offset " + text(c) + " lies outside the log, which holds " +
+            text(bounds.start) + " to " + text(bounds.end) +
             (c < bounds.start ? ": records between were deleted unread by the topic's retention: "
                               : ": the topic was re-created or lost its tail: ") +
             way_out(owned.where.input));
@@ -235,7 +235,7 @@ Result<Position> Assignment::place(OwnedPartition& owned, const Committed& commi
     if (dedups) {
       return Status::stop(
           ExitCode::bad_input,
-          name + ": the committed offset " + weir::text(c) + " was not set by weir (metadata \"" +
+          name + ": the committed offset " + text(c) + " was not set by weir (metadata \"" +
               committed.metadata.substr(0, 64) +
               "\"), so what lies in its dedup window is unknown: " + way_out(owned.where.input));
     }
@@ -258,9 +258,9 @@ Result<Position> Assignment::place(OwnedPartition& owned, const Committed& commi
   if (owned.index->covered() > c || owned.index->time() > metadata->time) {
     return Status::stop(
         ExitCode::broken,
-        name + ": local state covers offsets below " + weir::text(owned.index->covered()) +
+        name + ": local state covers offsets below " + text(owned.index->covered()) +
             ", up to stream time " + std::to_string(owned.index->time().value()) +
-            ", but the group committed only " + weir::text(c) + ", at stream time " +
+            ", but the group committed only " + text(c) + ", at stream time " +
             std::to_string(metadata->time.value()) +
             ". Somebody set the group back, or the state is another's: going on would drop "
             "records as duplicates or repeat them. To process them again deploy a new version");
@@ -269,9 +269,9 @@ Result<Position> Assignment::place(OwnedPartition& owned, const Committed& commi
     if (metadata->rebuild_from < bounds.start) {
       return Status::stop(
           ExitCode::bad_input,
-          name + ": the dedup window begins at offset " + weir::text(metadata->rebuild_from) +
-              " but the log at " + weir::text(bounds.start) +
-              ", and local state covers only below " + weir::text(owned.index->covered()) +
+          name + ": the dedup window begins at offset " + text(metadata->rebuild_from) +
+              " but the log at " + text(bounds.start) + ", and local state covers only below " +
+              text(owned.index->covered()) +
               ": it can't be rebuilt. Keep the topic for longer than the window; to go on with an "
               "incomplete window deploy a new version");
     }
@@ -294,12 +294,12 @@ Result<Position> Assignment::place(OwnedPartition& owned, const Committed& commi
 Status Assignment::check_rule(const OwnedPartition& owned, const CommitMetadata& metadata) const {
   return metadata.dedup_rule == owned.dedup_rule
              ? Status::ok()
-             : Status::stop(ExitCode::config,
-                            text(owned.where) + ": the group's offset was committed with dedup " +
-                                metadata.dedup_rule + ", and the configuration says " +
-                                owned.dedup_rule +
-                                ": what the new rule must know of earlier records was not kept. "
-                                "Set it back, or deploy a new version");
+             : Status::stop(
+                   ExitCode::config,
+                   name_of(owned.where) + ": the group's offset was committed with dedup " +
+                       metadata.dedup_rule + ", and the configuration says " + owned.dedup_rule +
+                       ": what the new rule must know of earlier records was not kept. "
+                       "Set it back, or deploy a new version");
 }
 
 Status Assignment::finish_restoring(OwnedPartition& owned) {
@@ -307,7 +307,7 @@ Status Assignment::finish_restoring(OwnedPartition& owned) {
   owned.clock.commit();
   if (owned.clock.now() != owned.committed_time) {
     return Status::stop(ExitCode::broken,
-                        text(owned.where) + ": read again, the log shows stream time " +
+                        name_of(owned.where) + ": read again, the log shows stream time " +
                             std::to_string(owned.clock.now().value()) +
                             " at the committed offset " + std::to_string(owned.committed.value()) +
                             ", where it showed " + std::to_string(owned.committed_time.value()) +
@@ -327,7 +327,7 @@ Status Assignment::open_index(OwnedPartition& owned, const CommitMetadata& metad
     store = stores_.open(identity);
   }
   if (!store.is_ok()) {
-    return store.status().within(text(owned.where));
+    return store.status().within(name_of(owned.where));
   }
   const InputSettings& input = settings_.inputs[owned.where.input.value()];
   WEIR_TRY_ASSIGN(owned.index,
@@ -358,7 +358,7 @@ std::string Assignment::way_out(InputIndex input) const {
                                                  "`start`";
 }
 
-std::string Assignment::text(InputPartition where) const {
+std::string Assignment::name_of(InputPartition where) const {
   return settings_.inputs[where.input.value()].topic + " partition " +
          std::to_string(where.partition.value());
 }

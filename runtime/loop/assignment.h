@@ -92,7 +92,7 @@ class Assignment {
   Status open_index(OwnedPartition& owned, const CommitMetadata& metadata);
   Status ask_topics();
   StoreIdentity store_identity(InputPartition where) const;
-  std::string text(InputPartition where) const;
+  std::string name_of(InputPartition where) const;
   std::string way_out(InputIndex input) const;
 
   const LaneSettings& settings_;

@@ -1,7 +1,6 @@
 #include "loop/record_key.h"
 
 #include <exception>
-#include <string>
 
 #include "loop/own_headers.h"
 
@@ -13,10 +12,8 @@ Result<std::optional<KeyHash>> key_of(const Stage& stage, const InputSettings& i
   if (input.key_in_code) {
     try {
       key = stage.dedup_key(record);
-    } catch (const InvalidMessage& e) {
-      return Status::dead_letter("invalid_message", e.what());
-    } catch (const std::exception& e) {
-      return Status::dead_letter("stage_exception", std::string("dedup_key: ") + e.what());
+    } catch (const std::exception&) {
+      return dead_letter_of_exception().within("dedup_key");
     }
   } else {
     key = DedupKey::from_bytes(record.declared_key());

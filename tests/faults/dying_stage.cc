@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <limits>
+#include <new>
 
 #include "hello/v1/hello.pb.h"
 
@@ -33,6 +34,9 @@ class Dying final : public weir::Stage {
     const auto& name = record.message<hello::v1::Name>();
     if (name.name() == "abort") {
       std::abort();
+    }
+    if (name.name() == "memory") {
+      throw std::bad_alloc();
     }
     if (name.name() == "exit") {
       std::exit(0);

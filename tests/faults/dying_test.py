@@ -60,7 +60,8 @@ class DyingTest(unittest.TestCase):
 
     def test_a_record_on_which_the_process_dies_three_times_is_set_aside_alone(self):
         for mark, code in (("fault", -signal.SIGSEGV), ("overflow", -signal.SIGSEGV),
-                           ("abort", -signal.SIGABRT), ("exit", 70)):
+                           ("abort", -signal.SIGABRT), ("memory", -signal.SIGABRT),
+                           ("exit", 70)):
             with self.subTest(mark), Dying(self.brokers, seed=8) as it:
                 it.produce(400, marked=201, mark=mark)
                 for _ in range(3):

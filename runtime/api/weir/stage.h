@@ -31,6 +31,11 @@ class InvalidMessage : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// Within the handler of an exception that a stage's function threw: what becomes of its record.
+// std::bad_alloc goes on, because it may say more about the machine than about the record: the
+// process dies of it, and a record on which that happens three times is set aside as any other.
+Status dead_letter_of_exception();
+
 // Thrown by Out when a stage names an output that its spec doesn't declare.
 class UnknownOutput : public std::logic_error {
  public:
@@ -44,7 +49,7 @@ class UnknownOutput : public std::logic_error {
 // `process` and `dedup_key` are pure: their results follow from the record and the options alone.
 // No wall clock, no randomness, no iteration over unordered containers into an output. They are
 // called again for the same record after an abort or a crash. An exception thrown by `process` sets
-// that record aside as a dead letter.
+// that record aside as a dead letter, except std::bad_alloc.
 class Stage {
  public:
   Stage() = default;
