@@ -38,6 +38,13 @@ std::optional<std::string_view> refusal_reason(rd_kafka_resp_err_t code) {
   }
 }
 
+std::string refusal_message(const std::string& topic, rd_kafka_resp_err_t code) {
+  return fmt::format("topic {}: {}{}", topic, rd_kafka_err2str(code),
+                     refusal_reason(code) == "output_too_large"
+                         ? " (its max.message.bytes is the limit, after compression)"
+                         : "");
+}
+
 }  // namespace
 
 struct KafkaSink::Output {
@@ -296,7 +303,7 @@ Status KafkaSink::send_one(const OutRecord& record) {
     }
     if (const auto reason = refusal_reason(code)) {
       refusals_.push_back({record.origin, record.output, std::string(*reason),
-                           fmt::format("topic {}: {}", output.topic, rd_kafka_err2str(code))});
+                           refusal_message(output.topic, code)});
       return Status::ok();
     }
     if (rd_kafka_fatal_error(client_->get(), nullptr, 0) != RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -327,8 +334,7 @@ void KafkaSink::delivered(const rd_kafka_message_t& message) {
     suspect.origin = sent.origin;
     suspect.output = sent.output;
     suspect.reason = *reason;
-    suspect.message = fmt::format("topic {}: {}", outputs_[sent.output.value()].topic,
-                                  rd_kafka_err2str(message.err));
+    suspect.message = refusal_message(outputs_[sent.output.value()].topic, message.err);
     if (message.err == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP && one_by_one_) {
       auto& from = outputs_[sent.output.value()].refused_from;
       from = from ? std::min(*from, sent.timestamp) : sent.timestamp;

@@ -254,6 +254,7 @@ TEST_F(KafkaSinkTest, ARefusedRecordIsNamedAndTheOthersAreNot) {
   ASSERT_THAT(sink.refusals(), SizeIs(1));
   EXPECT_EQ(sink.refusals()[0].origin.offset, Offset(42));
   EXPECT_EQ(sink.refusals()[0].reason, "output_too_large");
+  EXPECT_THAT(sink.refusals()[0].message, testing::HasSubstr("max.message.bytes"));
   EXPECT_THAT(sink.refusals()[0].message, testing::HasSubstr(output));
   ok(until_done([&] { return sink.abort(); }));
 
