@@ -7,7 +7,8 @@ namespace weir {
 
 namespace {
 constexpr auto kInDoubt = "in_doubt";
-constexpr auto kInDoubtWhy = "in doubt: a request of the last transaction had no clean answer";
+constexpr auto kInDoubtWhy =
+    "in doubt: a request of the last transaction had no clean answer, or a record was refused";
 }  // namespace
 
 Status Loop::recover(const Status& failure) {

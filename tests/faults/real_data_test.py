@@ -17,7 +17,7 @@ import checker
 import lab
 import recount
 
-KILLS = int(os.environ.get("WEIR_KILLS", "8"))
+KILLS = int(os.environ.get("WEIR_KILLS", "50"))
 TORN_SHARE_MIN = 0.6
 ABORT_MARKER = b"\0\0\0\0"  # version, kind
 PIECES = 4  # the feed between two kills
