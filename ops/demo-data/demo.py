@@ -111,7 +111,7 @@ class Demo:
 
     def endpoint(self, deployment, instance):
         try:
-            file = self.place / f"state/run/{deployment}-{instance}.json"
+            [file] = self.place.glob(f"state/run/{deployment}.v*-{instance}.json")
             return json.loads(file.read_text())["http"]
         except (OSError, ValueError):
             return None

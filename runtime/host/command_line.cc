@@ -21,12 +21,10 @@ namespace weir {
 namespace {
 
 int exit_code(const Status& status) {
-  if (status.is_ok()) {
-    return static_cast<int>(ExitCode::ok);
+  if (!status.is_ok()) {
+    fmt::print(stderr, "{}\n", status.message());
   }
-  fmt::print(stderr, "{}\n", status.message());
-  return static_cast<int>(status.remedy() == Remedy::stop ? status.exit_code()
-                                                          : ExitCode::temporary);
+  return static_cast<int>(exit_code_of(status));
 }
 
 // The library only says that a command is missing. Empty: every word that has to be one is.
@@ -60,6 +58,12 @@ void open_standard_streams() {
 }
 
 }  // namespace
+
+ExitCode exit_code_of(const Status& status) {
+  return status.is_ok()                    ? ExitCode::ok
+         : status.remedy() == Remedy::stop ? status.exit_code()
+                                           : ExitCode::temporary;
+}
 
 int run_command_line(CLI::App& app, int argc, char** argv, const Status& done) {
   open_standard_streams();

@@ -9,6 +9,9 @@ class App;
 
 namespace weir {
 
+// What a program ends with whose outcome is `status`.
+ExitCode exit_code_of(const Status& status);
+
 // Parses; the command that was asked for runs meanwhile and leaves its outcome in `done`. A word
 // that is no command is named; so is an empty one, which is a variable that isn't set. Prints a
 // failure and returns the exit code: see ExitCode.

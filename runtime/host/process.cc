@@ -10,7 +10,6 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <mutex>
 #include <string_view>
 #include <utility>
@@ -20,9 +19,10 @@
 
 #include "host/build.h"
 #include "host/cluster.h"
+#include "host/command_line.h"
 #include "host/preflight.h"
+#include "host/run_file.h"
 #include "http/endpoint.h"
-#include "http/escape.h"
 #include "http/status_page.h"
 #include "state/rocksdb_stores.h"
 
@@ -125,32 +125,6 @@ class InstanceLock {
   int file_ = -1;
 };
 
-// Where other programs of this host find the process: state/run/<deployment>-<instance>.json.
-class RunFile {
- public:
-  RunFile(const config::Deployment& deployment, const std::string& http) {
-    const std::filesystem::path directory = std::filesystem::path(deployment.state) / "run";
-    std::error_code failed;
-    std::filesystem::create_directories(directory, failed);
-    path_ = directory / fmt::format("{}-{}.json", deployment.id, deployment.instance);
-    std::ofstream(path_) << fmt::format(R"({{"deployment":{},"version":{},"pid":{},"http":{}}})"
-                                        "\n",
-                                        json_string(deployment.id), deployment.version, ::getpid(),
-                                        json_string(http));
-  }
-
-  ~RunFile() {
-    std::error_code failed;
-    std::filesystem::remove(path_, failed);
-  }
-
-  RunFile(const RunFile&) = delete;
-  RunFile& operator=(const RunFile&) = delete;
-
- private:
-  std::filesystem::path path_;
-};
-
 class Process {
  public:
   Process(const config::Deployment& deployment, const StageSpec& spec, RunUntil until)
@@ -160,17 +134,26 @@ class Process {
         log_(deployment.id, deployment.log_level),
         metrics_({.deployment = deployment.id,
                   .version = deployment.version,
-                  .parts = {{"build", kBuildVersion}}}) {}
+                  .parts = {{"build", kBuildVersion}}}),
+        run_file_(deployment) {}
 
   Status run() {
+    // Without the lock the entry is another process's.
+    WEIR_TRY(lock_.take(deployment_.state_directory(), deployment_.instance));
+    Status ended = run_alone();
+    note_end(ended);
+    return ended;
+  }
+
+ private:
+  Status run_alone() {
     WEIR_TRY_ASSIGN(LanePlan plan, plan_lane(deployment_, spec_));
     plan.settings.until = until_.time;
     WEIR_TRY(raise_open_files_max(deployment_.lanes));
-    WEIR_TRY(lock_.take(deployment_.state_directory(), deployment_.instance));
     WEIR_TRY_ASSIGN(const std::unique_ptr<Endpoint> endpoint, serve());
     const std::string address =
         endpoint ? fmt::format("{}:{}", deployment_.http->host, endpoint->port()) : "";
-    const RunFile run_file(deployment_, address);
+    run_file_.started(address);
     log_.info("starting", {{"version", std::to_string(deployment_.version)},
                            {"build", kBuildVersion},
                            {"http", address},
@@ -203,7 +186,15 @@ class Process {
     return ended;
   }
 
- private:
+  // For `weir status`.
+  void note_end(const Status& ended) const {
+    if (ended.is_ok()) {
+      run_file_.ended_well();
+    } else {
+      run_file_.failed(ended);
+    }
+  }
+
   // An endpoint, or none where the deployment has it off.
   Result<std::unique_ptr<Endpoint>> serve() {
     if (!deployment_.http) {
@@ -321,10 +312,12 @@ class Process {
         return failed;
       }
       if (steady_clock::now() >= leave_at) {
-        log_.error(
-            "ended",
-            {{"outcome", fmt::format("a lane hangs, most likely in the stage: {}", kLeftOpen)}});
-        ::_exit(static_cast<int>(ExitCode::temporary));
+        const Status hangs =
+            Status::stop(ExitCode::temporary,
+                         fmt::format("a lane hangs, most likely in the stage: {}", kLeftOpen));
+        log_.error("ended", {{"outcome", hangs.message()}});
+        note_end(hangs);
+        ::_exit(static_cast<int>(exit_code_of(hangs)));
       }
       set_state(!failed.is_ok() ? ProcessState::failed
                 : is_told       ? ProcessState::draining
@@ -341,6 +334,7 @@ class Process {
   const Log log_;
   Metrics metrics_;
   InstanceLock lock_;
+  const RunFile run_file_;
   bool is_told_to_stop_ = false;
   // The endpoint's thread asks while main's changes.
   std::mutex lanes_mutex_;

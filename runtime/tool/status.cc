@@ -1,11 +1,6 @@
 // weir status: the processes of this host, or of given addresses, and how they are.
-#include <signal.h>
-
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <vector>
 
@@ -14,6 +9,7 @@
 #include <google/protobuf/struct.pb.h>
 #include <google/protobuf/util/json_util.h>
 
+#include "host/run_file.h"
 #include "http/escape.h"
 #include "text/words.h"
 #include "tool/http_get.h"
@@ -35,13 +31,10 @@ struct StatusOptions {
 
 // A process as it is found, and what it says.
 struct Found {
-  std::string deployment;
-  std::string instance;  // empty: not known
-  std::int64_t pid = 0;  // 0: not known
-  std::string address;   // empty: it serves none
+  RunEntry run;
   bool is_gone = false;
-  std::string document;  // its status.json; empty: no answer
-  Struct answer;
+  std::string document{};  // its status.json; empty: no answer
+  Struct answer{};
 };
 
 bool parse(const std::string& json, Struct& parsed) {
@@ -54,55 +47,36 @@ const Value& field(const Struct& object, const std::string& name) {
   return found == object.fields().end() ? none : found->second;
 }
 
-// state/run/<deployment>-<instance>.json of every process that started and has not ended well.
-std::vector<Found> read_run_files(const std::string& state) {
-  namespace fs = std::filesystem;
-  std::vector<Found> all;
-  std::error_code failed;
-  for (fs::directory_iterator i(fs::path(state) / "run", failed), end; !failed && i != end;
-       i.increment(failed)) {
-    std::ifstream in(i->path());
-    const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-    Struct run;
-    if (i->path().extension() != ".json" || !parse(text, run)) {
-      continue;
-    }
-    Found& one = all.emplace_back();
-    one.deployment = field(run, "deployment").string_value();
-    one.address = field(run, "http").string_value();
-    one.pid = static_cast<std::int64_t>(field(run, "pid").number_value());
-    const std::string stem = i->path().stem().string();
-    one.instance = stem.substr(std::min(stem.size(), one.deployment.size() + 1));
-    one.is_gone = ::kill(static_cast<pid_t>(one.pid), 0) != 0 && errno == ESRCH;
-  }
-  std::sort(all.begin(), all.end(), [](const Found& a, const Found& b) {
-    return std::tie(a.deployment, a.instance) < std::tie(b.deployment, b.instance);
-  });
-  return all;
-}
-
 void ask(Found& one) {
   constexpr std::chrono::seconds kWait(2);
-  if (one.is_gone || one.address.empty()) {
+  if (one.is_gone || one.run.address.empty()) {
     return;
   }
-  Result<std::string> answer = http_get(one.address, "/status.json", kWait);
+  Result<std::string> answer = http_get(one.run.address, "/status.json", kWait);
   if (answer.is_ok() && parse(answer.value(), one.answer)) {
     one.document = std::move(answer).value();
-    one.deployment = field(one.answer, "deployment").string_value();
+    one.run.deployment = field(one.answer, "deployment").string_value();
+    one.run.version = static_cast<int>(field(one.answer, "version").number_value());
   }
 }
 
 std::string state_of(const Found& one) {
-  return one.is_gone            ? "gone"
-         : one.address.empty()  ? "no endpoint"
-         : one.document.empty() ? "no answer"
-                                : field(one.answer, "state").string_value();
+  return one.run.failure           ? "failed"
+         : one.is_gone             ? "gone"
+         : one.run.address.empty() ? "no endpoint"
+         : one.document.empty()    ? "no answer"
+                                   : field(one.answer, "state").string_value();
 }
 
 bool is_well(const Found& one) {
-  return !one.is_gone &&
-         (one.address.empty() || (!one.document.empty() && state_of(one) != "failed"));
+  const std::string state = state_of(one);
+  return state != "failed" && state != "gone" && state != "no answer";
+}
+
+// What a process said of its end, on one line.
+std::string last_words(const RunEntry::Failure& failure) {
+  return fmt::format("ended at {} with {}: {}", failure.at, failure.exit_code,
+                     failure.reason.substr(0, failure.reason.find('\n')));
 }
 
 struct Lag {
@@ -129,7 +103,7 @@ void print_table(const std::vector<Found>& all) {
   const std::string header = "DEPLOYMENT";
   std::size_t width = header.size();
   for (const Found& one : all) {
-    width = std::max(width, one.deployment.size());
+    width = std::max(width, one.run.deployment.size());
   }
   fmt::print("{:{}}  {:>7}  {:8}  {:>7}  {:11}  {:5}  {:>5}  {:>11}  {:>9}  {}\n", header, width,
              "VERSION", "INSTANCE", "PID", "STATE", "READY", "LANES", "LAG RECORDS", "LAG S",
@@ -139,10 +113,9 @@ void print_table(const std::vector<Found>& all) {
     const Lag lag = lag_of(one.answer);
     fmt::print(
         "{:{}}  {:>7}  {:8}  {:>7}  {:11}  {:5}  {:>5}  {:>11}  {:>9}  {}\n",
-        printable(one.deployment), width,
-        has_answer ? fmt::format("{:.0f}", field(one.answer, "version").number_value()) : "",
-        printable(one.instance), one.pid == 0 ? "" : std::to_string(one.pid),
-        printable(state_of(one)),
+        printable(one.run.deployment), width,
+        one.run.version == 0 ? "" : std::to_string(one.run.version), printable(one.run.instance),
+        one.run.pid == 0 ? "" : std::to_string(one.run.pid), printable(state_of(one)),
         !has_answer                               ? ""
         : field(one.answer, "ready").bool_value() ? "yes"
                                                   : "no",
@@ -153,9 +126,12 @@ void print_table(const std::vector<Found>& all) {
         !has_answer    ? ""
         : lag.is_known ? fmt::format("{:.1f}", lag.seconds)
                        : "?",
-        printable(one.address));
+        printable(one.run.address));
     for (const Value& reason : field(one.answer, "reasons").list_value().values()) {
       fmt::print("  {}\n", printable(reason.string_value()));
+    }
+    if (one.run.failure) {
+      fmt::print("  {}\n", printable(last_words(*one.run.failure)));
     }
   }
 }
@@ -165,11 +141,18 @@ void print_json(const std::vector<Found>& all) {
   for (const Found& one : all) {
     std::string document = one.document.empty() ? "null" : one.document;
     std::replace(document.begin(), document.end(), '\n', ' ');
+    std::string failure = "null";
+    if (one.run.failure) {
+      failure = fmt::format(R"({{"at": {}, "exit_code": {}, "reason": {}}})",
+                            json_string(one.run.failure->at), one.run.failure->exit_code,
+                            json_string(one.run.failure->reason));
+    }
     rows += fmt::format(
-        R"({}{{"deployment": {}, "instance": {}, "pid": {}, "http": {}, "state": {}, )"
-        R"("status": {}}})",
-        rows.empty() ? "" : ",\n", json_string(one.deployment), json_string(one.instance), one.pid,
-        json_string(one.address), json_string(state_of(one)), document);
+        R"({}{{"deployment": {}, "version": {}, "instance": {}, "pid": {}, "http": {}, )"
+        R"("state": {}, "failure": {}, "status": {}}})",
+        rows.empty() ? "" : ",\n", json_string(one.run.deployment), one.run.version,
+        json_string(one.run.instance), one.run.pid, json_string(one.run.address),
+        json_string(state_of(one)), failure, document);
   }
   fmt::print("[{}]\n", rows);
 }
@@ -177,10 +160,13 @@ void print_json(const std::vector<Found>& all) {
 Status show(const StatusOptions& options) {
   std::vector<Found> all;
   if (options.addresses.empty()) {
-    all = read_run_files(options.state);
+    for (RunEntry& run : read_run_files(options.state)) {
+      const bool is_gone = run.is_gone();
+      all.push_back({std::move(run), is_gone});
+    }
   }
   for (const std::string& address : options.addresses) {
-    all.emplace_back().address = address;
+    all.emplace_back().run.address = address;
   }
   for (Found& one : all) {
     ask(one);
@@ -194,11 +180,13 @@ Status show(const StatusOptions& options) {
   }
   for (const Found& one : all) {
     if (!is_well(one)) {
-      return Status::stop(
-          ExitCode::failed,
-          fmt::format("{} ({}): {}", one.deployment.empty() ? "?" : one.deployment,
-                      one.address.empty() ? std::to_string(one.pid) : one.address,
-                      one.is_gone ? "its process is gone and did not end well" : state_of(one)));
+      const RunEntry& run = one.run;
+      return Status::stop(ExitCode::failed,
+                          fmt::format("{} ({}): {}", run.deployment.empty() ? "?" : run.deployment,
+                                      run.address.empty() ? std::to_string(run.pid) : run.address,
+                                      run.failure   ? last_words(*run.failure)
+                                      : one.is_gone ? "its process is gone and did not end well"
+                                                    : state_of(one)));
     }
   }
   return Status::ok();
@@ -209,7 +197,11 @@ Status show(const StatusOptions& options) {
 void add_status(CLI::App& app, Status& done) {
   CLI::App* command =
       app.add_subcommand("status", "The processes of deployments: state, readiness, lag");
-  command->footer("Exit code 1 when a process is gone without having ended, failed, or is silent.");
+  command->footer(
+      "Exit code 1 when a process is gone without having ended, failed, or is silent. One that "
+      "ended "
+      "itself with an error stays listed, with the reason, until its deployment and instance is "
+      "started again or its file in STATE/run is removed.");
   const auto options = std::make_shared<StatusOptions>();
   command
       ->add_option("--state", options->state,

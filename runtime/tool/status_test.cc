@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "host/run_file.h"
 #include "http/status_page.h"
 #include "tool/verbs.h"
 
@@ -16,6 +17,7 @@ namespace {
 using testing::AllOf;
 using testing::ContainsRegex;
 using testing::HasSubstr;
+using testing::Not;
 
 namespace fs = std::filesystem;
 
@@ -26,8 +28,9 @@ class StatusVerb : public testing::Test {
   void TearDown() override { fs::remove_all(state_); }
 
   void add_run_file(const std::string& name, long pid, const std::string& http) const {
-    std::ofstream(state_ / "run" / (name + "-0.json")) << fmt::format(
-        R"({{"deployment":"{}","version":1,"pid":{},"http":"{}"}})", name, pid, http);
+    std::ofstream(state_ / "run" / (name + ".v7-0.json"))
+        << fmt::format(R"({{"deployment":"{}","version":7,"instance":"0","pid":{},"http":"{}"}})",
+                       name, pid, http);
   }
 
   // Exit code; what it printed is in answer_.
@@ -66,8 +69,6 @@ class StatusVerb : public testing::Test {
   }
 
   std::string answer_;
-
- private:
   const fs::path state_ = fs::path(testing::TempDir()) / fmt::format("status-{}", ::getpid());
 };
 
@@ -81,7 +82,23 @@ TEST_F(StatusVerb, TellsStateReadinessAndLag) {
 TEST_F(StatusVerb, AProcessThatWasKilledIsGone) {
   add_run_file("ingest-x", 0x3fffffff, "127.0.0.1:1");
   EXPECT_EQ(status(), 1);
-  EXPECT_THAT(answer_, HasSubstr("gone"));
+  EXPECT_THAT(answer_, ContainsRegex("ingest-x +7 +0 +1073741823 +gone "));
+}
+
+TEST_F(StatusVerb, AProcessThatEndedItselfSaysWhenAndWhy) {
+  config::Deployment deployment;
+  deployment.id = "ingest-x";
+  deployment.version = 3;
+  deployment.instance = "b";
+  deployment.state = state_.string();
+  RunFile(deployment).failed(Status::stop(ExitCode::config, "topic a is missing\ntopic b too"));
+  EXPECT_EQ(status(), 1);
+  EXPECT_THAT(answer_, ContainsRegex("ingest-x +3 +b +[0-9]+ +failed "));
+  EXPECT_THAT(answer_, ContainsRegex("  ended at 20[-0-9T:]+Z with 78: topic a is missing\n"));
+  EXPECT_THAT(answer_, Not(HasSubstr("topic b")));
+  EXPECT_EQ(status({"--output", "json"}), 1);
+  EXPECT_THAT(answer_, AllOf(HasSubstr(R"("exit_code": 78)"),
+                             HasSubstr(R"("reason": "topic a is missing\ntopic b too")")));
 }
 
 TEST_F(StatusVerb, AProcessThatFailedOrIsSilentIsNotWell) {

@@ -125,8 +125,9 @@ kafka: {json.dumps(self.kafka)}
 
     def endpoint(self, config, instance="0"):
         """HOST:PORT of a process of the deployment; waits until it says so."""
-        file = self.directory / f"state/run/{config.stem}-{instance}.json"
-        wait_for(lambda: file.exists() and file.read_text().endswith("\n"), what=f"{file}")
+        files = f"state/run/{config.stem}.v*-{instance}.json"
+        wait_for(lambda: list(self.directory.glob(files)), what=f"{files}")
+        [file] = self.directory.glob(files)
         return json.loads(file.read_text())["http"]
 
     def run_to_end(self, config, instances=("0",), timeout=90):

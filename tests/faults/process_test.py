@@ -1,5 +1,6 @@
 """What a process makes of its surroundings: signals, descriptors, readers of its log that go."""
 
+import json
 import os
 import signal
 import subprocess
@@ -56,6 +57,27 @@ class ProcessTest(unittest.TestCase):
                 process.send_signal(asked)
                 self.assertEqual(process.wait(30), 0)
                 self.assertIn('"outcome":"drained"', it.log().splitlines()[-1])
+
+    def status(self, it):
+        """(exit code, {state: why it failed}) of `weir status`."""
+        said = subprocess.run([lab.BIN / "weir", "status", "--state", it.directory / "state",
+                               "--output", "json"], capture_output=True, text=True)
+        return said.returncode, {p["state"]: p["failure"] for p in json.loads(said.stdout)}
+
+    def test_a_refusal_is_listed_until_the_next_start_and_hides_no_live_process(self):
+        with lab.Lab(self.brokers, seed=7) as it:
+            nowhere = {"WEIR__INPUTS__EVENTS__TOPIC": f"nowhere.{it.name}"}
+            self.assertEqual(it.start(**nowhere).wait(30), 78)
+            code, found = self.status(it)
+            self.assertEqual(code, 1)
+            self.assertEqual(found["failed"]["exit_code"], 78)
+            self.assertIn(f"nowhere.{it.name}", found["failed"]["reason"])
+            process = it.start()
+            lab.wait_for(lambda: self.status(it) == (0, {"running": None}), what="the start")
+            self.assertEqual(it.start(**nowhere).wait(30), 75)
+            self.assertEqual(self.status(it), (0, {"running": None}))
+            self.assertEqual(lab.end(process), 0)
+            self.assertEqual(self.status(it), (0, {}))
 
     def test_nohup_is_heeded(self):
         before = signal.signal(signal.SIGHUP, signal.SIG_IGN)

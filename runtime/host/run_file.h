@@ -1,0 +1,60 @@
+// What programs of one host leave for each other: which processes of deployments run here, where
+// they answer, and which ended themselves with an error.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/deployment.h"
+#include "weir/status.h"
+
+namespace weir {
+
+struct RunEntry {
+  struct Failure {
+    std::string at;  // RFC 3339
+    int exit_code = 0;
+    std::string reason;
+  };
+
+  std::string deployment;
+  int version = 0;  // 0: not known, as below
+  std::string instance;
+  std::int64_t pid = 0;
+  std::string address{};             // HOST:PORT of its endpoint; empty: it serves none
+  std::optional<Failure> failure{};  // it ended itself with this
+
+  // Its process is no more, and couldn't say why.
+  bool is_gone() const;
+};
+
+// Those that have not ended well, by deployment, version and instance. `state`: the deployments'.
+std::vector<RunEntry> read_run_files(const std::filesystem::path& state);
+
+// The entry of this process: <state>/run/<deployment>.v<version>-<instance>.json. Its caller holds
+// the instance's lock, so that nobody else's is overwritten. A directory that can't be written is
+// no failure: then others don't see the process.
+class RunFile {
+ public:
+  explicit RunFile(const config::Deployment& deployment);
+
+  // Also forgets other versions of this instance that failed or are gone: it takes their place.
+  void started(const std::string& address) const;
+
+  // Stays until the next start.
+  void failed(const Status& why) const;
+
+  void ended_well() const;
+
+ private:
+  std::filesystem::path path(int version) const;
+  void write(const RunEntry& entry) const;
+
+  const std::filesystem::path state_;
+  const RunEntry self_;
+};
+
+}  // namespace weir

@@ -1,0 +1,79 @@
+#include "host/run_file.h"
+
+#include <unistd.h>
+
+#include <fstream>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace weir {
+namespace {
+
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+namespace fs = std::filesystem;
+
+class RunFiles : public ::testing::Test {
+ protected:
+  void TearDown() override { fs::remove_all(state_); }
+
+  RunFile of(int version, const std::string& instance = "0") const {
+    config::Deployment deployment;
+    deployment.id = "ingest-x";
+    deployment.version = version;
+    deployment.instance = instance;
+    deployment.state = state_.string();
+    return RunFile(deployment);
+  }
+
+  std::vector<RunEntry> all() const { return read_run_files(state_); }
+
+  const fs::path state_ = fs::path(::testing::TempDir()) / fmt::format("run-{}", ::getpid());
+};
+
+TEST_F(RunFiles, AProcessIsListedFromItsStartToItsGoodEnd) {
+  const RunFile file = of(2, "b");
+  file.started("127.0.0.1:9");
+  ASSERT_THAT(all(), SizeIs(1));
+  EXPECT_EQ(all()[0].deployment, "ingest-x");
+  EXPECT_EQ(all()[0].version, 2);
+  EXPECT_EQ(all()[0].instance, "b");
+  EXPECT_EQ(all()[0].pid, ::getpid());
+  EXPECT_EQ(all()[0].address, "127.0.0.1:9");
+  EXPECT_FALSE(all()[0].failure);
+  EXPECT_FALSE(all()[0].is_gone());
+  file.ended_well();
+  EXPECT_THAT(all(), IsEmpty());
+}
+
+TEST_F(RunFiles, AFailureStaysUntilTheNextStart) {
+  of(2).failed(Status::stop(ExitCode::disk, "full\n\"disk\""));
+  ASSERT_THAT(all(), SizeIs(1));
+  ASSERT_TRUE(all()[0].failure);
+  EXPECT_EQ(all()[0].failure->exit_code, 74);
+  EXPECT_EQ(all()[0].failure->reason, "full\n\"disk\"");
+  EXPECT_THAT(all()[0].failure->at, ::testing::MatchesRegex("20..-..-..T..:..:..Z"));
+  of(2).started("");
+  ASSERT_THAT(all(), SizeIs(1));
+  EXPECT_FALSE(all()[0].failure);
+}
+
+TEST_F(RunFiles, AStartTakesThePlaceOfAnotherVersionThatFailedAndNotOfOneThatLives) {
+  of(1).started("127.0.0.1:1");
+  of(2).failed(Status::stop(ExitCode::config, "wrong"));
+  of(2, "b").failed(Status::stop(ExitCode::config, "another instance"));
+  std::ofstream(state_ / "run" / "ingest-x.v3-0.json")
+      << R"({"deployment":"ingest-x","version":3,"instance":"0","pid":1073741823,"http":""})";
+  ASSERT_THAT(all(), SizeIs(4));
+  of(4).started("127.0.0.1:4");
+  ASSERT_THAT(all(), SizeIs(3));
+  EXPECT_EQ(all()[0].address, "127.0.0.1:1");
+  EXPECT_EQ(all()[1].instance, "b");
+  EXPECT_EQ(all()[2].address, "127.0.0.1:4");
+}
+
+}  // namespace
+}  // namespace weir
