@@ -65,7 +65,8 @@ ExitCode exit_code_of(const Status& status) {
                                            : ExitCode::temporary;
 }
 
-int run_command_line(CLI::App& app, int argc, char** argv, const Status& done) {
+int run_command_line(CLI::App& app, int argc, char** argv, const Status& done,
+                     const bool& is_said) {
   open_standard_streams();
   const std::span<char* const> words(argv + 1, static_cast<std::size_t>(std::max(argc - 1, 0)));
   for (std::size_t i = 0; i < words.size(); ++i) {
@@ -88,7 +89,7 @@ int run_command_line(CLI::App& app, int argc, char** argv, const Status& done) {
     return exit_code(
         Status::stop(ExitCode::broken, fmt::format("{}: {}", app.get_name(), e.what())));
   }
-  return exit_code(done);
+  return is_said ? static_cast<int>(exit_code_of(done)) : exit_code(done);
 }
 
 }  // namespace weir

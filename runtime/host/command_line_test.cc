@@ -18,6 +18,7 @@ Outcome run(std::vector<std::string> words) {
   CLI::App app("", "tool");
   app.require_subcommand(1);
   Status done;
+  bool is_said = false;
   std::string file;
   CLI::App* check = app.add_subcommand("check");
   check->add_option("FILE", file)->required();
@@ -25,7 +26,9 @@ Outcome run(std::vector<std::string> words) {
     if (file == "throws") {
       throw std::runtime_error("a bug");
     }
-    done = file == "bad"    ? Status::stop(ExitCode::config, "bad: wrong")
+    is_said = file == "logged";
+    done = is_said          ? Status::stop(ExitCode::disk, "full")
+           : file == "bad"  ? Status::stop(ExitCode::config, "bad: wrong")
            : file == "busy" ? Status::retry("busy")
                             : Status::ok();
   });
@@ -38,7 +41,7 @@ Outcome run(std::vector<std::string> words) {
     raw.push_back(word.data());
   }
   testing::internal::CaptureStderr();
-  const int code = run_command_line(app, static_cast<int>(raw.size()), raw.data(), done);
+  const int code = run_command_line(app, static_cast<int>(raw.size()), raw.data(), done, is_said);
   return {code, testing::internal::GetCapturedStderr()};
 }
 
@@ -46,6 +49,8 @@ TEST(CommandLine, TheOutcomeOfACommandIsTheExitCode) {
   EXPECT_EQ(run({"check", "x"}).code, 0);
   EXPECT_EQ(run({"check", "bad"}).code, 78);
   EXPECT_EQ(run({"check", "bad"}).said, "bad: wrong\n");
+  EXPECT_EQ(run({"check", "logged"}).code, 74);
+  EXPECT_EQ(run({"check", "logged"}).said, "");
   EXPECT_EQ(run({"check", "busy"}).code, 75);
   EXPECT_EQ(run({"check", "throws"}).code, 70);
   EXPECT_EQ(run({"check", "throws"}).said, "tool: a bug\n");

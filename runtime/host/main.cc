@@ -1,5 +1,7 @@
 #include "host/main.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <vector>
 
@@ -32,8 +34,10 @@ Result<config::Deployment> load(const std::string& file, const StageSpec& spec,
   return std::move(*loaded.deployment);
 }
 
-Status run(const std::string& file, const StageSpec& spec, RunUntil until,
-           const std::string& time) {
+// `is_said` becomes true where the outcome needs no plain words beside the log's last line: whoever
+// collects the log expects JSON alone.
+Status run(const std::string& file, const StageSpec& spec, RunUntil until, const std::string& time,
+           bool& is_said) {
   if (!time.empty()) {
     until.end = true;
     until.time = config::parse_time(time);
@@ -44,6 +48,7 @@ Status run(const std::string& file, const StageSpec& spec, RunUntil until,
     }
   }
   WEIR_TRY_ASSIGN(const config::Deployment deployment, load(file, spec));
+  is_said = ::isatty(STDERR_FILENO) == 0;
   return run_process(deployment, spec, until);
 }
 
@@ -106,6 +111,7 @@ int stage_main(int argc, char** argv, const StageSpec& spec) {
   RunUntil until;
   std::string until_time;
   Status done;
+  bool is_said = false;
 
   CLI::App* run_command = app.add_subcommand("run", "Run the deployment until SIGTERM");
   run_command->add_option("CONFIG", file, "The deployment's YAML file")->required();
@@ -121,7 +127,7 @@ int stage_main(int argc, char** argv, const StageSpec& spec) {
       ->check(CLI::Range(0, 86'400));
   run_command->callback([&] {
     until.silence_max = std::chrono::seconds(silence_s_max);
-    done = run(file, spec, until, until_time);
+    done = run(file, spec, until, until_time, is_said);
   });
 
   CLI::App* try_command =
@@ -160,7 +166,7 @@ int stage_main(int argc, char** argv, const StageSpec& spec) {
     fmt::print("{} {} (weir {})\n", spec.name(), kBuildVersion, kBuildVersion);
   });
 
-  return run_command_line(app, argc, argv, done);
+  return run_command_line(app, argc, argv, done, is_said);
 }
 
 }  // namespace weir

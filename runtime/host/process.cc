@@ -138,8 +138,11 @@ class Process {
         run_file_(deployment) {}
 
   Status run() {
-    // Without the lock the entry is another process's.
-    WEIR_TRY(lock_.take(deployment_.state_directory(), deployment_.instance));
+    if (Status refused = lock_.take(deployment_.state_directory(), deployment_.instance);
+        !refused.is_ok()) {
+      log_end(refused);  // without the lock the entry in the directory is another process's
+      return refused;
+    }
     Status ended = run_alone();
     note_end(ended);
     return ended;
@@ -172,26 +175,33 @@ class Process {
     }
     Status ended = watch();
     set_state(ended.is_ok() ? ProcessState::draining : ProcessState::failed);
-    const bool is_drained = std::all_of(lanes_.begin(), lanes_.end(),
-                                        [](const auto& lane) { return lane->is_drained(); });
-    {
-      const std::lock_guard hold(lanes_mutex_);
-      lanes_.clear();
-    }
-    if (ended.is_ok()) {
-      log_.info("ended", {{"outcome", is_drained ? "drained" : std::string(kLeftOpen)}});
-    } else {
-      log_.error("ended", {{"outcome", ended.message()}});
-    }
+    is_drained_ = std::all_of(lanes_.begin(), lanes_.end(),
+                              [](const auto& lane) { return lane->is_drained(); });
+    const std::lock_guard hold(lanes_mutex_);
+    lanes_.clear();
     return ended;
   }
 
-  // For `weir status`.
+  // For `weir status` and for the log.
   void note_end(const Status& ended) const {
     if (ended.is_ok()) {
       run_file_.ended_well();
     } else {
       run_file_.failed(ended);
+    }
+    log_end(ended);
+  }
+
+  void log_end(const Status& ended) const {
+    const std::string outcome = !ended.is_ok() ? ended.message()
+                                : is_drained_  ? "drained"
+                                               : std::string(kLeftOpen);
+    const std::string exit_code = std::to_string(static_cast<int>(exit_code_of(ended)));
+    const LogFields fields{{"outcome", outcome}, {"exit_code", exit_code}};
+    if (ended.is_ok()) {
+      log_.info("ended", fields);
+    } else {
+      log_.error("ended", fields);
     }
   }
 
@@ -315,7 +325,6 @@ class Process {
         const Status hangs =
             Status::stop(ExitCode::temporary,
                          fmt::format("a lane hangs, most likely in the stage: {}", kLeftOpen));
-        log_.error("ended", {{"outcome", hangs.message()}});
         note_end(hangs);
         ::_exit(static_cast<int>(exit_code_of(hangs)));
       }
@@ -336,6 +345,7 @@ class Process {
   InstanceLock lock_;
   const RunFile run_file_;
   bool is_told_to_stop_ = false;
+  bool is_drained_ = true;
   // The endpoint's thread asks while main's changes.
   std::mutex lanes_mutex_;
   ProcessState state_ = ProcessState::starting;

@@ -79,6 +79,31 @@ class ProcessTest(unittest.TestCase):
             self.assertEqual(lab.end(process), 0)
             self.assertEqual(self.status(it), (0, {}))
 
+    def test_every_end_is_one_line_of_json_and_plain_words_are_for_a_terminal(self):
+        with lab.Lab(self.brokers, seed=8) as it:
+            run = [lab.BIN / "ingest", "run", it.config, "--until-end", "--wait", "0"]
+            elsewhere = {"WEIR__KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+            nowhere = {"WEIR__INPUTS__EVENTS__TOPIC": f"nowhere.{it.name}"}
+            live = it.start(instance="b")
+            lab.wait_for(lambda: "starting" in it.log(), what="the start")
+            for code, change in ((0, {}), (78, nowhere), (69, elsewhere),
+                                 (75, {"WEIR__INSTANCE": "b"})):
+                done = subprocess.run(run, cwd=it.directory, text=True, capture_output=True,
+                                      env={**os.environ, **change}, timeout=60)
+                self.assertEqual(done.returncode, code, done.stderr)
+                last = [json.loads(line) for line in done.stderr.splitlines()][-1]
+                self.assertEqual((last["what"], last["exit_code"]), ("ended", str(code)))
+                self.assertEqual(last["level"], "error" if code else "info")
+            self.assertEqual(lab.end(live), 0)
+
+            terminal, its_end = os.openpty()
+            subprocess.run(run, cwd=it.directory, stderr=its_end, timeout=60,
+                           env={**os.environ, **nowhere})
+            os.close(its_end)
+            said = os.read(terminal, 1 << 16).decode()
+            os.close(terminal)
+            self.assertRegex(said.splitlines()[-1], f"^topic nowhere.{it.name} doesn't exist")
+
     def test_nohup_is_heeded(self):
         before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
         self.addCleanup(signal.signal, signal.SIGHUP, before)
