@@ -18,7 +18,6 @@ using std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kRetryPauseMin{50};
 constexpr std::chrono::milliseconds kRetryPauseMax{1000};
 constexpr std::chrono::seconds kRetryLoggedEvery{10};
-constexpr std::chrono::seconds kDrainWaitMax{10};
 // A connection that is merely made anew takes less.
 constexpr std::chrono::seconds kSilenceNoted{3};
 

@@ -26,6 +26,9 @@ struct RunUntil {
   std::chrono::seconds silence_max{60};
 };
 
+// How long a lane that is told to stop waits for brokers that don't answer.
+inline constexpr std::chrono::seconds kDrainWaitMax{10};
+
 // Runs from construction. The destructor drains and joins. Others talk to it through stop() and the
 // questions, which any thread may ask.
 class Lane {

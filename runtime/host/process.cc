@@ -37,6 +37,8 @@ constexpr std::chrono::milliseconds kWatchEvery{100};
 constexpr std::chrono::seconds kBeatMax{60};
 // What lanes have to end when a second signal comes.
 constexpr std::chrono::seconds kEndAtOnceMax{3};
+// What they have when one failed: a request that is under way, and their drain.
+constexpr std::chrono::seconds kEndAfterFailureMax = kDrainWaitMax + std::chrono::seconds(20);
 constexpr std::string_view kBrokerIsSilent = "the broker doesn't answer, waiting for it";
 constexpr std::string_view kLeftOpen = "left with an open turn, the next start repeats it";
 
@@ -283,7 +285,8 @@ class Process {
   }
 
   // Until all lanes ended: by themselves, because one had to stop, or because a signal came. After
-  // a second signal a lane that hangs is left behind, and with it this process.
+  // a second signal, or some time after the first failure, a lane that hangs is left behind, and
+  // with it this process.
   Status watch() {
     Status failed;
     bool is_told = false;
@@ -310,6 +313,7 @@ class Process {
         all_ready = all_ready && lane->is_ready();
         if (failed.is_ok() && lane->has_ended() && !lane->outcome().is_ok()) {
           failed = lane->outcome();
+          leave_at = std::min(leave_at, steady_clock::now() + kEndAfterFailureMax);
           if (failed.exit_code() == ExitCode::broken) {
             metrics_.count_invariant_violation();
           }
@@ -322,11 +326,14 @@ class Process {
         return failed;
       }
       if (steady_clock::now() >= leave_at) {
-        const Status hangs =
-            Status::stop(ExitCode::temporary,
-                         fmt::format("a lane hangs, most likely in the stage: {}", kLeftOpen));
-        note_end(hangs);
-        ::_exit(static_cast<int>(exit_code_of(hangs)));
+        const std::string hangs =
+            fmt::format("a lane hangs, most likely in the stage: {}", kLeftOpen);
+        const Status ended = failed.is_ok()
+                                 ? Status::stop(ExitCode::temporary, hangs)
+                                 : Status::stop(exit_code_of(failed),
+                                                fmt::format("{}\n{}", failed.message(), hangs));
+        note_end(ended);
+        ::_exit(static_cast<int>(exit_code_of(ended)));
       }
       set_state(!failed.is_ok() ? ProcessState::failed
                 : is_told       ? ProcessState::draining

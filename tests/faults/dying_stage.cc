@@ -2,10 +2,14 @@
 // and health_test.py.
 #include <unistd.h>
 
+#include <atomic>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <limits>
 #include <new>
+#include <stdexcept>
+#include <thread>
 
 #include "hello/v1/hello.pb.h"
 
@@ -22,9 +26,21 @@ int descend(int levels) {
 
 class Dying final : public weir::Stage {
  public:
-  struct Options {};
+  struct Options {
+    bool fails_beside_a_hang = false;
+  };
 
-  explicit Dying(const Options& /*options*/) {}
+  explicit Dying(const Options& options) {
+    // The second of two: the first has all partitions, hence the record to hang on.
+    if (++objects_ == 2 && options.fails_beside_a_hang) {
+      while (!hangs_) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      }
+      throw std::runtime_error("the other lane hangs");
+    }
+  }
+
+  ~Dying() override { --objects_; }
 
   weir::DedupKey dedup_key(const weir::Record& record) const override {
     return weir::DedupKey::of(record.message<hello::v1::Name>().id());
@@ -51,6 +67,7 @@ class Dying final : public weir::Stage {
       std::raise(SIGSTOP);
     }
     while (name.name() == "hang") {
+      hangs_ = true;
       ::pause();
     }
     hello::v1::Greeting greeting;
@@ -59,6 +76,8 @@ class Dying final : public weir::Stage {
   }
 
  private:
+  static inline std::atomic<int> objects_ = 0;
+  static inline std::atomic<bool> hangs_ = false;
   void* nowhere_ = nullptr;
 };
 
@@ -68,5 +87,7 @@ int main(int argc, char** argv) {
   return weir::stage_main(argc, argv,
                           weir::StageSpec::of<Dying>("dying", "Dies on demand.")
                               .input<hello::v1::Name>("names", "Some of them deadly.")
-                              .output<hello::v1::Greeting>("greetings", "The ids of the others."));
+                              .output<hello::v1::Greeting>("greetings", "The ids of the others.")
+                              .option("fails_beside_a_hang", &Dying::Options::fails_beside_a_hang,
+                                      "One of two lanes fails once the other hangs."));
 }

@@ -103,6 +103,15 @@ class DyingTest(unittest.TestCase):
             self.assertIn("a lane hangs, most likely in the stage", last_words)
             self.assertIn("the next start repeats it", last_words)
 
+    def test_a_lane_that_hangs_is_left_behind_when_another_failed(self):
+        with Dying(self.brokers, seed=11) as it:
+            it.produce(10, marked=5, mark="hang")
+            process = it.run(it.config, WEIR__LANES="2", WEIR__OPTIONS__FAILS_BESIDE_A_HANG="true")
+            self.assertEqual(process.wait(90), 78, it.log()[-2000:])
+            last = json.loads(it.log().splitlines()[-1])
+            self.assertEqual(last["exit_code"], "78")
+            self.assertRegex(last["outcome"], r"the other lane hangs\na lane hangs, most likely")
+
 
 if __name__ == "__main__":
     unittest.main()
