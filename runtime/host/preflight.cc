@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <optional>
+#include <map>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -15,17 +17,53 @@ namespace {
 // what brokers allow since Kafka 4.0 unless told otherwise.
 constexpr std::chrono::milliseconds kAheadMaxWithoutWindow = std::chrono::hours(1);
 
-Result<TopicDescription> describe(const config::Deployment& deployment, const std::string& topic,
-                                  KafkaAdmin& admin) {
-  WEIR_TRY_ASSIGN(std::optional<TopicDescription> found, admin.describe(topic));
-  if (!found) {
-    return Status::stop(
-        ExitCode::config,
-        fmt::format("topic {} doesn't exist; create what {} needs with: weir topics "
-                    "apply {}",
-                    topic, deployment.id, deployment.file));
+struct Counted {
+  std::string topic;
+  std::int32_t partitions = 0;
+};
+
+std::string names_of(std::span<const Counted> topics) {
+  std::vector<std::string> names;
+  for (const Counted& topic : topics) {
+    names.push_back(topic.topic);
   }
-  return std::move(*found);
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+// `derived` follow `input` partition by partition. All are created alike, so one that differs from
+// all others is the one that was changed.
+void check_partitions(const config::Deployment& deployment, const Counted& input,
+                      std::span<const Counted> derived, std::vector<std::string>& wrong) {
+  const std::string way_out = fmt::format(
+      "A record goes to the partition that it came from: raise `version:` in {0} and run: weir "
+      "topics apply {0}, which creates the new version's topics alike",
+      deployment.file);
+  const bool all_agree = std::all_of(derived.begin(), derived.end(), [&](const Counted& topic) {
+    return topic.partitions == derived.front().partitions;
+  });
+  if (all_agree && derived.size() > 1 && derived.front().partitions != input.partitions) {
+    wrong.push_back(fmt::format(
+        "topic {} has {} partitions, but all that follow it have {} ({}): its number was changed "
+        "after they were created, most likely. {}",
+        input.topic, input.partitions, derived.front().partitions, names_of(derived), way_out));
+    return;
+  }
+  const auto alike = std::find_if(derived.begin(), derived.end(), [&](const Counted& topic) {
+    return topic.partitions == input.partitions;
+  });
+  for (const Counted& topic : derived) {
+    if (topic.partitions != input.partitions) {
+      wrong.push_back(fmt::format(
+          "topic {} has {} partitions, but its input {} has {}: {}. {}; or, where {} is still "
+          "empty, delete it and apply again",
+          topic.topic, topic.partitions, input.topic, input.partitions,
+          alike == derived.end()
+              ? std::string("which of them was changed can't be told from here")
+              : fmt::format("{} has as many as the input, so {} was created or changed by itself",
+                            alike->topic, topic.topic),
+          way_out, topic.topic));
+    }
+  }
 }
 
 }  // namespace
@@ -87,44 +125,72 @@ Status check_retention(const std::string& topic, std::optional<std::int64_t> kep
           topic, as_long));
 }
 
-Status check_topics(const config::Deployment& deployment, const LanePlan& plan, KafkaAdmin& admin) {
-  std::int32_t partitions_max = 0;
-  std::vector<std::optional<std::int64_t>> kept_ms;
-  for (const config::Input& input : deployment.inputs) {
-    WEIR_TRY_ASSIGN(const TopicDescription topic, describe(deployment, input.topic, admin));
-    WEIR_TRY(check_input_topic(deployment, input, topic));
-    partitions_max = std::max(partitions_max, topic.partitions);
-    kept_ms.push_back(facts_of(topic).retention_ms);
+Status check_topics(const config::Deployment& deployment, const LanePlan& plan,
+                    const DescribeTopic& describe) {
+  std::vector<std::string> wrong;
+  const auto note = [&](const Status& checked) {
+    if (!checked.is_ok()) {
+      wrong.push_back(checked.message());
+    }
+  };
+  std::map<std::string, TopicDescription> known;
+  for (const auto* topics : {&plan.input_topics, &plan.output_topics}) {
+    for (const std::string& name : *topics) {
+      WEIR_TRY_ASSIGN(std::optional<TopicDescription> found, describe(name));
+      if (found) {
+        known.emplace(name, std::move(*found));
+      } else {
+        wrong.push_back(
+            fmt::format("topic {} doesn't exist; create what {} needs with: weir topics apply {}",
+                        name, deployment.id, deployment.file));
+      }
+    }
   }
+  std::optional<Counted> widest;  // the input with the most partitions
+  bool are_inputs_known = true;
+  for (const config::Input& input : deployment.inputs) {
+    const auto topic = known.find(input.topic);
+    if (topic == known.end()) {
+      are_inputs_known = false;
+      continue;
+    }
+    note(check_input_topic(deployment, input, topic->second));
+    if (!widest || topic->second.partitions > widest->partitions) {
+      widest = {input.topic, topic->second.partitions};
+    }
+  }
+  std::vector<Counted> derived;
   for (std::size_t i = 0; i < plan.output_topics.size(); ++i) {
     const std::string& name = plan.output_topics[i];
-    WEIR_TRY_ASSIGN(const TopicDescription topic, describe(deployment, name, admin));
-    const bool rekeys = i < plan.settings.outputs.size() && plan.settings.outputs[i].rekeys;
-    if (rekeys && !facts_of(topic).has_broker_timestamps) {
-      return Status::stop(
-          ExitCode::config,
-          fmt::format(
-              "topic {} is a new root, in an order of its own, so it must carry the broker's "
-              "clock: kafka-configs.sh --alter --entity-type topics --entity-name {} "
-              "--add-config message.timestamp.type=LogAppendTime (`weir topics apply` creates it "
-              "so)",
-              name, name));
+    const auto topic = known.find(name);
+    if (topic == known.end()) {
+      continue;
     }
-    if (!rekeys && topic.partitions != partitions_max) {
-      return Status::stop(
-          ExitCode::config,
-          fmt::format(
-              "topic {} has {} partitions, but its input has {}: a record goes to the "
-              "partition that it came from. Deploy a new version, whose topics `weir topics "
-              "apply {}` creates alike",
-              name, topic.partitions, partitions_max, deployment.file));
+    const TopicFacts facts = facts_of(topic->second);
+    if (i < plan.settings.outputs.size() && plan.settings.outputs[i].rekeys) {
+      if (!facts.has_broker_timestamps) {
+        wrong.push_back(fmt::format(
+            "topic {} is a new root, in an order of its own, so it must carry the broker's "
+            "clock: kafka-configs.sh --alter --entity-type topics --entity-name {} "
+            "--add-config message.timestamp.type=LogAppendTime (`weir topics apply` creates it "
+            "so)",
+            name, name));
+      }
+      continue;
     }
-    for (std::size_t input = 0; !rekeys && input < kept_ms.size(); ++input) {
-      WEIR_TRY(check_retention(name, facts_of(topic).retention_ms, deployment.inputs[input].topic,
-                               kept_ms[input]));
+    derived.push_back({name, topic->second.partitions});
+    for (const config::Input& input : deployment.inputs) {
+      if (const auto of_input = known.find(input.topic); of_input != known.end()) {
+        note(check_retention(name, facts.retention_ms, input.topic,
+                             facts_of(of_input->second).retention_ms));
+      }
     }
   }
-  return Status::ok();
+  if (widest && are_inputs_known) {
+    check_partitions(deployment, *widest, derived, wrong);
+  }
+  return wrong.empty() ? Status::ok()
+                       : Status::stop(ExitCode::config, fmt::format("{}", fmt::join(wrong, "\n")));
 }
 
 }  // namespace weir

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -11,12 +12,17 @@
 
 namespace weir {
 
-// Ok; retry when the cluster doesn't answer; stop(config) that names the topic and the command that
-// mends it, when one is missing, can't be deduplicated, or an output has another partition count
-// or a shorter retention than its input.
-Status check_topics(const config::Deployment& deployment, const LanePlan& plan, KafkaAdmin& admin);
+// A topic as the cluster knows it; nullopt: there is none.
+using DescribeTopic =
+    std::function<Result<std::optional<TopicDescription>>(const std::string& topic)>;
 
-// The part without the cluster: one of the deployment's inputs as its topic is described.
+// Ok; a failure of `describe` as it is, at once; or stop(config) with all that is wrong, one a
+// line, each naming the topic and the way out: one is missing, can't be deduplicated, or an output
+// has another partition count or a shorter retention than its input.
+Status check_topics(const config::Deployment& deployment, const LanePlan& plan,
+                    const DescribeTopic& describe);
+
+// A part of it: one of the deployment's inputs as its topic is described.
 Status check_input_topic(const config::Deployment& deployment, const config::Input& input,
                          const TopicDescription& topic);
 

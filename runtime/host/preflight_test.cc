@@ -11,6 +11,8 @@ namespace weir {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
+using ::testing::Not;
 
 constexpr std::int64_t kDay = 86'400'000;
 
@@ -87,6 +89,69 @@ TEST(Preflight, ProducersClocksAreTrustedWhereNothingIsRememberedAndOutputsHaveT
 
 TEST(Preflight, ATopicThatWeirWroteCarriesTheClockOfItsRoot) {
   EXPECT_TRUE(check(kWindow, Output::derived, kAheadAtWill, 1).is_ok());
+}
+
+// raw.x into x.v1, with the dead letters x.dead_letters.v1; `topics` are what the cluster has.
+Status check_all(const std::map<std::string, TopicDescription>& topics) {
+  config::Deployment deployment;
+  deployment.id = "ingest-x";
+  deployment.file = "ingest-x.yaml";
+  deployment.inputs.resize(1);
+  deployment.inputs[0].topic = "raw.x";
+  deployment.outputs.resize(1);
+  LanePlan plan;
+  plan.input_topics = {"raw.x"};
+  plan.output_topics = {"x.v1", "x.dead_letters.v1"};
+  plan.settings.outputs.resize(1);
+  return check_topics(deployment, plan,
+                      [&](const std::string& name) -> Result<std::optional<TopicDescription>> {
+                        const auto found = topics.find(name);
+                        return found == topics.end() ? std::nullopt : std::optional(found->second);
+                      });
+}
+
+TopicDescription with(std::int32_t partitions,
+                      std::map<std::string, std::string> configs = kBrokersClock) {
+  return {partitions, 1, std::move(configs)};
+}
+
+TEST(Preflight, AllThatIsWrongIsSaidAtOnceOneALine) {
+  const Status refused =
+      check_all({{"raw.x", with(4, kAheadAtWill)}, {"x.dead_letters.v1", with(3)}});
+  EXPECT_EQ(refused.exit_code(), ExitCode::config);
+  EXPECT_THAT(refused.message(),
+              MatchesRegex("topic x.v1 doesn't exist; [^\n]+topics apply ingest-x.yaml\n"
+                           "topic raw.x takes its producers' timestamps[^\n]+\n"
+                           "topic x.dead_letters.v1 has 3 partitions[^\n]+"));
+  EXPECT_TRUE(
+      check_all({{"raw.x", with(4)}, {"x.v1", with(4)}, {"x.dead_letters.v1", with(4)}}).is_ok());
+}
+
+TEST(Preflight, ABrokerThatDoesNotAnswerIsNoProblemOfTheTopics) {
+  LanePlan plan;
+  plan.input_topics = {"raw.x", "raw.y"};
+  const Status failed = check_topics({}, plan, [](const std::string& name) {
+    return name == "raw.x" ? Result<std::optional<TopicDescription>>(std::nullopt)
+                           : Status::retry("silent");
+  });
+  EXPECT_EQ(failed.remedy(), Remedy::retry);
+  EXPECT_EQ(failed.message(), "silent");
+}
+
+TEST(Preflight, OfDifferentPartitionCountsTheOneThatStandsAloneIsBlamed) {
+  const std::string input_changed =
+      check_all({{"raw.x", with(8)}, {"x.v1", with(4)}, {"x.dead_letters.v1", with(4)}}).message();
+  EXPECT_THAT(input_changed, HasSubstr("topic raw.x has 8 partitions, but all that follow it have "
+                                       "4 (x.v1, x.dead_letters.v1): its number was changed"));
+  EXPECT_THAT(input_changed, HasSubstr("raise `version:` in ingest-x.yaml"));
+  const std::string output_changed =
+      check_all({{"raw.x", with(4)}, {"x.v1", with(8)}, {"x.dead_letters.v1", with(4)}}).message();
+  EXPECT_THAT(output_changed, HasSubstr("topic x.v1 has 8 partitions, but its input raw.x has 4"));
+  EXPECT_THAT(output_changed, HasSubstr("so x.v1 was created or changed by itself"));
+  EXPECT_THAT(output_changed, Not(HasSubstr("\n")));
+  const std::string unclear =
+      check_all({{"raw.x", with(8)}, {"x.v1", with(4)}, {"x.dead_letters.v1", with(6)}}).message();
+  EXPECT_THAT(unclear, HasSubstr("which of them was changed can't be told"));
 }
 
 }  // namespace

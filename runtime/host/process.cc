@@ -265,9 +265,10 @@ class Process {
 
   Status wait_for_topics(const LanePlan& plan, const ClusterSettings& cluster) {
     KafkaAdmin admin(cluster);
+    const auto describe = [&admin](const std::string& topic) { return admin.describe(topic); };
     const auto began = steady_clock::now();
     while (true) {
-      Status checked = check_topics(deployment_, plan, admin);
+      Status checked = check_topics(deployment_, plan, describe);
       if (checked.is_ok() || checked.remedy() != Remedy::retry) {
         return checked;
       }
