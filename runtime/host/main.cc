@@ -15,6 +15,7 @@
 #include "host/build.h"
 #include "host/cluster.h"
 #include "host/command_line.h"
+#include "host/preflight.h"
 #include "host/process.h"
 #include "host/try.h"
 
@@ -64,6 +65,7 @@ Status lint(const std::vector<std::string>& files, const StageSpec& spec) {
     if (deployment.is_ok()) {
       if (is_own(deployment.value())) {
         checked = plan_lane(deployment.value(), spec).status();
+        checked = checked.is_ok() ? check_stage(deployment.value(), spec) : checked;
       }
       deployments.push_back(std::move(deployment).value());
     }
@@ -148,8 +150,8 @@ int stage_main(int argc, char** argv, const StageSpec& spec) {
 
   CLI::App* lint_command =
       app.add_subcommand("lint",
-                         "Check YAML files, without a broker. Given those of other stages beside, "
-                         "also how they fit together");
+                         "Check YAML files, without a broker, and that the stage can be made of "
+                         "its own. Given those of other stages beside, also how they fit together");
   lint_command->add_option("CONFIG", files, "The deployments' YAML files")->required();
   lint_command->callback([&] { done = lint(files, spec); });
 

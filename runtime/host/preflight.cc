@@ -68,6 +68,11 @@ void check_partitions(const config::Deployment& deployment, const Counted& input
 
 }  // namespace
 
+Status check_stage(const config::Deployment& deployment, const StageSpec& spec) {
+  const auto stage = spec.make_stage(deployment.options.get());
+  return stage.is_ok() ? Status::ok() : stage.status().within(deployment.file);
+}
+
 Status check_input_topic(const config::Deployment& deployment, const config::Input& input,
                          const TopicDescription& topic) {
   const TopicFacts facts = facts_of(topic);

@@ -1,4 +1,4 @@
-// What must be true of the cluster's topics before a lane may start.
+// What must be true of the stage and of the cluster's topics before a lane may start.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +9,13 @@
 #include "assembly/lane_plan.h"
 #include "config/deployment.h"
 #include "kafka/admin.h"
+#include "weir/stage.h"
 
 namespace weir {
+
+// Ok when a stage can be made, as each lane will; else stop(config) with the deployment's file. A
+// model's file that is missing is found here.
+Status check_stage(const config::Deployment& deployment, const StageSpec& spec);
 
 // A topic as the cluster knows it; nullopt: there is none.
 using DescribeTopic =

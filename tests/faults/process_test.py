@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import unittest
 
 import lab
@@ -103,6 +104,19 @@ class ProcessTest(unittest.TestCase):
             said = os.read(terminal, 1 << 16).decode()
             os.close(terminal)
             self.assertRegex(said.splitlines()[-1], f"^topic nowhere.{it.name} doesn't exist")
+
+    def test_a_model_that_is_missing_is_named_before_any_broker_is_asked(self):
+        config = lab.CHECKOUT / "config/spam.yaml"
+        with tempfile.TemporaryDirectory() as state:
+            for command in ("lint", "run"):
+                done = subprocess.run(
+                    [lab.BIN / "spam", command, config], cwd=lab.CHECKOUT, capture_output=True,
+                    text=True, timeout=30,
+                    env={**os.environ, "WEIR__OPTIONS__MODEL": "no/such.weights",
+                         "WEIR__STATE": state, "WEIR__KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1"})
+                self.assertEqual(done.returncode, 78, done.stderr)
+                self.assertRegex(done.stderr, f"{config}: stage spam can't start: option model: .*"
+                                 "no/such.weights: cannot be read")
 
     def test_nohup_is_heeded(self):
         before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
