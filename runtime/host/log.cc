@@ -29,8 +29,12 @@ std::string_view name_of(config::LogLevel level) {
 
 }  // namespace
 
-Log::Log(std::string deployment, config::LogLevel least)
-    : deployment_(std::move(deployment)), least_(least) {}
+Log::Log(const std::string& deployment, config::LogLevel least, const std::string& instance)
+    : whose_(fmt::format(R"("deployment":{})", json_string(deployment))), least_(least) {
+  if (!instance.empty()) {
+    whose_ += fmt::format(R"(,"instance":{})", json_string(instance));
+  }
+}
 
 void Log::debug(std::string_view what, LogFields fields) const {
   write(config::LogLevel::debug, what, fields);
@@ -53,9 +57,8 @@ void Log::write(config::LogLevel level, std::string_view what, LogFields fields)
     return;
   }
   const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
-  std::string line =
-      fmt::format(R"({{"time":"{:%Y-%m-%dT%H:%M:%S}Z","level":"{}","deployment":{},"what":{})", now,
-                  name_of(level), json_string(deployment_), json_string(what));
+  std::string line = fmt::format(R"({{"time":"{:%Y-%m-%dT%H:%M:%S}Z","level":"{}",{},"what":{})",
+                                 now, name_of(level), whose_, json_string(what));
   for (const auto& [name, value] : fields) {
     line += fmt::format(",{}:{}", json_string(name), json_string(value));
   }

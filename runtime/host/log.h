@@ -17,7 +17,8 @@ using LogFields = std::initializer_list<std::pair<std::string_view, std::string>
 // error: needs a person. Any thread.
 class Log {
  public:
-  Log(std::string deployment, config::LogLevel least);
+  // An empty `instance`: lines have none.
+  Log(const std::string& deployment, config::LogLevel least, const std::string& instance = "");
 
   void debug(std::string_view what, LogFields fields = {}) const;
   void info(std::string_view what, LogFields fields = {}) const;
@@ -27,7 +28,7 @@ class Log {
  private:
   void write(config::LogLevel level, std::string_view what, LogFields fields) const;
 
-  std::string deployment_;
+  std::string whose_;  // as fields of a line
   config::LogLevel least_;
 };
 

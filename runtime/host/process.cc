@@ -133,7 +133,7 @@ class Process {
       : deployment_(deployment),
         spec_(spec),
         until_(until),
-        log_(deployment.id, deployment.log_level),
+        log_(deployment.id, deployment.log_level, deployment.instance),
         metrics_({.deployment = deployment.id,
                   .version = deployment.version,
                   .parts = {{"build", kBuildVersion}}}),
@@ -200,7 +200,14 @@ class Process {
                                 : is_drained_  ? "drained"
                                                : std::string(kLeftOpen);
     const std::string exit_code = std::to_string(static_cast<int>(exit_code_of(ended)));
-    const LogFields fields{{"outcome", outcome}, {"exit_code", exit_code}};
+    const TurnCounts counts = metrics_.totals();
+    const LogFields fields{{"outcome", outcome},
+                           {"exit_code", exit_code},
+                           {"records_in", std::to_string(counts.records_in)},
+                           {"outputs", std::to_string(counts.outputs)},
+                           {"duplicates", std::to_string(counts.duplicates)},
+                           {"dropped", std::to_string(counts.dropped)},
+                           {"dead_letters", std::to_string(counts.dead_letters)}};
     if (ended.is_ok()) {
       log_.info("ended", fields);
     } else {

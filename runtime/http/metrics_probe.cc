@@ -50,6 +50,8 @@ enum At : std::size_t {
   emitted,
   outputs,
   duplicates,
+  dropped,
+  dead_letters,
   redeliveries,
   unknown_fields,
   cleaned_fields,
@@ -57,9 +59,9 @@ enum At : std::size_t {
   committed_turns,
   aborted_turns,
   restores,
-  dropped,  // a cell per word, as of dead letters
-  dead_letters = dropped + kWordCells,
-  recreations = dead_letters + kWordCells,  // a cell per cause, as of rejoins
+  dropped_by_reason,  // a cell per word, as of dead letters
+  dead_letters_by_reason = dropped_by_reason + kWordCells,
+  recreations = dead_letters_by_reason + kWordCells,  // a cell per cause, as of rejoins
   rejoins = recreations + kCauseCells,
   transaction = rejoins + kCauseCells,
   steps = transaction + cells_of(kTransactionBounds.size()),
@@ -228,6 +230,17 @@ struct Metrics::Process {
   std::list<std::shared_ptr<Lane>> lanes;
   Totals gone{};  // of lanes that are no more
   std::int64_t last_commit_of_gone_ms = 0;
+
+  // `mutex` is held.
+  Totals totals() const {
+    Totals sum = gone;
+    for (const auto& lane : lanes) {
+      for (std::size_t i = 0; i < at_end; ++i) {
+        sum[i] += lane->cells[i].value();
+      }
+    }
+    return sum;
+  }
 };
 
 LaneStatus Metrics::Lane::status(std::int64_t now) const {
@@ -431,13 +444,13 @@ constexpr auto kCatalogue =
          "Records without an output, on purpose, by the stage's reason (at most 32, the rest is "
          "\"other\").",
          [](const Scrape& s, Samples& out) {
-           out.words(cells_at(s, dropped, kWordCells), s.reasons.drops);
+           out.words(cells_at(s, dropped_by_reason, kWordCells), s.reasons.drops);
          }},
         {"weir_dead_letters_total", kCounter, "reason",
          "Records set aside with their original bytes, by reason (at most 32, the rest is "
          "\"other\").",
          [](const Scrape& s, Samples& out) {
-           out.words(cells_at(s, dead_letters, kWordCells), s.reasons.dead_letters);
+           out.words(cells_at(s, dead_letters_by_reason, kWordCells), s.reasons.dead_letters);
          }},
         {"weir_unknown_fields_total", kCounter, "", "JSON fields that the message doesn't declare.",
          &count_of<unknown_fields>},
@@ -530,6 +543,21 @@ void Metrics::count_invariant_violation() {
   process_->invariant_violations.fetch_add(1);
 }
 
+TurnCounts Metrics::totals() const {
+  const std::lock_guard lock(process_->mutex);
+  const Totals sum = process_->totals();
+  return {.records_in = sum[consumed],
+          .emitted = sum[emitted],
+          .outputs = sum[outputs],
+          .duplicates = sum[duplicates],
+          .dropped = sum[dropped],
+          .dead_letters = sum[dead_letters],
+          .redeliveries = sum[redeliveries],
+          .unknown_fields = sum[unknown_fields],
+          .cleaned_fields = sum[cleaned_fields],
+          .output_bytes = sum[output_bytes]};
+}
+
 std::vector<LaneStatus> Metrics::lanes() const {
   const std::int64_t now = in_ms(process_->identity.now());
   std::vector<LaneStatus> result;
@@ -558,12 +586,9 @@ Response Metrics::exposition() const {
   }
   {
     const std::lock_guard lock(process_->mutex);
-    scrape.totals = process_->gone;
+    scrape.totals = process_->totals();
     scrape.last_commit_ms = process_->last_commit_of_gone_ms;
     for (const auto& lane : process_->lanes) {
-      for (std::size_t i = 0; i < at_end; ++i) {
-        scrape.totals[i] += lane->cells[i].value();
-      }
       scrape.last_commit_ms = std::max(scrape.last_commit_ms, lane->last_commit_ms.load());
     }
   }
@@ -645,14 +670,16 @@ void MetricsProbe::turn_committed(const TurnCounts& counts, std::chrono::nanosec
   cells[emitted].add(counts.emitted);
   cells[outputs].add(counts.outputs);
   cells[duplicates].add(counts.duplicates);
+  cells[dropped].add(counts.dropped);
+  cells[dead_letters].add(counts.dead_letters);
   cells[redeliveries].add(counts.redeliveries);
   cells[unknown_fields].add(counts.unknown_fields);
   cells[cleaned_fields].add(counts.cleaned_fields);
   cells[output_bytes].add(counts.output_bytes);
   cells[committed_turns].add(1);
   for (std::size_t i = 0; i < kWordCells; ++i) {
-    cells[dropped + i].add(lane_->turn_dropped[i]);
-    cells[dead_letters + i].add(lane_->turn_dead_letters[i]);
+    cells[dropped_by_reason + i].add(lane_->turn_dropped[i]);
+    cells[dead_letters_by_reason + i].add(lane_->turn_dead_letters[i]);
   }
   lane_->turn_dropped.fill(0);
   lane_->turn_dead_letters.fill(0);

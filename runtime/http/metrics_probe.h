@@ -37,6 +37,9 @@ class Metrics {
   // Text format 0.0.4.
   Response exposition() const;
 
+  // Of all committed turns of this process so far.
+  TurnCounts totals() const;
+
   // What the lanes do now, by index.
   std::vector<LaneStatus> lanes() const;
 

@@ -116,6 +116,36 @@ TEST(Metrics, ASmallScenarioReadsAsExpected) {
   EXPECT_EQ(process.metrics.exposition().content_type, "text/plain; version=0.0.4; charset=utf-8");
 }
 
+TEST(Metrics, TheTotalsAreThoseOfLanesThatAreThereAndOfThoseThatAreGone) {
+  Process process;
+  const TurnCounts each{.records_in = 10,
+                        .emitted = 6,
+                        .outputs = 7,
+                        .duplicates = 2,
+                        .dropped = 1,
+                        .dead_letters = 4,
+                        .redeliveries = 3,
+                        .unknown_fields = 8,
+                        .cleaned_fields = 5,
+                        .output_bytes = 700};
+  process.lane(0)->turn_committed(each, milliseconds(1));
+  const auto lane = process.lane(1);
+  lane->turn_committed(each, milliseconds(1));
+  TurnCounts both = each;
+  both += each;
+  const TurnCounts totals = process.metrics.totals();
+  EXPECT_EQ(totals.records_in, both.records_in);
+  EXPECT_EQ(totals.emitted, both.emitted);
+  EXPECT_EQ(totals.outputs, both.outputs);
+  EXPECT_EQ(totals.duplicates, both.duplicates);
+  EXPECT_EQ(totals.dropped, both.dropped);
+  EXPECT_EQ(totals.dead_letters, both.dead_letters);
+  EXPECT_EQ(totals.redeliveries, both.redeliveries);
+  EXPECT_EQ(totals.unknown_fields, both.unknown_fields);
+  EXPECT_EQ(totals.cleaned_fields, both.cleaned_fields);
+  EXPECT_EQ(totals.output_bytes, both.output_bytes);
+}
+
 TEST(Metrics, WhatAnAbortedTurnSetAsideCountsOnceWhenItIsRepeated) {
   Process process;
   const auto lane = process.lane();

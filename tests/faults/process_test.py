@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import unittest
 
+import checker
 import lab
 
 
@@ -92,7 +93,10 @@ class ProcessTest(unittest.TestCase):
                 done = subprocess.run(run, cwd=it.directory, text=True, capture_output=True,
                                       env={**os.environ, **change}, timeout=60)
                 self.assertEqual(done.returncode, code, done.stderr)
-                last = [json.loads(line) for line in done.stderr.splitlines()][-1]
+                lines = [json.loads(line) for line in done.stderr.splitlines()]
+                self.assertEqual({line["instance"] for line in lines},
+                                 {change.get("WEIR__INSTANCE", "0")})
+                last = lines[-1]
                 self.assertEqual((last["what"], last["exit_code"]), ("ended", str(code)))
                 self.assertEqual(last["level"], "error" if code else "info")
             self.assertEqual(lab.end(live), 0)
@@ -117,6 +121,21 @@ class ProcessTest(unittest.TestCase):
                 self.assertEqual(done.returncode, 78, done.stderr)
                 self.assertRegex(done.stderr, f"{config}: stage spam can't start: option model: .*"
                                  "no/such.weights: cannot be read")
+
+    def test_the_last_line_says_what_this_life_did(self):
+        with lab.Lab(self.brokers, seed=9) as it:
+            it.produce(500, aborted=False)
+            it.finish()
+            did = json.loads(it.log().splitlines()[-1])
+            outputs = sum(map(len, checker.read(it.brokers, it.output).values()))
+            dead = sum(map(len, checker.read(it.brokers, it.dead_letters).values()))
+            self.assertTrue(0 < dead < outputs < 500 - dead, "a sample of each")
+            self.assertEqual(
+                [did[name] for name in ("records_in", "outputs", "duplicates", "dropped",
+                                        "dead_letters")],
+                [str(n) for n in (500, outputs, 500 - outputs - dead, 0, dead)])
+            it.finish()
+            self.assertEqual(json.loads(it.log().splitlines()[-1])["records_in"], "0")
 
     def test_nohup_is_heeded(self):
         before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
