@@ -440,15 +440,19 @@ constexpr auto kCatalogue =
          &count_of<duplicates>},
         {"weir_redeliveries_total", kCounter, "",
          "Records ignored because the same offset was processed before.", &count_of<redeliveries>},
-        {"weir_records_dropped_total", kCounter, "reason",
-         "Records without an output, on purpose, by the stage's reason (at most 32, the rest is "
-         "\"other\").",
+        {"weir_records_dropped_total", kCounter, "", "Records without an output, on purpose.",
+         &count_of<dropped>},
+        {"weir_records_dead_lettered_total", kCounter, "",
+         "Records set aside with their original bytes.", &count_of<dead_letters>},
+        {"weir_drops_total", kCounter, "reason",
+         "The dropped records by the stage's reason (at most 32, the rest is \"other\"); none "
+         "before its first.",
          [](const Scrape& s, Samples& out) {
            out.words(cells_at(s, dropped_by_reason, kWordCells), s.reasons.drops);
          }},
         {"weir_dead_letters_total", kCounter, "reason",
-         "Records set aside with their original bytes, by reason (at most 32, the rest is "
-         "\"other\").",
+         "The records set aside by reason (at most 32, the rest is \"other\"); none before its "
+         "first.",
          [](const Scrape& s, Samples& out) {
            out.words(cells_at(s, dead_letters_by_reason, kWordCells), s.reasons.dead_letters);
          }},
@@ -730,6 +734,40 @@ void MetricsProbe::state_restored(InputPartition /*where*/, std::string_view /*w
 
 // ---- the reference ----
 
+namespace {
+
+// `increase` sees nothing of a series that begins with its first count, hence no labels by reason.
+constexpr std::string_view kAlerts = R"(
+## What to alert on
+
+Fix the port, or every start has another: `http: {listen: "0.0.0.0:9464"}`. Then, as rules of
+Prometheus for a scrape job named `weir`:
+
+```yaml
+groups:
+  - name: weir
+    rules:
+      - alert: WeirIsDown  # since when and why: `weir status` on its host, or its log's last line
+        expr: up{job="weir"} == 0
+        for: 2m
+      - alert: WeirIsNotReady  # its /-/ready says why
+        expr: weir_state{state="running"} == 0
+        for: 10m
+      - alert: WeirStandsStill  # records wait and none is done: a stage that hangs
+        expr: >
+          sum without (input, partition) (weir_lag_records) > 0
+          and ignoring (outcome) increase(weir_transactions_total{outcome="committed"}[5m]) == 0
+        for: 2m
+      - alert: WeirIsBehind  # more load than it can do: `lanes:`, or more instances
+        expr: max by (deployment, version) (weir_lag_seconds) > 300
+        for: 10m
+      - alert: WeirSetsRecordsAside  # `weir tap <deployment>.dead_letters` shows them and why
+        expr: sum by (deployment, version) (increase(weir_records_dead_lettered_total[10m])) > 0
+```
+)";
+
+}  // namespace
+
 std::string metrics_reference() {
   std::string text =
       "# Metrics\n\n"
@@ -741,6 +779,7 @@ std::string metrics_reference() {
     text +=
         fmt::format("| `{}` | {} | {} | {} |\n", row.name, name_of(row.type), row.labels, row.help);
   }
+  text += kAlerts;
   return text;
 }
 

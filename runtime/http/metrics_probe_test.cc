@@ -9,9 +9,11 @@
 #include <cstdlib>
 #include <fstream>
 #include <memory>
+#include <regex>
 #include <sstream>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -162,7 +164,7 @@ TEST(Metrics, WhatAnAbortedTurnSetAsideCountsOnceWhenItIsRepeated) {
   lane->turn_committed({}, milliseconds(1));  // a turn without any
   EXPECT_THAT(process.samples("weir_dead_letters_total"),
               ElementsAre("{reason=\"json_syntax\"} 1"));
-  EXPECT_THAT(process.samples("weir_records_dropped_total"), ElementsAre("{reason=\"too_old\"} 2"));
+  EXPECT_THAT(process.samples("weir_drops_total"), ElementsAre("{reason=\"too_old\"} 2"));
   EXPECT_THAT(process.samples("weir_transactions_total"),
               ElementsAre("{outcome=\"committed\"} 2", "{outcome=\"aborted\"} 1"));
 }
@@ -437,23 +439,107 @@ TEST(Metrics, TheNumberOfSeriesIsBounded) {
   EXPECT_EQ(series(everything(1'000)), without + 4 * 1'000);
 }
 
-TEST(Metrics, PromtoolFindsNothingToSay) {
-  // NOLINTNEXTLINE(cert-env33-c): is the tool there?
-  if (std::system("command -v promtool >/dev/null 2>&1") != 0) {
-    GTEST_SKIP() << "promtool is missing (Debian package prometheus): the exposition is unchecked";
-  }
-  const std::string path =
-      ::testing::TempDir() + "weir_metrics_" + std::to_string(::getpid()) + ".txt";
-  std::ofstream(path) << everything(2);
-  FILE* pipe = ::popen(("promtool check metrics <" + path + " 2>&1").c_str(), "r");
-  ASSERT_NE(pipe, nullptr);
+// What the tool says, and its exit code last.
+std::string promtool(const std::string& words) {
+  FILE* pipe = ::popen(("promtool " + words + " 2>&1").c_str(), "r");
   std::string said;
   std::array<char, 512> buffer{};
   while (const std::size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe)) {
     said.append(buffer.data(), n);
   }
-  EXPECT_EQ(WEXITSTATUS(::pclose(pipe)), 0);
-  EXPECT_EQ(said, "");
+  return said + std::to_string(WEXITSTATUS(::pclose(pipe)));
+}
+
+class Promtool : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    // NOLINTNEXTLINE(cert-env33-c): is the tool there?
+    if (std::system("command -v promtool >/dev/null 2>&1") != 0) {
+      GTEST_SKIP() << "promtool is missing (Debian package prometheus): nothing is checked";
+    }
+  }
+
+  // The file's path.
+  static std::string write(const std::string& name, const std::string& text) {
+    std::string path = ::testing::TempDir() + "weir_" + std::to_string(::getpid()) + "_" + name;
+    std::ofstream(path) << text;
+    return path;
+  }
+};
+
+// The rules that the reference proposes.
+std::string alerts() {
+  const std::string reference = metrics_reference();
+  const std::string fence = "```yaml\n";
+  const std::size_t begin = reference.find(fence) + fence.size();
+  return reference.substr(begin, reference.find("```", begin) - begin);
+}
+
+TEST_F(Promtool, FindsNothingToSayOfTheExposition) {
+  EXPECT_EQ(promtool("check metrics <" + write("metrics.txt", everything(2))), "0");
+}
+
+TEST_F(Promtool, TheAlertsComeWhenTheyShouldAndNotBefore) {
+  const std::string rules = write("rules.yml", alerts());
+  const std::string test = write(
+      "rules_test.yml", "rule_files: [" + rules + R"(]
+tests:
+  - interval: 1m
+    input_series:
+      - series: up{job="weir"}
+        values: 1x10 0x20
+      - series: weir_state{job="weir",state="running"}
+        values: 1x10 0x20
+      - series: weir_records_dead_lettered_total{deployment="hello",version="2",instance="a:1"}
+        values: 0x10 1x20
+      - series: weir_lag_records{deployment="hello",version="2",input="names",partition="0"}
+        values: 0x10 5x20
+      - series: weir_lag_seconds{deployment="hello",version="2",input="names",partition="0"}
+        values: 0x10 600x20
+      - series: weir_transactions_total{deployment="hello",version="2",outcome="committed"}
+        values: 0+60x10 600x20
+    alert_rule_test:
+)" + [] {
+        const std::string of_all = R"(deployment: hello, version: "2")";
+        std::string expected;
+        for (const auto& [name, labels] : std::vector<std::pair<std::string, std::string>>{
+                 {"WeirIsDown", "job: weir"},
+                 {"WeirIsNotReady", "job: weir, state: running"},
+                 {"WeirStandsStill", of_all},
+                 {"WeirIsBehind", of_all}}) {
+          expected += "      - {eval_time: 10m, alertname: " + name + ", exp_alerts: []}\n" +
+                      "      - {eval_time: 22m, alertname: " + name +
+                      ", exp_alerts: [{exp_labels: {" + labels + "}}]}\n";
+        }
+        return expected;
+      }() + R"(
+      - {eval_time: 10m, alertname: WeirSetsRecordsAside, exp_alerts: []}
+      - eval_time: 11m
+        alertname: WeirSetsRecordsAside
+        exp_alerts: [{exp_labels: {deployment: hello, version: "2"}}]
+)");
+  EXPECT_THAT(promtool("test rules " + test), HasSubstr("SUCCESS"));
+}
+
+TEST(Metrics, TheAlertsAskForWhatIsExposed) {
+  const std::string rules = alerts();
+  const std::string exposed = everything(1);
+  const std::regex name("weir_[a-z_]+");
+  int found = 0;
+  for (std::sregex_iterator i(rules.begin(), rules.end(), name), end; i != end; ++i, ++found) {
+    EXPECT_THAT(exposed, HasSubstr("\n" + i->str() + "{"));
+  }
+  EXPECT_GE(found, 5);
+}
+
+TEST(Metrics, DropsAndDeadLettersCountFromZero) {
+  Process process;
+  const auto lane = process.lane();
+  EXPECT_THAT(process.samples("weir_records_dropped_total"), ElementsAre("{} 0"));
+  EXPECT_THAT(process.samples("weir_records_dead_lettered_total"), ElementsAre("{} 0"));
+  lane->turn_committed({.dropped = 2, .dead_letters = 3}, milliseconds(1));
+  EXPECT_THAT(process.samples("weir_records_dropped_total"), ElementsAre("{} 2"));
+  EXPECT_THAT(process.samples("weir_records_dead_lettered_total"), ElementsAre("{} 3"));
 }
 
 TEST(Metrics, TheReferenceIsWhatTheCatalogueSays) {
