@@ -174,7 +174,8 @@ class BrokerTest(unittest.TestCase):
         for happened, code, words in (
                 (create_again, BAD_INPUT, ["its outputs hold records", "created again"]),
                 (delete_topic, CONFIG, ["weir topics apply"]),
-                (lambda it: add_partitions(it, it.raw), CONFIG, ["has 4 partitions", "has 5"]),
+                (lambda it: add_partitions(it, it.raw), CONFIG,
+                 ["has 5 partitions", "all that follow it have 4"]),
                 (lambda it: add_partitions(it, it.raw, it.output, it.dead_letters), BAD_INPUT,
                  ["partition 4", "partitions were added", "deploy a new version"]),
                 (lambda it: [it.produce(50), cut(it)], BAD_INPUT,
