@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace weir {
 
@@ -24,14 +25,13 @@ Result<std::shared_ptr<const Schema>> read_schema(const config::Deployment& depl
 }
 
 // `wrong`, where the file says what it is about. Its message begins with the setting of the input,
-// as the codec calls it: `rename.x: …`.
+// as the file spells it: `rename.x: …`.
 Status at_setting(const config::Deployment& deployment, const config::Input& input,
                   const Status& wrong) {
-  const std::string& message = wrong.message();
-  const std::string setting = message.substr(0, message.find_first_of(".:"));
-  const auto is_it = [&](const config::Setting& s) {
-    return s.path.size() > 2 && s.path[0] == "inputs" && s.path[1] == input.name &&
-           s.path[2].starts_with(setting) && s.origin.source != "default";
+  const std::string said = fmt::format("inputs.{}.{}", input.name, wrong.message());
+  const auto is_it = [&said](const config::Setting& s) {
+    return said.starts_with(fmt::format("{}: ", fmt::join(s.path, "."))) &&
+           s.origin.source != "default";
   };
   const auto found = std::find_if(deployment.settings.begin(), deployment.settings.end(), is_it);
   return wrong.within(fmt::format("inputs.{}", input.name))

@@ -41,8 +41,15 @@ TEST(LanePlan, WhatTheSchemaDoesNotHaveIsSaidAtItsPlaceInTheFile) {
       said_of(comment + "    rename: {class: lable}\n"),
       "x.yaml:9:21: inputs.b: rename.class: comments.v1.Comment has no field \"lable\"; did you "
       "mean \"label\"?");
-  EXPECT_EQ(said_of(comment + "    defaults: {lable: 1}\n").substr(0, 23),
-            "x.yaml:9:23: inputs.b: ");
+  EXPECT_EQ(said_of(comment + "    rename: {content: author, class: lable}\n").substr(0, 13),
+            "x.yaml:9:38: ");
+  EXPECT_EQ(
+      said_of(comment + "    defaults: {author: a, lable: 1}\n"),
+      "x.yaml:9:34: inputs.b: defaults.lable: comments.v1.Comment has no field \"lable\"; did "
+      "you mean \"label\"?");
+  EXPECT_EQ(said_of(comment + "    event_time: {from: date, to: content}\n"),
+            "x.yaml:9:34: inputs.b: event_time.to: comments.v1.Comment.content is not a singular "
+            "google.protobuf.Timestamp");
 }
 
 }  // namespace

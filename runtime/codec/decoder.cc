@@ -1248,7 +1248,12 @@ Result<std::string> encode_default(const google::protobuf::Descriptor* descripto
   WireBuffer key;
   const std::string record = "{" + quoted(name) + ":" + quoted(value) + "}";
   if (const Status status = decoder.decode(record, wire, key); !status.is_ok()) {
-    return Status::stop(ExitCode::config, fmt::format("default.{}", status.message()));
+    std::string_view wrong = status.message();
+    // The configuration may know the field by another name: the caller says which.
+    if (const std::string path = fmt::format("{}: ", name); wrong.starts_with(path)) {
+      wrong.remove_prefix(path.size());
+    }
+    return Status::stop(ExitCode::config, std::string(wrong));
   }
   return std::string(wire.view(0, wire.size()));
 }

@@ -7,7 +7,7 @@
 //   - JSON is RFC 8259's: no trailing commas, bare or single-quoted names, raw control characters,
 //     unknown escapes (`\q`), other white space, `1.`: invalid_json.
 //   - A list in a list of a repeated field is not flattened: type_mismatch.
-//   - Objects and lists both count for the depth (default 64, at most 100); the parser counts
+//   - Objects and lists both count for the depth (at most 100); the parser counts
 //     objects alone, to 100.
 //   - A number in a string is a number by JSON's grammar; the parser takes what strtod takes
 //   ("0x1",
@@ -168,7 +168,7 @@ class Decoder {
 };
 
 // `value` (as text) as the wire bytes of the field `name` of `descriptor`, tag included: for
-// defaults. Config failure when the field can't hold it.
+// defaults. Config failure when the field can't hold it; the message doesn't name the field.
 Result<std::string> encode_default(const google::protobuf::Descriptor* descriptor,
                                    std::string_view name, std::string_view value);
 

@@ -54,14 +54,13 @@ bool JsonTokens::is_literal() const {
 
 // NOLINTNEXTLINE(readability-function-size): one state machine, clearer in one place
 JsonTokens::Fault JsonTokens::skip(int depth, int depth_max) {
-  constexpr std::size_t kDepthMax = 128;
-  std::bitset<kDepthMax> in_object;
+  std::bitset<kMessageDepthMax> in_object;
   int level = 0;
   for (;;) {
     // One value, or the start of one.
     const char c = peek();
     if (c == '{' || c == '[') {
-      if (depth + level >= depth_max || static_cast<std::size_t>(level) >= kDepthMax) {
+      if (depth + level >= depth_max) {
         return Fault::too_deep;
       }
       in_object[static_cast<std::size_t>(level++)] = c == '{';

@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "weir/message_pool.h"
+
 namespace weir {
 
 class JsonTokens {
@@ -63,8 +65,8 @@ class JsonTokens {
   }
 
   // Walks past the current value and checks all of it. `depth`: how many objects and arrays are
-  // open around it.
-  Fault skip(int depth, int depth_max);
+  // open around it. `depth_max`: at most kMessageDepthMax.
+  Fault skip(int depth, int depth_max = kMessageDepthMax);
 
   // Where in the JSON the current token starts.
   std::size_t position() const { return starts_[at_ < count_ ? at_ : count_]; }

@@ -489,9 +489,7 @@ TEST(Oracle, StrictnessOfItsOwnIsPinned) {
 }
 
 TEST(Oracle, WhatDecodesParsesBackHoweverDeep) {
-  PlanOptions options;
-  options.depth_max = 100;
-  Subject subject(Everything::descriptor(), options);
+  Subject subject(Everything::descriptor());
   for (const auto& [open, close] : std::vector<std::pair<std::string, std::string>>{
            {R"({"everything":)", "}"}, {R"({"structure":{"a":)", "}}"}, {"[", "]"}}) {
     for (int levels = 1; levels < 60; ++levels) {

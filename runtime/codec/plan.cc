@@ -373,7 +373,7 @@ Status apply_event_time(MessagePlan& root, const EventTime& event, const FieldPl
                               root.name, field->name));
   }
   if (event.from.empty()) {
-    return refuse("event_time.field: the JSON field with the time is not named");
+    return refuse("event_time.from: the JSON field with the time is not named");
   }
   to = field;
   if (event.format == TimeFormat::zoneless) {
@@ -403,17 +403,19 @@ Status apply_event_time(MessagePlan& root, const EventTime& event, const FieldPl
 Result<DecodePlan> DecodePlan::compile(const pb::Descriptor* descriptor, PlanOptions options) {
   DecodePlan plan;
   plan.compiler_ = std::make_unique<Compiler>(descriptor);
-  if (options.depth_max < 1 || options.depth_max > 100) {
-    return refuse(fmt::format("depth: {} is outside 1 … 100", options.depth_max));
-  }
+  WEIR_ASSERT(options.depth_max >= 1 && options.depth_max <= kMessageDepthMax);
   plan.has_message_ = descriptor != nullptr;
   if (descriptor == nullptr) {
     if (!options.rename.empty() || !options.defaults.empty() || !options.trim.empty() ||
         options.event_time) {
-      return refuse("rename, default, trim and event_time need a message: name its type");
+      return refuse("rename, defaults, trim and event_time need a message: name its type");
     }
   }
-  WEIR_TRY_ASSIGN(plan.root_, plan.compiler_->root());
+  const Result<MessagePlan*> root = plan.compiler_->root();
+  if (!root.is_ok()) {
+    return root.status().within("message");
+  }
+  plan.root_ = root.value();
   if (plan.root_->shape != Shape::plain) {
     return refuse(fmt::format("message: {} is not the type of a record", plan.root_->name));
   }
@@ -425,13 +427,17 @@ Result<DecodePlan> DecodePlan::compile(const pb::Descriptor* descriptor, PlanOpt
         apply_event_time(*plan.root_, *options.event_time, plan.event_time_, plan.zone_seconds_));
   }
   for (const auto& [name, value] : options.defaults) {
-    WEIR_TRY_ASSIGN(FieldPlan * field, field_of(*plan.root_, "default", name));
+    const std::string option = fmt::format("defaults.{}", name);
+    WEIR_TRY_ASSIGN(FieldPlan * field, field_of(*plan.root_, option, name));
     if (field->repeated || in_oneof(*descriptor, *field)) {
-      return refuse(fmt::format("default.{}: {}.{} is {}", name, plan.root_->name, field->name,
+      return refuse(fmt::format("{}: {}.{} is {}", option, plan.root_->name, field->name,
                                 field->repeated ? "repeated" : "a member of a oneof"));
     }
-    WEIR_TRY_ASSIGN(std::string wire, encode_default(descriptor, field->name, value));
-    plan.defaults_.push_back({field->seen_bit, std::move(wire)});
+    Result<std::string> wire = encode_default(descriptor, field->name, value);
+    if (!wire.is_ok()) {
+      return wire.status().within(option);
+    }
+    plan.defaults_.push_back({field->seen_bit, std::move(wire).value()});
   }
   plan.options_ = std::move(options);
   return plan;

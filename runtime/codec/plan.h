@@ -15,6 +15,7 @@
 #include <google/protobuf/descriptor.h>
 
 #include "codec/wire.h"
+#include "weir/message_pool.h"
 #include "weir/status.h"
 
 namespace weir {
@@ -54,7 +55,7 @@ struct PlanOptions {
   UnknownFields unknown_fields = UnknownFields::count;
   // pass: a record without a whole key has an empty declared key, and is not deduplicated.
   OnMissingKey on_missing_key = OnMissingKey::dead_letter;
-  int depth_max = 64;  // of objects and arrays, at most 100
+  int depth_max = kMessageDepthMax;  // of objects and arrays, and no more than this
   std::size_t value_bytes_max = std::size_t{8} << 20;
 };
 
@@ -207,7 +208,8 @@ struct DefaultValue {
 class DecodePlan {
  public:
   // `descriptor` is borrowed; nullptr: values without a message type, of which only the key is
-  // read. Fails with ExitCode::config, naming the option and what was probably meant.
+  // read. Fails with ExitCode::config: the message begins with the setting as a deployment's file
+  // spells it below the input (`defaults.NAME: …`), and says what was probably meant.
   static Result<DecodePlan> compile(const google::protobuf::Descriptor* descriptor,
                                     PlanOptions options);
 

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include <google/protobuf/descriptor.pb.h>
 #include <gtest/gtest.h>
 
 #include "comments/v1/comment.pb.h"
@@ -41,7 +42,7 @@ TEST(DecodePlan, RefusesUnknownFieldsAndSaysWhatWasMeant) {
   EXPECT_EQ(refusal(with([](PlanOptions& o) {
               o.defaults = {{"colours_", "1"}};
             })),
-            "default: weir.codec.test.Everything has no field \"colours_\"; did you mean "
+            "defaults.colours_: weir.codec.test.Everything has no field \"colours_\"; did you mean "
             "\"colours\"?");
   EXPECT_EQ(refusal(with([](PlanOptions& o) {
               o.event_time = EventTime{"t", "timstamp", TimeFormat::rfc3339, ""};
@@ -57,23 +58,29 @@ TEST(DecodePlan, RefusesWhatAFieldCannotDo) {
   EXPECT_EQ(refusal(with([](PlanOptions& o) {
               o.defaults = {{"int32s", "1"}};
             })),
-            "default.int32s: weir.codec.test.Everything.int32s is repeated");
-  EXPECT_EQ(refusal(with([](PlanOptions& o) {
-              o.defaults = {{"choice_int32", "1"}};
-            })),
-            "default.choice_int32: weir.codec.test.Everything.choice_int32 is a member of a oneof");
+            "defaults.int32s: weir.codec.test.Everything.int32s is repeated");
+  EXPECT_EQ(
+      refusal(with([](PlanOptions& o) {
+        o.defaults = {{"choice_int32", "1"}};
+      })),
+      "defaults.choice_int32: weir.codec.test.Everything.choice_int32 is a member of a oneof");
   EXPECT_EQ(refusal(with([](PlanOptions& o) {
               o.defaults = {{"int32_field", "x"}};
             })),
-            "default.int32_field: expected an integer, found \"x\"");
+            "defaults.int32_field: expected an integer, found \"x\"");
   EXPECT_EQ(refusal(with([](PlanOptions& o) {
               o.defaults = {{"colour", "COLOUR_PINK"}};
             })),
-            "default.colour: the enum has no value \"COLOUR_PINK\"");
+            "defaults.colour: the enum has no value \"COLOUR_PINK\"");
   EXPECT_EQ(refusal(with([](PlanOptions& o) {
               o.defaults = {{"small", "x"}};
             })),
-            "default.small: expected an object, found \"x\"");
+            "defaults.small: expected an object, found \"x\"");
+  EXPECT_EQ(refusal(with([](PlanOptions& o) {
+              o.rename = {{"count", "int32_field"}};
+              o.defaults = {{"count", "x"}};
+            })),
+            "defaults.count: expected an integer, found \"x\"");
   EXPECT_EQ(refusal(with([](PlanOptions& o) {
               o.event_time = EventTime{"t", "string_field", TimeFormat::rfc3339, ""};
             })),
@@ -107,19 +114,15 @@ TEST(DecodePlan, RefusesKeysNamedTwice) {
 
 TEST(DecodePlan, RefusesOptionsThatNeedAMessage) {
   EXPECT_EQ(refusal(with([](PlanOptions& o) { o.trim = {"x"}; }), nullptr),
-            "rename, default, trim and event_time need a message: name its type");
-}
-
-TEST(DecodePlan, RefusesADepthThatCannotBeReadBack) {
-  EXPECT_EQ(refusal(with([](PlanOptions& o) { o.depth_max = 101; })),
-            "depth: 101 is outside 1 … 100");
-  EXPECT_EQ(refusal(with([](PlanOptions& o) { o.depth_max = 0; })), "depth: 0 is outside 1 … 100");
-  EXPECT_EQ(refusal(with([](PlanOptions& o) { o.depth_max = 100; })), "accepted");
+            "rename, defaults, trim and event_time need a message: name its type");
 }
 
 TEST(DecodePlan, RefusesTypesThatAreNoRecords) {
   EXPECT_EQ(refusal({}, google::protobuf::Timestamp::descriptor()),
             "message: google.protobuf.Timestamp is not the type of a record");
+  EXPECT_EQ(refusal({}, google::protobuf::UninterpretedOption::NamePart::descriptor()),
+            "message: google.protobuf.UninterpretedOption.NamePart.name_part: `required` fields of "
+            "proto2 can't be read from JSON here");
 }
 
 }  // namespace

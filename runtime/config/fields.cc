@@ -9,6 +9,7 @@
 
 #include "config/field.h"
 #include "text/words.h"
+#include "weir/message_pool.h"
 
 namespace weir::config {
 
@@ -529,7 +530,7 @@ Group input_fields() {
                                    "What becomes of JSON fields that the message doesn't have.")),
       with_default("10MiB", size("value_bytes_max", &Input::value_bytes_max, 1, 1 << 30,
                                  "A larger value is a dead letter.")),
-      with_default("64", integer("depth_max", &Input::depth_max, 1, 1000,
+      with_default("64", integer("depth_max", &Input::depth_max, 1, kMessageDepthMax,
                                  "A value that is nested deeper is a dead letter.")),
       dedup(),
       start(),

@@ -145,6 +145,8 @@ const Mistake kMistakes[] = {
      "format: iso8601}\nproto: [.]",
      "f.yaml:7:53: inputs.events.event_time.format: \"iso8601\" is not rfc3339, epoch_s, epoch_ms, "
      "epoch_us or zoneless\n"},
+    {"DeeperThanMessagesAre", kIngest, "dedup: off", "dedup: off\n    depth_max: 101",
+     "f.yaml:6:16: inputs.events.depth_max: \"101\" is outside 1 … 100\n"},
     {"NoSuchProtoFolder", kIngest, "dedup: off",
      "dedup: off\n    message: comments.v1.Comment\nproto: [no/such]",
      "f.yaml:7:8: proto: there is no folder \"no/such\" (paths are relative to this file's "

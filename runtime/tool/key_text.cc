@@ -24,7 +24,6 @@ std::optional<std::string> KeyText::read(std::string_view line) {
 }
 
 std::vector<std::string> KeyText::fields_of(std::string_view line) {
-  constexpr int kDepthMax = 100;
   JsonTokens tokens;
   if (tokens.scan(line) != JsonTokens::Fault::none || tokens.peek() != '{') {
     return {};
@@ -39,7 +38,7 @@ std::vector<std::string> KeyText::fields_of(std::string_view line) {
       return {};
     }
     tokens.advance();
-    if (tokens.skip(1, kDepthMax) != JsonTokens::Fault::none) {
+    if (tokens.skip(1) != JsonTokens::Fault::none) {
       return {};
     }
     if (tokens.peek() == ',') {

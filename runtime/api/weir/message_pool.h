@@ -11,6 +11,9 @@
 
 namespace weir {
 
+// protobuf parses no message that nests deeper, so none may be made of a record that does.
+inline constexpr int kMessageDepthMax = 100;
+
 // Parsing into a reused object costs two thirds of parsing into a fresh one. One per lane.
 class MessagePool {
  public:
