@@ -108,7 +108,9 @@ TEST(Decoder, HostileValuesAreDeadLettersWithTheirReason) {
       {R"({"number":1e999})", reason::kOutOfRange},
       {R"({"maybe":1,"maybe":1})", reason::kDuplicateField},
   };
-  Subject<Small> subject;
+  PlanOptions options;
+  options.value_bytes_max = large.size();
+  Subject<Small> subject(options);
   for (const Row& row : rows) {
     EXPECT_EQ(subject.reason(row.json), row.reason) << row.json.substr(0, 80);
   }

@@ -56,7 +56,8 @@ struct PlanOptions {
   // pass: a record without a whole key has an empty declared key, and is not deduplicated.
   OnMissingKey on_missing_key = OnMissingKey::dead_letter;
   int depth_max = kMessageDepthMax;  // of objects and arrays, and no more than this
-  std::size_t value_bytes_max = std::size_t{8} << 20;
+  // No more than this: the places of tokens are numbers of 32 bits.
+  std::size_t value_bytes_max = std::size_t{1} << 30;
 };
 
 // How a field's value is written.

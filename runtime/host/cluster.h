@@ -14,9 +14,9 @@ struct ClientSettings {
   ClusterSettings cluster;
   // The properties that both a client and its lane must know; librdkafka's names for them are
   // session.timeout.ms, max.poll.interval.ms and transaction.timeout.ms.
-  std::chrono::milliseconds session_silence_max{45'000};
-  std::chrono::milliseconds poll_silence_max{300'000};
-  std::chrono::milliseconds transaction_age_max{30'000};
+  std::chrono::milliseconds session_silence_max = SourceSettings().session_silence_max;
+  std::chrono::milliseconds poll_silence_max = SourceSettings().poll_silence_max;
+  std::chrono::milliseconds transaction_age_max = SinkSettings().transaction_age_max;
 };
 
 // Ok when the property may stand under `kafka:`; else stop(config) with the reason. For lint and

@@ -143,8 +143,7 @@ bool is_dead_letter(const RawRecord& record) {
 
 RecordText::RecordText(std::string topic, std::unique_ptr<JsonPrinter> printer)
     : topic_(std::move(topic)), printer_(std::move(printer)), objects_([] {
-        InputFormat any;
-        any.options.value_bytes_max = std::size_t{1} << 30;
+        const InputFormat any;
         Result<std::unique_ptr<LaneCodec>> made = LaneCodec::make(std::span(&any, 1), {});
         WEIR_ASSERT(made.is_ok());
         return std::move(made).value();
