@@ -8,98 +8,81 @@ namespace {
 constexpr std::chrono::seconds kDeadLettersLoggedEvery{10};
 }  // namespace
 
-LaneProbe::LaneProbe(Metrics& metrics, int lane, std::vector<MetricsProbe::Input> inputs,
-                     const Log& log)
-    : metrics_(metrics, lane, inputs),
-      lane_(std::to_string(lane)),
+LaneProbe::LaneProbe(Metrics& metrics, int lane, std::vector<Input> inputs, const Log& log)
+    : MetricsProbe(metrics, lane, inputs),
+      lane_name_(std::to_string(lane)),
       inputs_(std::move(inputs)),
       log_(log) {}
 
 void LaneProbe::partition_assigned(InputPartition where, PartitionPhase phase, NextOffset from,
                                    NextOffset committed) {
-  metrics_.partition_assigned(where, phase, from, committed);
+  MetricsProbe::partition_assigned(where, phase, from, committed);
   log_.info(phase == PartitionPhase::restoring ? "partition assigned, restoring its state"
                                                : "partition assigned",
-            {{"lane", lane_},
+            {{"lane", lane_name_},
              {"partition", text(where)},
              {"from", std::to_string(from.value())},
              {"committed", std::to_string(committed.value())}});
 }
 
 void LaneProbe::partition_restored(InputPartition where, NextOffset committed) {
-  metrics_.partition_restored(where, committed);
-  log_.info("partition restored", {{"lane", lane_},
+  MetricsProbe::partition_restored(where, committed);
+  log_.info("partition restored", {{"lane", lane_name_},
                                    {"partition", text(where)},
                                    {"committed", std::to_string(committed.value())}});
 }
 
 void LaneProbe::partitions_revoked(bool lost) {
-  metrics_.partitions_revoked(lost);
-  log_.info(lost ? "partitions lost" : "partitions revoked", {{"lane", lane_}});
-}
-
-void LaneProbe::step_took(Step step, std::chrono::nanoseconds took) {
-  metrics_.step_took(step, took);
+  MetricsProbe::partitions_revoked(lost);
+  log_.info(lost ? "partitions lost" : "partitions revoked", {{"lane", lane_name_}});
 }
 
 void LaneProbe::record_dead_lettered(const Origin& origin, std::string_view reason,
                                      std::string_view message) {
-  metrics_.record_dead_lettered(origin, reason, message);
+  MetricsProbe::record_dead_lettered(origin, reason, message);
   if (dead_letters_++ == 0) {
     first_dead_letter_ = fmt::format("{} offset {}: {}: {}", text(origin.where),
                                      origin.offset.value(), reason, message);
   }
 }
 
-void LaneProbe::record_dropped(std::string_view reason) {
-  metrics_.record_dropped(reason);
-}
-
 void LaneProbe::turn_committed(const TurnCounts& counts, std::chrono::nanoseconds age) {
-  metrics_.turn_committed(counts, age);
+  MetricsProbe::turn_committed(counts, age);
   const auto now = std::chrono::steady_clock::now();
   if (dead_letters_ > 0 && now - dead_letters_logged_ >= kDeadLettersLoggedEvery) {
-    log_.warning(
-        "records set aside as dead letters",
-        {{"lane", lane_}, {"count", std::to_string(dead_letters_)}, {"first", first_dead_letter_}});
+    log_.warning("records set aside as dead letters", {{"lane", lane_name_},
+                                                       {"count", std::to_string(dead_letters_)},
+                                                       {"first", first_dead_letter_}});
     dead_letters_ = 0;
     dead_letters_logged_ = now;
   }
-  log_.debug("turn committed", {{"lane", lane_},
+  log_.debug("turn committed", {{"lane", lane_name_},
                                 {"records", std::to_string(counts.records_in)},
                                 {"outputs", std::to_string(counts.outputs)}});
 }
 
 void LaneProbe::turn_aborted(std::string_view why) {
-  metrics_.turn_aborted(why);
+  MetricsProbe::turn_aborted(why);
   log_.warning("turn aborted, its records are read again",
-               {{"lane", lane_}, {"why", std::string(why)}});
-}
-
-void LaneProbe::offset_committed(InputPartition where, NextOffset next, StreamTime time) {
-  metrics_.offset_committed(where, next, time);
-}
-
-void LaneProbe::end_seen(InputPartition where, NextOffset end) {
-  metrics_.end_seen(where, end);
+               {{"lane", lane_name_}, {"why", std::string(why)}});
 }
 
 void LaneProbe::producer_recreated(std::string_view reason, std::string_view why) {
-  metrics_.producer_recreated(reason, why);
+  MetricsProbe::producer_recreated(reason, why);
   log_.warning("producer recreated",
-               {{"lane", lane_}, {"reason", std::string(reason)}, {"why", std::string(why)}});
+               {{"lane", lane_name_}, {"reason", std::string(reason)}, {"why", std::string(why)}});
 }
 
 void LaneProbe::consumer_rejoined(std::string_view reason, std::string_view why) {
-  metrics_.consumer_rejoined(reason, why);
+  MetricsProbe::consumer_rejoined(reason, why);
   log_.warning("consumer joins again",
-               {{"lane", lane_}, {"reason", std::string(reason)}, {"why", std::string(why)}});
+               {{"lane", lane_name_}, {"reason", std::string(reason)}, {"why", std::string(why)}});
 }
 
 void LaneProbe::state_restored(InputPartition where, std::string_view why) {
-  metrics_.state_restored(where, why);
+  MetricsProbe::state_restored(where, why);
   log_.warning("local state is rebuilt from the log",
-               {{"lane", lane_}, {"partition", text(where)}, {"why", std::string(why)}});
+               {{"lane", lane_name_}, {"partition", text(where)}, {"why", std::string(why)}});
 }
 
 std::string LaneProbe::text(InputPartition where) const {

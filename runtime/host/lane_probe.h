@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "host/log.h"
 #include "http/metrics_probe.h"
@@ -11,24 +13,20 @@
 
 namespace weir {
 
-// Counts everything, logs what a person looks for: assignment, restoring, whatever was recovered
-// from, and dead letters in sum. On the lane's thread.
-class LaneProbe final : public Probe {
+// Counts everything, as MetricsProbe does, and logs what a person looks for: assignment, restoring,
+// whatever was recovered from, and dead letters in sum. On the lane's thread.
+class LaneProbe final : public MetricsProbe {
  public:
-  LaneProbe(Metrics& metrics, int lane, std::vector<MetricsProbe::Input> inputs, const Log& log);
+  LaneProbe(Metrics& metrics, int lane, std::vector<Input> inputs, const Log& log);
 
   void partition_assigned(InputPartition where, PartitionPhase phase, NextOffset from,
                           NextOffset committed) override;
   void partition_restored(InputPartition where, NextOffset committed) override;
   void partitions_revoked(bool lost) override;
-  void step_took(Step step, std::chrono::nanoseconds took) override;
   void record_dead_lettered(const Origin& origin, std::string_view reason,
                             std::string_view message) override;
-  void record_dropped(std::string_view reason) override;
   void turn_committed(const TurnCounts& counts, std::chrono::nanoseconds age) override;
   void turn_aborted(std::string_view why) override;
-  void offset_committed(InputPartition where, NextOffset next, StreamTime time) override;
-  void end_seen(InputPartition where, NextOffset end) override;
   void producer_recreated(std::string_view reason, std::string_view why) override;
   void consumer_rejoined(std::string_view reason, std::string_view why) override;
   void state_restored(InputPartition where, std::string_view why) override;
@@ -36,9 +34,8 @@ class LaneProbe final : public Probe {
  private:
   std::string text(InputPartition where) const;
 
-  MetricsProbe metrics_;
-  std::string lane_;
-  std::vector<MetricsProbe::Input> inputs_;
+  const std::string lane_name_;
+  const std::vector<Input> inputs_;
   const Log& log_;
   // Dead letters since they were last logged, and the first of them.
   std::uint64_t dead_letters_ = 0;

@@ -53,7 +53,7 @@ class Metrics {
 
 // One lane's share, from construction to destruction; its counts stay in the totals after that.
 // Records without locks, except when partitions come and go or an error is noted.
-class MetricsProbe final : public Probe {
+class MetricsProbe : public Probe {
  public:
   struct Input {
     std::string name;
