@@ -31,12 +31,12 @@ Status at_setting(const config::Deployment& deployment, const config::Input& inp
   const std::string said = fmt::format("inputs.{}.{}", input.name, wrong.message());
   const auto is_it = [&said](const config::Setting& s) {
     return said.starts_with(fmt::format("{}: ", fmt::join(s.path, "."))) &&
-           s.origin.source != "default";
+           s.place.source != "default";
   };
   const auto found = std::find_if(deployment.settings.begin(), deployment.settings.end(), is_it);
   return wrong.within(fmt::format("inputs.{}", input.name))
       .within(found == deployment.settings.end() ? deployment.file
-                                                 : config::to_string(found->origin));
+                                                 : config::to_string(found->place));
 }
 
 std::string zone_text(std::chrono::minutes zone) {

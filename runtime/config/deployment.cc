@@ -324,7 +324,7 @@ Loaded load_document(Document document, const std::string& file, LoadOptions opt
   }
   if (document.root->kind != Node::Kind::map) {
     loaded.problems.push_back(
-        {document.root->origin,
+        {document.root->place,
          "a deployment is a map of keys, such as stage: ingest (a space follows each colon)"});
     return loaded;
   }
@@ -343,8 +343,8 @@ Loaded load_document(Document document, const std::string& file, LoadOptions opt
   CrossCheck(deployment, options, reading).all();
   std::stable_sort(
       loaded.problems.begin(), loaded.problems.end(), [](const Problem& a, const Problem& b) {
-        const auto rank = [](const Origin& o) { return std::tuple(o.line == 0, o.line, o.column); };
-        return rank(a.origin) < rank(b.origin);
+        const auto rank = [](const Place& o) { return std::tuple(o.line == 0, o.line, o.column); };
+        return rank(a.place) < rank(b.place);
       });
   if (const std::size_t count = loaded.problems.size(); count > kProblemsMax) {
     loaded.problems.resize(kProblemsMax);

@@ -104,7 +104,7 @@ struct KafkaProperty {
 struct Setting {
   std::vector<std::string> path;
   std::string value;  // as YAML
-  Origin origin;      // its source is "default", the file or a variable
+  Place place;        // its source is "default", the file or a variable
 };
 
 // A plain value. Everything is checked and has its default. Ports are in the order of the spec, or,

@@ -276,7 +276,7 @@ std::string echo(const Deployment& deployment) {
       made += fmt::format("{:{}}{}:\n", "", 2 * depth, as_yaml(setting.path[depth]));
     }
     made += fmt::format("{:{}}{}: {}  # {}\n", "", 2 * depth, as_yaml(setting.path[depth]),
-                        setting.value, to_string(setting.origin));
+                        setting.value, to_string(setting.place));
   }
   return made;
 }

@@ -168,13 +168,13 @@ class Override {
     }
     Node& node = entry_of(map, key);
     if (node.kind != Node::Kind::map) {
-      if (starts_with(node.origin.source, kPrefix) && node.kind == Node::Kind::scalar) {
-        say(fmt::format("contradicts {}={}", node.origin.source, node.text));
+      if (starts_with(node.place.source, kPrefix) && node.kind == Node::Kind::scalar) {
+        say(fmt::format("contradicts {}={}", node.place.source, node.text));
         return;
       }
       node = Node{};
       node.kind = Node::Kind::map;
-      node.origin = origin();
+      node.place = place();
     }
     step(*field.group, node, parts, i + 1, before + spelled(key) + "__");
   }
@@ -189,19 +189,19 @@ class Override {
       return;
     }
     Node& node = entry_of(map, key);
-    if (starts_with(node.origin.source, kPrefix) && node.kind != Node::Kind::nothing) {
-      say("sets the same as " + node.origin.source);
+    if (starts_with(node.place.source, kPrefix) && node.kind != Node::Kind::nothing) {
+      say("sets the same as " + node.place.source);
       return;
     }
     node = Node{};
-    node.origin = origin();
+    node.place = place();
     if (field.type == FieldType::list) {
       node.kind = Node::Kind::list;
       for (std::string& item : split_list(value_)) {
         Node made;
         made.kind = Node::Kind::scalar;
         made.text = std::move(item);
-        made.origin = origin();
+        made.place = place();
         node.items.push_back(std::move(made));
       }
     } else {
@@ -214,13 +214,13 @@ class Override {
     if (Node* found = map.find(key)) {
       return *found;
     }
-    map.entries.push_back({key, origin(), {}});
+    map.entries.push_back({key, place(), {}});
     return map.entries.back().value;
   }
 
-  Origin origin() const { return {variable_}; }
+  Place place() const { return {variable_}; }
 
-  void say(std::string text) { problems_.push_back({origin(), std::move(text)}); }
+  void say(std::string text) { problems_.push_back({place(), std::move(text)}); }
 
   const std::string& variable_;
   const std::string& value_;

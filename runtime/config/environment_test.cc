@@ -328,7 +328,7 @@ TEST(Override, ForEachFieldTheEnvironmentBeatsTheFileBeatsTheDefault) {
     const Setting* setting = setting_of(*loaded.deployment, path);
     ASSERT_NE(setting, nullptr) << name;
     EXPECT_EQ(setting->value, in_file) << name;
-    EXPECT_EQ(setting->origin.source, "config/f.yaml") << name;
+    EXPECT_EQ(setting->place.source, "config/f.yaml") << name;
 
     if (needs_both) {
       tree.at({"inputs", "events", "event_time"}).children.erase("zone");
@@ -340,7 +340,7 @@ TEST(Override, ForEachFieldTheEnvironmentBeatsTheFileBeatsTheDefault) {
     setting = setting_of(*loaded.deployment, path);
     ASSERT_NE(setting, nullptr) << name;
     EXPECT_EQ(setting->value, in_environment) << name;
-    EXPECT_EQ(to_string(setting->origin), variable) << name;
+    EXPECT_EQ(to_string(setting->place), variable) << name;
 
     if (field->fallback) {
       options.environment.clear();
@@ -358,7 +358,7 @@ TEST(Override, ForEachFieldTheEnvironmentBeatsTheFileBeatsTheDefault) {
       setting = setting_of(*loaded.deployment, path);
       ASSERT_NE(setting, nullptr) << name;
       EXPECT_EQ(setting->value, as_yaml(*field->fallback)) << name;
-      EXPECT_EQ(setting->origin.source, "default") << name;
+      EXPECT_EQ(setting->place.source, "default") << name;
     }
   }
 }

@@ -47,14 +47,14 @@ class Walk {
       if (map.kind == Node::Kind::nothing) {
         say_nothing(map, path);
       } else {
-        say(map.origin, path, fmt::format("a map of keys belongs here, not {}", name_of(map.kind)));
+        say(map.place, path, fmt::format("a map of keys belongs here, not {}", name_of(map.kind)));
       }
       return;
     }
     for (const Entry& entry : map.entries) {
-      reading_.places[dotted(path / entry.key)] = entry.value.origin;
+      reading_.places[dotted(path / entry.key)] = entry.value.place;
       if (group.find(entry.key) == nullptr && group.any == nullptr) {
-        reading_.problems.push_back({entry.origin, unknown(group, path, entry.key)});
+        reading_.problems.push_back({entry.place, unknown(group, path, entry.key)});
       }
     }
     for (const Field& field : group.fields) {
@@ -83,13 +83,13 @@ class Walk {
                        quote(key), suggestion(key, group.names()));
   }
 
-  void say(const Origin& origin, const std::vector<std::string>& path, const std::string& text) {
+  void say(const Place& place, const std::vector<std::string>& path, const std::string& text) {
     reading_.problems.push_back(
-        {origin, path.empty() ? text : fmt::format("{}: {}", dotted(path), text)});
+        {place, path.empty() ? text : fmt::format("{}: {}", dotted(path), text)});
   }
 
   void say_nothing(const Node& node, const std::vector<std::string>& path) {
-    say(node.origin, path, "has no value: write one, or leave the key out");
+    say(node.place, path, "has no value: write one, or leave the key out");
   }
 
   void check_exactly_one(const Group& group, const Node& map,
@@ -100,7 +100,7 @@ class Walk {
     const auto count = std::count_if(group.exactly_one.begin(), group.exactly_one.end(),
                                      [&map](const auto& name) { return map.find(name); });
     if (count != 1) {
-      say(map.origin, path,
+      say(map.place, path,
           fmt::format("give {}{}", alternatives(group.exactly_one),
                       count == 0 ? "" : ", not more than one of them"));
     }
@@ -121,14 +121,14 @@ class Walk {
     }
     if (field.is_required) {
       reading_.problems.push_back(
-          {map.origin, fmt::format("{} is missing: {}", dotted(path), field.missing)});
+          {map.place, fmt::format("{} is missing: {}", dotted(path), field.missing)});
       return;
     }
     if (field.type == FieldType::group) {
       if (!field.is_optional) {
         Node empty;
         empty.kind = Node::Kind::map;
-        empty.origin = map.origin;
+        empty.place = map.place;
         group(*field.group, empty, field.child(object, field.name), path);
       }
       return;
@@ -161,15 +161,15 @@ class Walk {
       } else if (node.kind == Node::Kind::map) {
         group(*field.group, node, field.child(object, path.back()), path);
       } else {
-        say(node.origin, path,
+        say(node.place, path,
             fmt::format("a map of keys belongs here, not {}", name_of(node.kind)));
       }
     } else if (field.type == FieldType::list) {
       written_list(field, node, object, path);
     } else if (node.kind != Node::Kind::scalar) {
-      say(node.origin, path, fmt::format("text belongs here, not {}", name_of(node.kind)));
+      say(node.place, path, fmt::format("text belongs here, not {}", name_of(node.kind)));
     } else if (const auto resolved = value_of(node, path)) {
-      scalar(field, resolved->text, object, path, node.origin, resolved->is_secret);
+      scalar(field, resolved->text, object, path, node.place, resolved->is_secret);
     }
   }
 
@@ -180,19 +180,19 @@ class Walk {
       return;
     }
     if (resolved->text != "off") {
-      say(node.origin, path,
+      say(node.place, path,
           masked(fmt::format("{} is neither off nor a map of keys", quote(resolved->text)),
                  resolved->text, resolved->is_secret));
       return;
     }
     field.set_off(object);
-    reading_.settings.push_back({path, "off", node.origin});
+    reading_.settings.push_back({path, "off", node.place});
   }
 
   void written_list(const Field& field, const Node& node, void* object,
                     const std::vector<std::string>& path) {
     if (node.kind != Node::Kind::list) {
-      say(node.origin, path,
+      say(node.place, path,
           fmt::format("a list belongs here, not {}{}", name_of(node.kind),
                       node.kind == Node::Kind::scalar ? ": write [ ] around it" : ""));
       return;
@@ -201,7 +201,7 @@ class Walk {
     bool is_secret = false;
     for (const Node& item : node.items) {
       if (item.kind != Node::Kind::scalar) {
-        say(item.origin, path,
+        say(item.place, path,
             fmt::format("text belongs into this list, not {}", name_of(item.kind)));
         return;
       }
@@ -212,13 +212,13 @@ class Walk {
       is_secret = is_secret || resolved->is_secret;
       items.push_back(resolved->text);
     }
-    list(field, std::move(items), object, path, node.origin, is_secret);
+    list(field, std::move(items), object, path, node.place, is_secret);
   }
 
   std::optional<Resolved> value_of(const Node& node, const std::vector<std::string>& path) {
     Resolved resolved = resolve(node.text, reading_.environment);
     if (!resolved.failure.empty()) {
-      say(node.origin, path, resolved.failure);
+      say(node.place, path, resolved.failure);
       return std::nullopt;
     }
     resolved.is_secret = resolved.is_secret || is_secret_key(path.back());
@@ -229,26 +229,26 @@ class Walk {
   }
 
   void scalar(const Field& field, const std::string& text, void* object,
-              const std::vector<std::string>& path, const Origin& origin, bool is_secret) {
+              const std::vector<std::string>& path, const Place& place, bool is_secret) {
     const Value value{path.back(), text, is_secret};
     if (const std::string wrong = field.set(object, value); !wrong.empty()) {
-      say(origin, path, masked(wrong, text, is_secret));
+      say(place, path, masked(wrong, text, is_secret));
       return;
     }
-    reading_.settings.push_back({path, is_secret ? as_yaml(kMask) : as_yaml(text), origin});
+    reading_.settings.push_back({path, is_secret ? as_yaml(kMask) : as_yaml(text), place});
   }
 
   void list(const Field& field, std::vector<std::string> items, void* object,
-            const std::vector<std::string>& path, const Origin& origin, bool is_secret) {
+            const std::vector<std::string>& path, const Place& place, bool is_secret) {
     std::vector<std::string> shown;
     for (const std::string& item : items) {
       shown.push_back(as_yaml(is_secret ? kMask : std::string_view(item)));
     }
     if (const std::string wrong = field.set_list(object, std::move(items)); !wrong.empty()) {
-      say(origin, path, is_secret ? "this value is refused (it is secret and not shown)" : wrong);
+      say(place, path, is_secret ? "this value is refused (it is secret and not shown)" : wrong);
       return;
     }
-    reading_.settings.push_back({path, fmt::format("[{}]", fmt::join(shown, ", ")), origin});
+    reading_.settings.push_back({path, fmt::format("[{}]", fmt::join(shown, ", ")), place});
   }
 
   Reading& reading_;

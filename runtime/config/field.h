@@ -78,8 +78,8 @@ struct Reading {
   const Environment& environment;
   std::vector<Problem>& problems;
   std::vector<Setting> settings;
-  std::map<std::string, Origin> places;  // of each path that is written somewhere
-  std::vector<std::string> secrets;      // every value that must not be shown
+  std::map<std::string, Place> places;  // of each path that is written somewhere
+  std::vector<std::string> secrets;     // every value that must not be shown
 };
 
 // Puts what stands in `map` into `object`.

@@ -12,10 +12,10 @@ namespace weir::config {
 namespace {
 
 // Where the deployment says the setting, or its file.
-Origin origin_of(const Deployment& deployment, const std::vector<std::string>& path) {
+Place place_of(const Deployment& deployment, const std::vector<std::string>& path) {
   for (const Setting& setting : deployment.settings) {
     if (setting.path == path) {
-      return setting.origin;
+      return setting.place;
     }
   }
   return {deployment.file};
@@ -39,7 +39,7 @@ void check_versions(const Deployment& reader, const Writers& writers,
     const Deployment& writer = *found->second.deployment;
     if (input.version > writer.version) {
       problems.push_back(
-          {origin_of(reader, {"inputs", input.name, "version"}),
+          {place_of(reader, {"inputs", input.name, "version"}),
            fmt::format("inputs.{}.version: {} is not there yet: {} ({}) writes version {}",
                        input.name, input.topic, writer.id, writer.file, writer.version)});
     }
@@ -78,7 +78,7 @@ void check_annotations(const Deployment& deployment, const Writers& writers,
                                : annotator_before(deployment, output.annotates, writers, seen);
     if (before != nullptr) {
       problems.push_back(
-          {origin_of(deployment, {"outputs", output.name, "dataset"}),
+          {place_of(deployment, {"outputs", output.name, "dataset"}),
            fmt::format("outputs.{}: {} is in what {} reads already, {} ({}) has set it in {}: read "
                        "what that one reads, or annotate a field of your own",
                        output.name, output.annotates, deployment.id, before->deployment->id,
@@ -107,7 +107,7 @@ std::vector<Problem> lint(std::span<const Deployment> deployments) {
       const Deployment& writer = *found->second.deployment;
       if (!is_first && &writer != &deployment) {
         problems.push_back(
-            {origin_of(deployment, {"outputs", output.name, "dataset"}),
+            {place_of(deployment, {"outputs", output.name, "dataset"}),
              fmt::format("outputs.{}.dataset: {} is written by {} ({}) already; a dataset has one "
                          "writer",
                          output.name, quote(output.dataset), writer.id, writer.file)});

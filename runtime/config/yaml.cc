@@ -44,7 +44,7 @@ class Places {
   }
 
   // `line` and `byte` count from 0.
-  Origin at(int line, int byte) const {
+  Place at(int line, int byte) const {
     if (line < 0 || static_cast<std::size_t>(line) >= starts_.size()) {
       return {source_, static_cast<int>(starts_.size()), 1};
     }
@@ -55,9 +55,9 @@ class Places {
     return {source_, line + 1, static_cast<int>(position - start - extra) + 1};
   }
 
-  Origin at(const YAML::Mark& mark) const { return at(mark.line, mark.column); }
+  Place at(const YAML::Mark& mark) const { return at(mark.line, mark.column); }
 
-  Origin at(std::size_t position) const {
+  Place at(std::size_t position) const {
     const auto after = std::upper_bound(starts_.begin(), starts_.end(), position);
     const auto line = after - starts_.begin() - 1;
     return at(static_cast<int>(line),
@@ -134,7 +134,7 @@ class Builder : public YAML::EventHandler {
     Node node;
     std::optional<Entry> pending;  // a key that waits for its value
     bool skip_value = false;       // of a key that was refused
-    std::unordered_map<std::string, Origin> keys;
+    std::unordered_map<std::string, Place> keys;
   };
 
   Node node(Node::Kind kind, const YAML::Mark& mark) {
@@ -143,7 +143,7 @@ class Builder : public YAML::EventHandler {
     }
     Node made;
     made.kind = kind;
-    made.origin = places_.at(mark);
+    made.place = places_.at(mark);
     return made;
   }
 
@@ -194,7 +194,7 @@ class Builder : public YAML::EventHandler {
     }
     if (top.pending) {
       if (made.kind == Node::Kind::nothing) {
-        made.origin = top.pending->origin;
+        made.place = top.pending->place;
       }
       top.pending->value = std::move(made);
       top.node.entries.push_back(std::move(*top.pending));
@@ -206,23 +206,23 @@ class Builder : public YAML::EventHandler {
 
   void add_key(Frame& top, Node key) {
     if (key.kind != Node::Kind::scalar) {
-      problems_.push_back({key.origin, "a key is text"});
+      problems_.push_back({key.place, "a key is text"});
       top.skip_value = true;
       return;
     }
     if (key.text == "<<") {
-      problems_.push_back({key.origin, "a merge key (<<) is refused: write the keys out"});
+      problems_.push_back({key.place, "a merge key (<<) is refused: write the keys out"});
       top.skip_value = true;
       return;
     }
-    const auto [first, is_new] = top.keys.try_emplace(key.text, key.origin);
+    const auto [first, is_new] = top.keys.try_emplace(key.text, key.place);
     if (!is_new) {
-      problems_.push_back({key.origin, fmt::format("{} is given twice; the first is in line {}",
-                                                   quote(key.text), first->second.line)});
+      problems_.push_back({key.place, fmt::format("{} is given twice; the first is in line {}",
+                                                  quote(key.text), first->second.line)});
       top.skip_value = true;
       return;
     }
-    top.pending = Entry{std::move(key.text), std::move(key.origin), {}};
+    top.pending = Entry{std::move(key.text), std::move(key.place), {}};
   }
 
   const Places& places_;
@@ -349,13 +349,13 @@ std::string explain(std::string_view text, const YAML::Exception& e) {
 
 }  // namespace
 
-std::string to_string(const Origin& origin) {
-  return origin.line == 0 ? origin.source
-                          : fmt::format("{}:{}:{}", origin.source, origin.line, origin.column);
+std::string to_string(const Place& place) {
+  return place.line == 0 ? place.source
+                         : fmt::format("{}:{}:{}", place.source, place.line, place.column);
 }
 
 std::string to_string(const Problem& problem) {
-  return to_string(problem.origin) + ": " + problem.text;
+  return to_string(problem.place) + ": " + problem.text;
 }
 
 const Node* Node::find(std::string_view key) const {

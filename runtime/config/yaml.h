@@ -13,18 +13,18 @@ namespace weir::config {
 
 // Where a thing was written. Lines and columns count from 1, columns in characters; line 0: the
 // source has no lines (an environment variable, a default).
-struct Origin {
+struct Place {
   std::string source;
   int line = 0;
   int column = 0;
 };
 
 // "config/spam.yaml:3:5", or the source alone.
-std::string to_string(const Origin& origin);
+std::string to_string(const Place& place);
 
 // One thing that is wrong, said to the person who wrote it.
 struct Problem {
-  Origin origin;
+  Place place;
   std::string text;
 };
 
@@ -42,7 +42,7 @@ struct Node {
   std::string text;
   std::vector<Node> items;
   std::vector<Entry> entries;  // in the file's order, keys are unique
-  Origin origin;
+  Place place;
 
   // The entry of a map; nullptr: none.
   const Node* find(std::string_view key) const;
@@ -51,7 +51,7 @@ struct Node {
 
 struct Entry {
   std::string key;
-  Origin origin;  // of the key
+  Place place;  // of the key
   Node value;
 };
 

@@ -56,9 +56,9 @@ TEST(Yaml, NullIsNothing) {
 
 TEST(Yaml, PlacesCountCharactersFromOne) {
   const Document document = read_yaml("a: {x: ä, y: [1, é, 3]}\nb:\n  c: d\n", "f");
-  EXPECT_EQ(to_string(document.root->find("a")->find("y")->items[2].origin), "f:1:21");
-  EXPECT_EQ(to_string(document.root->find("b")->entries[0].origin), "f:3:3");
-  EXPECT_EQ(to_string(document.root->find("b")->find("c")->origin), "f:3:6");
+  EXPECT_EQ(to_string(document.root->find("a")->find("y")->items[2].place), "f:1:21");
+  EXPECT_EQ(to_string(document.root->find("b")->entries[0].place), "f:3:3");
+  EXPECT_EQ(to_string(document.root->find("b")->find("c")->place), "f:3:6");
 }
 
 TEST(Yaml, ByteOrderMarkAndCarriageReturnsChangeNothing) {
@@ -66,7 +66,7 @@ TEST(Yaml, ByteOrderMarkAndCarriageReturnsChangeNothing) {
   ASSERT_TRUE(document.problems.empty());
   EXPECT_EQ(document.root->find("a")->text, "x");
   EXPECT_EQ(document.root->find("b")->text, "y");
-  EXPECT_EQ(to_string(document.root->find("b")->origin), "f:2:4");
+  EXPECT_EQ(to_string(document.root->find("b")->place), "f:2:4");
 }
 
 TEST(Yaml, AllRefusalsAreFoundInOnePass) {

@@ -101,7 +101,7 @@ class Case {
     }
     const config::Document document = config::read_yaml(text.str(), file_);
     for (const config::Problem& problem : document.problems) {
-      say(problem.origin, problem.text);
+      say(problem.place, problem.text);
     }
     if (!said_.empty()) {
       return said_;
@@ -113,7 +113,7 @@ class Case {
     const Node* input = list_of(root, "input");
     const Node* expect = root.find("expect");
     if (input == nullptr || input->items.empty() || expect == nullptr || expect->entries.empty()) {
-      say(root.origin, "a case has input and expect, neither of them empty");
+      say(root.place, "a case has input and expect, neither of them empty");
     }
     if (!said_.empty() || !is_map(*expect, {"outputs", "dead_letters", "duplicates", "dropped"})) {
       return said_;
@@ -127,27 +127,27 @@ class Case {
         check(driver, *expect);
       }
     } catch (const TestFailure& failure) {
-      say(root.origin, failure.what());
+      say(root.place, failure.what());
     }
     const Node* name = root.find("name");
     return said_.empty() || name == nullptr ? said_ : fmt::format("{}:\n{}", name->text, said_);
   }
 
  private:
-  void say(const config::Origin& origin, std::string_view text) {
-    said_ += fmt::format("{}: {}\n", config::to_string(origin), text);
+  void say(const config::Place& place, std::string_view text) {
+    said_ += fmt::format("{}: {}\n", config::to_string(place), text);
   }
 
   // A map with these keys only.
   bool is_map(const Node& node, const std::vector<std::string_view>& keys) {
     if (node.kind != Node::Kind::map) {
-      say(node.origin, fmt::format("here stands a map of {}", fmt::join(keys, ", ")));
+      say(node.place, fmt::format("here stands a map of {}", fmt::join(keys, ", ")));
       return false;
     }
     bool is_right = true;
     for (const Entry& entry : node.entries) {
       if (std::find(keys.begin(), keys.end(), entry.key) == keys.end()) {
-        say(entry.origin, fmt::format("{} is none of {}", entry.key, fmt::join(keys, ", ")));
+        say(entry.place, fmt::format("{} is none of {}", entry.key, fmt::join(keys, ", ")));
         is_right = false;
       }
     }
@@ -157,7 +157,7 @@ class Case {
   const Node* list_of(const Node& node, std::string_view key) {
     const Node* list = node.find(key);
     if (list != nullptr && list->kind != Node::Kind::list) {
-      say(list->origin, fmt::format("{} is a list: [ … ]", key));
+      say(list->place, fmt::format("{} is a list: [ … ]", key));
       return nullptr;
     }
     return list;
@@ -170,7 +170,7 @@ class Case {
       return false;
     }
     if (value->kind != Node::Kind::scalar) {
-      say(value->origin, fmt::format("{} is text", key));
+      say(value->place, fmt::format("{} is text", key));
       return false;
     }
     text = value->text;
@@ -182,7 +182,7 @@ class Case {
     const char* end = value.text.data() + value.text.size();
     const auto read = std::from_chars(value.text.data(), end, number);
     if (value.kind != Node::Kind::scalar || read.ec != std::errc() || read.ptr != end) {
-      say(value.origin, fmt::format("{} is a whole number", key));
+      say(value.place, fmt::format("{} is a whole number", key));
       return false;
     }
     return true;
@@ -190,14 +190,14 @@ class Case {
 
   // What stood there, before YAML took the quotes away.
   bool is_quoted(const Node& scalar) const {
-    const auto line = static_cast<std::size_t>(scalar.origin.line - 1);
+    const auto line = static_cast<std::size_t>(scalar.place.line - 1);
     if (line >= lines_.size()) {
       return false;
     }
     int column = 0;
     for (const char c : lines_[line]) {
       column += (static_cast<unsigned char>(c) & 0xC0U) == 0x80U ? 0 : 1;
-      if (column == scalar.origin.column) {
+      if (column == scalar.place.column) {
         return c == '"' || c == '\'' || c == '|' || c == '>';
       }
     }
@@ -245,7 +245,7 @@ class Case {
     if (const Node* headers = list_of(node, "headers")) {
       for (const Node& header : headers->items) {
         if (header.kind != Node::Kind::map || header.entries.size() != 1) {
-          say(header.origin, "a header is a map of one entry: {name: text}");
+          say(header.place, "a header is a map of one entry: {name: text}");
           continue;
         }
         const Entry& entry = header.entries.front();
@@ -260,7 +260,7 @@ class Case {
     const auto port =
         std::find_if(inputs.begin(), inputs.end(), [&](const auto& i) { return i.name == *input; });
     if (port == inputs.end()) {
-      say(node.find("input")->origin, fmt::format("{} has no input {}", spec_.name(), *input));
+      say(node.find("input")->place, fmt::format("{} has no input {}", spec_.name(), *input));
       return;
     }
     read_value(node, deployment_.plan.formats[static_cast<std::size_t>(port - inputs.begin())],
@@ -276,26 +276,25 @@ class Case {
     if (text_of(node, "base64", base64)) {
       ++count;
       if (!decode_base64(*base64, value.emplace())) {
-        say(node.find("base64")->origin, "this is no base64");
+        say(node.find("base64")->place, "this is no base64");
       }
     }
     if (const Node* json = node.find("json")) {
       ++count;
       value = json_of(*json);
       if (format.form == InputFormat::Form::protobuf && format.descriptor != nullptr) {
-        value = wire_of(format.descriptor, *value, json->origin);
+        value = wire_of(format.descriptor, *value, json->place);
       }
     }
     if (count > 1) {
-      say(node.origin, "a record has one of json, value and base64");
+      say(node.place, "a record has one of json, value and base64");
     }
   }
 
-  std::string wire_of(const Descriptor* type, const std::string& json,
-                      const config::Origin& origin) {
+  std::string wire_of(const Descriptor* type, const std::string& json, const config::Place& place) {
     Result<std::string> wire = JsonReader(type, UnknownFields::dead_letter).read(json);
     if (!wire.is_ok()) {
-      say(origin, fmt::format("this is no {}: {}", type->full_name(), wire.status().message()));
+      say(place, fmt::format("this is no {}: {}", type->full_name(), wire.status().message()));
       return "";
     }
     return std::move(wire).value();
@@ -323,7 +322,7 @@ class Case {
       }
       for (const auto& [reason, count] : counts.dropped) {
         if (dropped->find(reason) == nullptr) {
-          say(dropped->origin, fmt::format("{} were dropped: {}", count, reason));
+          say(dropped->place, fmt::format("{} were dropped: {}", count, reason));
         }
       }
     }
@@ -332,7 +331,7 @@ class Case {
   void check_count(const Node& node, std::string_view what, std::uint64_t count) {
     std::uint64_t expected = 0;
     if (number_of(node, what, expected) && expected != count) {
-      say(node.origin, fmt::format("{}: expected {}, got {}", what, expected, count));
+      say(node.place, fmt::format("{}: expected {}, got {}", what, expected, count));
     }
   }
 
@@ -341,9 +340,9 @@ class Case {
     const auto port = std::find_if(ports.begin(), ports.end(),
                                    [&](const OutputSpec& o) { return o.name == expected.key; });
     if (port == ports.end() || expected.value.kind != Node::Kind::list) {
-      say(expected.origin, port == ports.end()
-                               ? fmt::format("{} has no output {}", spec_.name(), expected.key)
-                               : fmt::format("{} is a list: [ … ]", expected.key));
+      say(expected.place, port == ports.end()
+                              ? fmt::format("{} has no output {}", spec_.name(), expected.key)
+                              : fmt::format("{} is a list: [ … ]", expected.key));
       return;
     }
     const auto index = static_cast<std::size_t>(port - ports.begin());
@@ -353,13 +352,13 @@ class Case {
     for (std::size_t i = 0; i < items.size(); ++i) {
       const std::string got = i < records.size() ? shown(type, records[i].value) : "nothing";
       if (i >= records.size() || !is_same(type, items[i], records[i].value)) {
-        say(items[i].origin, fmt::format("{} {}: expected\n    {}\n  got\n    {}", expected.key, i,
-                                         text_or_json(items[i]), got));
+        say(items[i].place, fmt::format("{} {}: expected\n    {}\n  got\n    {}", expected.key, i,
+                                        text_or_json(items[i]), got));
       }
     }
     for (std::size_t i = items.size(); i < records.size(); ++i) {
-      say(expected.origin, fmt::format("{} {}: expected no more, got\n    {}", expected.key, i,
-                                       shown(type, records[i].value)));
+      say(expected.place, fmt::format("{} {}: expected no more, got\n    {}", expected.key, i,
+                                      shown(type, records[i].value)));
     }
   }
 
@@ -369,7 +368,7 @@ class Case {
 
   bool is_same(const Descriptor* type, const Node& expected, const std::string& value) {
     if (type != nullptr) {
-      return canonical(type, wire_of(type, text_or_json(expected), expected.origin)) ==
+      return canonical(type, wire_of(type, text_or_json(expected), expected.place)) ==
              canonical(type, value);
     }
     if (expected.kind == Node::Kind::scalar) {
@@ -377,7 +376,7 @@ class Case {
     }
     const Descriptor* any = google::protobuf::Struct::descriptor();
     const Result<std::string> got = JsonReader(any, UnknownFields::count).read(value);
-    return got.is_ok() && canonical(any, wire_of(any, json_of(expected), expected.origin)) ==
+    return got.is_ok() && canonical(any, wire_of(any, json_of(expected), expected.place)) ==
                               canonical(any, got.value());
   }
 
@@ -387,23 +386,23 @@ class Case {
       std::optional<std::string> reason;
       std::optional<std::string> value;
       if (!is_map(item, {"reason", "value"}) || !text_of(item, "reason", reason)) {
-        say(item.origin, "a dead letter is {reason: WORD}");
+        say(item.place, "a dead letter is {reason: WORD}");
         continue;
       }
       text_of(item, "value", value);
       if (i >= letters.size() || letters[i].reason != *reason) {
-        say(item.origin,
+        say(item.place,
             fmt::format(
                 "dead letter {}: expected {}, got {}", i, *reason,
                 i < letters.size() ? letters[i].reason + ": " + letters[i].message : "nothing"));
       } else if (value && *value != letters[i].record.value) {
-        say(item.origin, fmt::format("dead letter {}: expected\n    {}\n  got\n    {}", i, *value,
-                                     shown(nullptr, letters[i].record.value)));
+        say(item.place, fmt::format("dead letter {}: expected\n    {}\n  got\n    {}", i, *value,
+                                    shown(nullptr, letters[i].record.value)));
       }
     }
     for (std::size_t i = expected.items.size(); i < letters.size(); ++i) {
-      say(expected.origin, fmt::format("dead letter {}: expected no more, got {}: {}", i,
-                                       letters[i].reason, letters[i].message));
+      say(expected.place, fmt::format("dead letter {}: expected no more, got {}: {}", i,
+                                      letters[i].reason, letters[i].message));
     }
   }
 
