@@ -46,14 +46,15 @@ std::string base64(std::string_view bytes) {
   return text;
 }
 
-bool is_own(std::string_view header) {
-  return header.starts_with(kOwnHeaderPrefix) && header != kRetryHeader;
+// Not one of the headers that make a dead letter of a record.
+bool is_of_the_record(const Header& header) {
+  return !is_own_header(header) || header.name == kRetryHeader;
 }
 
 std::string json_headers(const RawRecord& record) {
   std::string text;
   for (const Header& header : record.headers) {
-    if (!is_own(header.name)) {
+    if (is_of_the_record(header)) {
       text += fmt::format(R"({}{{"name": {}, "value": {}}})", text.empty() ? "" : ", ",
                           json_of_bytes(header.name),
                           header.value ? json_of_bytes(*header.value) : "null");
@@ -129,8 +130,7 @@ std::string json_of_bytes(std::string_view bytes) {
 
 std::string own_header(const RawRecord& record, std::string_view name) {
   for (const Header& header : record.headers) {
-    if (header.name.starts_with(kOwnHeaderPrefix) &&
-        header.name.substr(kOwnHeaderPrefix.size()) == name) {
+    if (is_own_header(header) && header.name.substr(kOwnHeaderPrefix.size()) == name) {
       return std::string(header.value.value_or(""));
     }
   }
@@ -208,7 +208,7 @@ std::string RecordText::line(const RawRecord& record) {
     text += "  (" + printable(value.problem) + ")";
   }
   for (const Header& header : record.headers) {
-    if (!is_own(header.name)) {
+    if (is_of_the_record(header)) {
       text += fmt::format("  {}={}", printable(header.name),
                           header.value ? printable(*header.value) : "(null)");
     }
@@ -245,7 +245,7 @@ std::string RecordText::case_input(const RawRecord& record) {
                            : std::to_string(record.timestamp.value())));
   std::string headers;
   for (const Header& header : record.headers) {
-    if (!is_own(header.name) && is_text(header.name) && is_text(header.value.value_or(""))) {
+    if (is_of_the_record(header) && is_text(header.name) && is_text(header.value.value_or(""))) {
       headers += fmt::format("{}{{{}: {}}}", headers.empty() ? "" : ", ", yaml_text(header.name),
                              header.value ? yaml_text(*header.value) : "~");
     }

@@ -7,6 +7,7 @@
 
 #include "comments/v1/comment.pb.h"
 
+#include "loop/dead_letter.h"
 #include "tool/key_text.h"
 
 namespace weir {
@@ -22,16 +23,30 @@ RawRecord record(std::optional<std::string_view> key, std::optional<std::string_
       {InputIndex(0), Partition(3)}, Offset(7), Timestamp(1'700'000'000'123), key, value, headers};
 }
 
-const std::array kLetter{Header{"trace", "t1"},
-                         Header{"weir-retry", "1"},
-                         Header{"weir-reason", "invalid_json"},
-                         Header{"weir-message", "at byte 3"},
-                         Header{"weir-topic", "raw.x"},
-                         Header{"weir-partition", "2"},
-                         Header{"weir-offset", "41"},
-                         Header{"weir-timestamp", "1600000000000"},
-                         Header{"weir-stage", "ingest-x"},
-                         Header{"weir-version", "4"}};
+// The headers of a dead letter, as the loop makes them.
+class Letter {
+ public:
+  Letter() {
+    settings_.deployment = "ingest-x";
+    settings_.version = 4;
+    settings_.inputs.emplace_back().topic = "raw.x";
+    const std::array before{Header{"trace", "t1"}, Header{"weir-retry", "1"}};
+    const RawRecord record{{InputIndex(0), Partition(2)},
+                           Offset(41),
+                           Timestamp(1'600'000'000'000),
+                           "k",
+                           "{\"a\"",
+                           before};
+    headers_ = letters_.make(record, StreamTime(1), "invalid_json", "at byte 3").headers;
+  }
+
+  std::span<const Header> headers() const { return headers_; }
+
+ private:
+  LaneSettings settings_;
+  DeadLetters letters_{settings_};
+  std::span<const Header> headers_;
+};
 
 TEST(RecordText, AJsonObjectIsShownAsItIs) {
   RecordText text("t", nullptr);
@@ -78,7 +93,7 @@ TEST(RecordText, WhatIsNotTheMessageIsShownWithTheProblem) {
 
 TEST(RecordText, ADeadLetterTellsItsStoryAndKeepsItsOwnHeaders) {
   RecordText text("t", std::make_unique<JsonPrinter>(comments::v1::Comment::descriptor()));
-  EXPECT_THAT(text.json(record("k", "{\"a\"", kLetter)),
+  EXPECT_THAT(text.json(record("k", "{\"a\"", Letter().headers())),
               HasSubstr(R"("headers": [{"name": "trace", "value": "t1"}, )"
                         R"({"name": "weir-retry", "value": "1"}], "dead_letter": )"
                         R"({"reason": "invalid_json", "message": "at byte 3", "topic": "raw.x", )"
@@ -96,7 +111,7 @@ TEST(RecordText, AFixtureOfJsonKeepsEveryByte) {
 
 TEST(RecordText, AFixtureOfADeadLetterIsWhatItWas) {
   RecordText text("t", nullptr);
-  EXPECT_EQ(text.case_input(record("k", "{\"a\"", kLetter)),
+  EXPECT_EQ(text.case_input(record("k", "{\"a\"", Letter().headers())),
             R"({value: '{"a"', key: 'k', timestamp: 1600000000000, )"
             R"(headers: [{'trace': 't1'}, {'weir-retry': '1'}]})");
 }
