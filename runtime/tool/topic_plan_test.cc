@@ -6,6 +6,8 @@
 namespace weir {
 namespace {
 
+using testing::ElementsAre;
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
@@ -101,13 +103,20 @@ TEST(TopicPlan, OutputsOfSeveralInputsFollowTheLargestAndLongest) {
   existing.erase("joined.v1");
   existing["raw.a"].partitions = 2;
   existing["raw.a"].configs["retention.ms"] = "-1";
+  existing["raw.a"].configs["retention.bytes"] = "70000";
   existing["raw.b"].partitions = 6;
   existing["raw.b"].configs["retention.ms"] = "1000";
+  existing["raw.b"].configs["retention.bytes"] = "5000";
   existing.erase("join.dead_letters.v1");
   const auto topics = plan({join}, existing);
   EXPECT_EQ(find(topics, "joined.v1").wanted.partitions, 6);
   EXPECT_EQ(find(topics, "raw.a").partitions, 2);
   EXPECT_EQ(find(topics, "joined.v1").wanted.configs.at("retention.ms"), "-1");
+  for (const char* name : {"joined.v1", "join.dead_letters.v1"}) {
+    EXPECT_EQ(find(topics, name).wanted.configs.at("retention.bytes"), "70000") << name;
+  }
+  existing["raw.b"].configs["retention.bytes"] = "-1";
+  EXPECT_EQ(find(plan({join}, existing), "joined.v1").wanted.configs.at("retention.bytes"), "-1");
 }
 
 TEST(TopicPlan, ReplicasNeedThreeBrokers) {
@@ -118,6 +127,26 @@ TEST(TopicPlan, ReplicasNeedThreeBrokers) {
   const auto topics = plan({kIngest}, {}, wishes);
   EXPECT_EQ(find(topics, "x.v1").wanted.replicas, 3);
   EXPECT_EQ(find(topics, "x.v1").wanted.configs.at("min.insync.replicas"), "2");
+}
+
+TEST(TopicPlan, FewerReplicasThanThereCouldBeAreSaidAndLivedWith) {
+  TopicWishes wishes;
+  wishes.brokers = 3;
+  KnownTopics existing = all_as_wanted({kIngest});
+  existing["ingest.dead_letters.v1"].replicas = 3;
+  existing["ingest.dead_letters.v1"].configs["min.insync.replicas"] = "3";
+  const auto topics = plan({kIngest}, existing, wishes);
+  for (const char* name : {"raw.x", "x.v1"}) {
+    const PlannedTopic& topic = find(topics, name);
+    std::vector<std::string> said;
+    for (const TopicDifference& difference : topic.differences) {
+      said.push_back(difference.setting + " " + difference.is + " " + difference.should);
+    }
+    EXPECT_THAT(said, ElementsAre("replicas 1 3", "min.insync.replicas 1 2")) << name;
+    EXPECT_FALSE(topic.is_wrong()) << name;
+    EXPECT_THAT(topic.remedy("b:1"), EndsWith(" --add-config min.insync.replicas=2")) << name;
+  }
+  EXPECT_THAT(find(topics, "ingest.dead_letters.v1").differences, IsEmpty());
 }
 
 TEST(TopicPlan, ARootIsStampedAgainAndHasItsOwnPartitions) {
@@ -161,11 +190,13 @@ TEST(TopicPlan, WhatWasCreatedSoDoesNotDiffer) {
   }
 }
 
+enum class Judged { fits, lived_with, wrong };
+
 struct Change {
   std::string topic;
   std::string setting;
   std::string value;
-  bool is_wrong;
+  Judged judged;
 };
 
 class TopicChange : public testing::TestWithParam<Change> {};
@@ -180,28 +211,31 @@ TEST_P(TopicChange, IsSaidAndJudged) {
   }
   const auto topics = plan({kIngest}, existing);
   const PlannedTopic& topic = find(topics, change.topic);
-  EXPECT_EQ(topic.is_wrong(), change.is_wrong);
-  if (change.is_wrong) {
+  EXPECT_EQ(topic.is_wrong(), change.judged == Judged::wrong);
+  EXPECT_EQ(topic.differences.empty(), change.judged == Judged::fits);
+  if (topic.is_wrong()) {
     EXPECT_FALSE(topic.refusal.empty() && topic.remedy("b:1").empty());
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Topics, TopicChange,
-    testing::Values(Change{"raw.x", "cleanup.policy", "compact", true},
-                    Change{"raw.x", "message.timestamp.type", "CreateTime", true},
-                    Change{"raw.x", "retention.ms", "1000", false},
-                    Change{"x.v1", "partitions", "5", true},
-                    Change{"x.v1", "message.timestamp.type", "LogAppendTime", true},
-                    Change{"x.v1", "message.timestamp.before.max.ms", "1000", true},
-                    Change{"x.v1", "message.timestamp.after.max.ms", "3600000", true},
-                    Change{"x.v1", "retention.ms", "604800000", true},
-                    Change{"x.v1", "retention.bytes", "1000", true},
-                    Change{"x.v1", "cleanup.policy", "compact", true},
-                    Change{"x.v1", "max.message.bytes", "1000", false},
-                    Change{"x.v1", "max.message.bytes", "9000000", false},
-                    Change{"ingest.dead_letters.v1", "max.message.bytes", "1048588", true},
-                    Change{"ingest.dead_letters.v1", "partitions", "1", true}),
+    testing::Values(Change{"raw.x", "cleanup.policy", "compact", Judged::wrong},
+                    Change{"raw.x", "message.timestamp.type", "CreateTime", Judged::wrong},
+                    Change{"raw.x", "retention.ms", "1000", Judged::lived_with},
+                    Change{"x.v1", "partitions", "5", Judged::wrong},
+                    Change{"x.v1", "message.timestamp.type", "LogAppendTime", Judged::wrong},
+                    Change{"x.v1", "message.timestamp.before.max.ms", "1000", Judged::wrong},
+                    Change{"x.v1", "message.timestamp.after.max.ms", "3600000", Judged::wrong},
+                    Change{"x.v1", "retention.ms", "604800000", Judged::wrong},
+                    Change{"x.v1", "retention.bytes", "1000", Judged::wrong},
+                    Change{"x.v1", "min.insync.replicas", "0", Judged::lived_with},
+                    Change{"x.v1", "min.insync.replicas", "2", Judged::fits},
+                    Change{"x.v1", "cleanup.policy", "compact", Judged::wrong},
+                    Change{"x.v1", "max.message.bytes", "1000", Judged::lived_with},
+                    Change{"x.v1", "max.message.bytes", "9000000", Judged::fits},
+                    Change{"ingest.dead_letters.v1", "max.message.bytes", "1048588", Judged::wrong},
+                    Change{"ingest.dead_letters.v1", "partitions", "1", Judged::wrong}),
     [](const auto& test) {
       std::string name = test.param.topic + "_" + test.param.setting + "_" + test.param.value;
       std::replace_if(
