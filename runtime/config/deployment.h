@@ -105,6 +105,8 @@ struct Setting {
   std::vector<std::string> path;
   std::string value;  // as YAML
   Place place;        // its source is "default", the file or a variable
+  // The ${…} that stand there, for people: "${NAME}", or "default of ${NAME}" where it isn't set.
+  std::vector<std::string> parts;
 };
 
 // A plain value. Everything is checked and has its default. Ports are in the order of the spec, or,

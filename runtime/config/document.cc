@@ -275,8 +275,10 @@ std::string echo(const Deployment& deployment) {
       open.push_back(setting.path[depth]);
       made += fmt::format("{:{}}{}:\n", "", 2 * depth, as_yaml(setting.path[depth]));
     }
+    std::vector<std::string> from = {to_string(setting.place)};
+    from.insert(from.end(), setting.parts.begin(), setting.parts.end());
     made += fmt::format("{:{}}{}: {}  # {}\n", "", 2 * depth, as_yaml(setting.path[depth]),
-                        setting.value, to_string(setting.place));
+                        setting.value, fmt::join(from, ", "));
   }
   return made;
 }

@@ -207,12 +207,13 @@ TEST(Echo, SaysWhereEachValueComesFrom) {
   const StageSpec spec = testing::spam_spec();
   LoadOptions options;
   options.spec = &spec;
-  options.environment = {{"WEIR__LANES", "2"}, {"KEY", "x"}};
-  const Loaded loaded = load_text(std::string(kSpam) +
-                                      "kafka: {sasl.password: hunter2, client.id: \"a b\"}\n"
-                                      "proto: [../proto, \"with space\"]\n"
-                                      "options: {model: \"$${x}${KEY}\"}\n",
-                                  "config/spam.yaml", options);
+  options.environment = {{"WEIR__LANES", "2"}, {"KEY", "x"}, {"KIND", "space"}};
+  const Loaded loaded =
+      load_text(std::string(kSpam) +
+                    "kafka: {sasl.password: hunter2, client.id: \"${SITE:-a b}\"}\n"
+                    "proto: [../proto, \"with ${KIND}\"]\n"
+                    "options: {model: \"$${x}${KEY}${NO:-}\"}\n",
+                "config/spam.yaml", options);
   ASSERT_TRUE(loaded.deployment) << loaded.status().message();
   EXPECT_EQ(echo(*loaded.deployment), R"(stage: spam  # config/spam.yaml:1:8
 version: 1  # default
@@ -234,12 +235,12 @@ outputs:
     dataset: comments.classified  # config/spam.yaml:5:25
     root: false  # default
 options:
-  model: "$${x}x"  # config/spam.yaml:8:18
+  model: "$${x}x"  # config/spam.yaml:8:18, ${KEY}, default of ${NO}
   threshold: 0.5  # default
   batch_records_max: 2000  # default
   is_strict: false  # default
   api_secret: none  # default
-proto: [../proto, "with space"]  # config/spam.yaml:7:8
+proto: [../proto, "with space"]  # config/spam.yaml:7:8, ${KIND}
 lanes: 2  # WEIR__LANES
 turn:
   interval_max: 100ms  # default
@@ -251,7 +252,7 @@ http:
 kafka:
   bootstrap.servers: 127.0.0.1:9092  # default
   sasl.password: "***"  # config/spam.yaml:6:24
-  client.id: "a b"  # config/spam.yaml:6:44
+  client.id: "a b"  # config/spam.yaml:6:44, default of ${SITE}
 log:
   level: info  # default
 instance: 0  # default

@@ -45,24 +45,30 @@ bool is_variable_name(std::string_view name) {
          });
 }
 
+Resolved failed(std::string why) {
+  Resolved made;
+  made.failure = std::move(why);
+  return made;
+}
+
 Resolved secret_file(std::string_view path) {
   if (!starts_with(path, "/")) {
-    return {{}, true, fmt::format("${{file:{}}} must name an absolute path", path)};
+    return failed(fmt::format("${{file:{}}} must name an absolute path", path));
   }
   std::ifstream file{std::string(path), std::ios::binary};
   std::string content(kSecretFileBytesMax + 1, '\0');
   file.read(content.data(), static_cast<std::streamsize>(content.size()));
   content.resize(static_cast<std::size_t>(file.gcount()));
   if (!file.is_open() || file.bad()) {
-    return {{}, true, fmt::format("{} can't be read: {}", path, std::strerror(errno))};
+    return failed(fmt::format("{} can't be read: {}", path, std::strerror(errno)));
   }
   if (content.size() > kSecretFileBytesMax || content.find('\0') != std::string::npos) {
-    return {{}, true, fmt::format("{} is not text of at most 64KiB", path)};
+    return failed(fmt::format("{} is not text of at most 64KiB", path));
   }
   if (!content.empty() && content.back() == '\n') {
     content.pop_back();
   }
-  return {std::move(content), true, {}};
+  return {std::move(content), true, {}, {fmt::format("${{file:{}}}", path)}};
 }
 
 // The inside of one ${…}.
@@ -76,26 +82,26 @@ Resolved reference(std::string_view inside, const Environment& environment) {
       colon == std::string_view::npos ? std::string_view() : inside.substr(colon);
   if (!is_variable_name(name) ||
       !(rest.empty() || starts_with(rest, ":-") || starts_with(rest, ":?"))) {
-    return {{},
-            false,
-            "a ${…} that is none of ${VAR}, ${VAR:-default}, ${VAR:?why}, ${file:/path} (a plain "
-            "${ is written $${)"};
+    return failed(
+        "a ${…} that is none of ${VAR}, ${VAR:-default}, ${VAR:?why}, ${file:/path} (a plain "
+        "${ is written $${)");
   }
   const auto found = environment.find(name);
   const bool is_set = found != environment.end();
   if (is_set && (rest.empty() || !found->second.empty())) {
-    return {found->second, is_secret_key(name), {}};
+    return {found->second, is_secret_key(name), {}, {fmt::format("${{{}}}", name)}};
   }
   if (starts_with(rest, ":-")) {
-    return {std::string(rest.substr(2)), is_secret_key(name), {}};
+    return {std::string(rest.substr(2)),
+            is_secret_key(name),
+            {},
+            {fmt::format("default of ${{{}}}", name)}};
   }
   if (starts_with(rest, ":?")) {
-    return {{}, false, fmt::format("the environment must set {}: {}", name, rest.substr(2))};
+    return failed(fmt::format("the environment must set {}: {}", name, rest.substr(2)));
   }
-  return {{},
-          false,
-          fmt::format("the environment doesn't set {} (a default is written ${{{}:-default}})",
-                      name, name)};
+  return failed(fmt::format(
+      "the environment doesn't set {} (a default is written ${{{}:-default}})", name, name));
 }
 
 // Finds its way from a variable's name to a node.
@@ -272,6 +278,7 @@ Resolved resolve(std::string_view text, const Environment& environment) {
         return made;
       }
       made.text += part.text;
+      made.parts.insert(made.parts.end(), part.parts.begin(), part.parts.end());
       text.remove_prefix(end + 1);
     } else {
       made.text += '$';

@@ -140,9 +140,15 @@ class Walk {
       return;
     }
     if (field.type == FieldType::list) {
-      list(field, split_list(text), object, path, {"default"}, false);
+      std::vector<Resolved> items;
+      for (std::string& item : split_list(text)) {
+        items.emplace_back().text = std::move(item);
+      }
+      list(field, items, object, path, {"default"});
     } else {
-      scalar(field, text, object, path, {"default"}, false);
+      Resolved value;
+      value.text = text;
+      scalar(field, value, object, path, {"default"});
     }
   }
 
@@ -169,7 +175,7 @@ class Walk {
     } else if (node.kind != Node::Kind::scalar) {
       say(node.place, path, fmt::format("text belongs here, not {}", name_of(node.kind)));
     } else if (const auto resolved = value_of(node, path)) {
-      scalar(field, resolved->text, object, path, node.place, resolved->is_secret);
+      scalar(field, *resolved, object, path, node.place);
     }
   }
 
@@ -186,7 +192,7 @@ class Walk {
       return;
     }
     field.set_off(object);
-    reading_.settings.push_back({path, "off", node.place});
+    reading_.settings.push_back({path, "off", node.place, resolved->parts});
   }
 
   void written_list(const Field& field, const Node& node, void* object,
@@ -197,22 +203,20 @@ class Walk {
                       node.kind == Node::Kind::scalar ? ": write [ ] around it" : ""));
       return;
     }
-    std::vector<std::string> items;
-    bool is_secret = false;
+    std::vector<Resolved> items;
     for (const Node& item : node.items) {
       if (item.kind != Node::Kind::scalar) {
         say(item.place, path,
             fmt::format("text belongs into this list, not {}", name_of(item.kind)));
         return;
       }
-      const auto resolved = value_of(item, path);
+      auto resolved = value_of(item, path);
       if (!resolved) {
         return;
       }
-      is_secret = is_secret || resolved->is_secret;
-      items.push_back(resolved->text);
+      items.push_back(std::move(*resolved));
     }
-    list(field, std::move(items), object, path, node.place, is_secret);
+    list(field, items, object, path, node.place);
   }
 
   std::optional<Resolved> value_of(const Node& node, const std::vector<std::string>& path) {
@@ -228,27 +232,33 @@ class Walk {
     return resolved;
   }
 
-  void scalar(const Field& field, const std::string& text, void* object,
-              const std::vector<std::string>& path, const Place& place, bool is_secret) {
-    const Value value{path.back(), text, is_secret};
-    if (const std::string wrong = field.set(object, value); !wrong.empty()) {
+  void scalar(const Field& field, const Resolved& resolved, void* object,
+              const std::vector<std::string>& path, const Place& place) {
+    const auto& [text, is_secret, failure, parts] = resolved;
+    if (const std::string wrong = field.set(object, Value{path.back(), text, is_secret});
+        !wrong.empty()) {
       say(place, path, masked(wrong, text, is_secret));
       return;
     }
-    reading_.settings.push_back({path, is_secret ? as_yaml(kMask) : as_yaml(text), place});
+    reading_.settings.push_back({path, as_yaml(is_secret ? kMask : text), place, parts});
   }
 
-  void list(const Field& field, std::vector<std::string> items, void* object,
-            const std::vector<std::string>& path, const Place& place, bool is_secret) {
-    std::vector<std::string> shown;
-    for (const std::string& item : items) {
-      shown.push_back(as_yaml(is_secret ? kMask : std::string_view(item)));
+  void list(const Field& field, const std::vector<Resolved>& items, void* object,
+            const std::vector<std::string>& path, const Place& place) {
+    const bool is_secret = std::any_of(items.begin(), items.end(),
+                                       [](const Resolved& item) { return item.is_secret; });
+    std::vector<std::string> texts, shown, parts;
+    for (const Resolved& item : items) {
+      texts.push_back(item.text);
+      shown.push_back(as_yaml(is_secret ? kMask : item.text));
+      parts.insert(parts.end(), item.parts.begin(), item.parts.end());
     }
-    if (const std::string wrong = field.set_list(object, std::move(items)); !wrong.empty()) {
+    if (const std::string wrong = field.set_list(object, std::move(texts)); !wrong.empty()) {
       say(place, path, is_secret ? "this value is refused (it is secret and not shown)" : wrong);
       return;
     }
-    reading_.settings.push_back({path, fmt::format("[{}]", fmt::join(shown, ", ")), place});
+    reading_.settings.push_back(
+        {path, fmt::format("[{}]", fmt::join(shown, ", ")), place, std::move(parts)});
   }
 
   Reading& reading_;

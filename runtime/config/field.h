@@ -110,7 +110,8 @@ std::string masked(std::string said, const std::string& value, bool is_secret);
 struct Resolved {
   std::string text;
   bool is_secret = false;
-  std::string failure;  // empty: none
+  std::string failure;             // empty: none
+  std::vector<std::string> parts;  // as Setting::parts
 };
 
 Resolved resolve(std::string_view text, const Environment& environment);
