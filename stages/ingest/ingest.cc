@@ -6,10 +6,6 @@ namespace stages::ingest {
 
 class Ingest final : public weir::Stage {
  public:
-  struct Options {};
-
-  explicit Ingest(const Options&) {}
-
   void process(const weir::Record& record, weir::Out& out) override {
     out.emit_bytes("events", record.wire());
   }

@@ -9,10 +9,6 @@ namespace stages::route {
 
 class Route final : public weir::Stage {
  public:
-  struct Options {};
-
-  explicit Route(const Options&) {}
-
   // A record without a key (`on_missing_key: pass`) leaves under an empty one: all in one
   // partition.
   void process(const weir::Record& record, weir::Out& out) override {
