@@ -40,7 +40,7 @@ void LaneProbe::partitions_revoked(bool lost) {
 void LaneProbe::record_dead_lettered(const Origin& origin, std::string_view reason,
                                      std::string_view message) {
   MetricsProbe::record_dead_lettered(origin, reason, message);
-  if (dead_letters_++ == 0) {
+  if (first_dead_letter_.empty()) {
     first_dead_letter_ = fmt::format("{} offset {}: {}: {}", text(origin.where),
                                      origin.offset.value(), reason, message);
   }
@@ -48,12 +48,14 @@ void LaneProbe::record_dead_lettered(const Origin& origin, std::string_view reas
 
 void LaneProbe::turn_committed(const TurnCounts& counts, std::chrono::nanoseconds age) {
   MetricsProbe::turn_committed(counts, age);
+  dead_letters_ += counts.dead_letters;
   const auto now = std::chrono::steady_clock::now();
   if (dead_letters_ > 0 && now - dead_letters_logged_ >= kDeadLettersLoggedEvery) {
     log_.warning("records set aside as dead letters", {{"lane", lane_name_},
                                                        {"count", std::to_string(dead_letters_)},
                                                        {"first", first_dead_letter_}});
     dead_letters_ = 0;
+    first_dead_letter_.clear();
     dead_letters_logged_ = now;
   }
   log_.debug("turn committed", {{"lane", lane_name_},
@@ -63,6 +65,9 @@ void LaneProbe::turn_committed(const TurnCounts& counts, std::chrono::nanosecond
 
 void LaneProbe::turn_aborted(std::string_view why) {
   MetricsProbe::turn_aborted(why);
+  if (dead_letters_ == 0) {
+    first_dead_letter_.clear();  // if it was of this turn
+  }
   log_.warning("turn aborted, its records are read again",
                {{"lane", lane_name_}, {"why", std::string(why)}});
 }

@@ -37,7 +37,8 @@ class LaneProbe final : public MetricsProbe {
   const std::string lane_name_;
   const std::vector<Input> inputs_;
   const Log& log_;
-  // Dead letters since they were last logged, and the first of them.
+  // Dead letters of committed turns since they were last logged, and the first of them or, as long
+  // as there are none, of the turn that is under way.
   std::uint64_t dead_letters_ = 0;
   std::string first_dead_letter_;
   std::chrono::steady_clock::time_point dead_letters_logged_{};

@@ -475,7 +475,8 @@ constexpr auto kCatalogue =
          "Time of one step: poll, decode, deduplicate, transform, produce, commit.",
          &step_histograms},
         {"weir_producer_recreations_total", kCounter, "reason",
-         "Producers made anew: in_doubt (a request had no clean answer), fenced, timed_out, "
+         "Producers made anew: in_doubt (a request had no clean answer, or a record was "
+         "refused), fenced, timed_out, "
          "revoked, other.",
          [](const Scrape& s, Samples& out) { out.causes(cells_at(s, recreations, kCauseCells)); }},
         {"weir_consumer_rejoins_total", kCounter, "reason",
