@@ -50,6 +50,7 @@ class AuthTest(unittest.TestCase):
             lines.write_text('{"comment_id": "c1"}\n')
             for command in (
                     [lab.BIN / "ingest", "run", it.config],
+                    [weir, "tap", it.raw, *kafka, "--bootstrap", self.broker.address],
                     [weir, "topics", "apply", it.config],
                     [weir, "produce", "--topic", it.raw, "--key", "comment_id", *kafka,
                      "--bootstrap", self.broker.address, lines]):
