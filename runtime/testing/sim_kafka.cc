@@ -5,6 +5,8 @@
 #include <charconv>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "loop/partitioner.h"
 
 namespace weir {
@@ -653,10 +655,13 @@ class SimSink final : public Sink {
   void store(const OutRecord& record) {
     const std::string& topic = topics_.at(record.output.value());
     const SimKafka::TopicOptions& options = kafka_.topics_.at(topic).options;
-    if (record.value.value_or("").size() > options.record_bytes_max) {
+    const std::size_t bytes = record.value.value_or("").size();
+    if (bytes > options.record_bytes_max) {
       refusals_.push_back(
           {record.origin, record.output, "output_too_large",
-           topic + " takes records of " + std::to_string(options.record_bytes_max) + " bytes"});
+           fmt::format("the value has {} bytes; {} takes {}, counted here before compression (a "
+                       "broker counts after it, and max.message.bytes of the topic is the limit)",
+                       bytes, topic, options.record_bytes_max)});
       return;
     }
     SimRecord stored;

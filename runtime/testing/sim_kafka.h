@@ -50,6 +50,7 @@ class SimKafka {
  public:
   struct TopicOptions {
     std::int32_t partitions = 1;
+    // Of a value, as it is; a broker weighs what is left of it after compression.
     std::size_t record_bytes_max = std::size_t{1} << 20;
   };
 
