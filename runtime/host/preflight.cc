@@ -172,6 +172,13 @@ Status check_topics(const config::Deployment& deployment, const LanePlan& plan,
       continue;
     }
     const TopicFacts facts = facts_of(topic->second);
+    if (facts.is_compacted) {
+      wrong.push_back(
+          fmt::format("topic {} is compacted: events with equal keys would vanish from it. Mend it "
+                      "with: kafka-configs.sh --alter --entity-type topics --entity-name {} "
+                      "--add-config cleanup.policy=delete",
+                      name, name));
+    }
     if (i < plan.settings.outputs.size() && plan.settings.outputs[i].rekeys) {
       if (!facts.has_broker_timestamps) {
         wrong.push_back(fmt::format(
@@ -184,6 +191,13 @@ Status check_topics(const config::Deployment& deployment, const LanePlan& plan,
       continue;
     }
     derived.push_back({name, topic->second.partitions});
+    if (facts.has_broker_timestamps) {
+      wrong.push_back(fmt::format(
+          "topic {} carries the broker's clock, and its records must keep the time of their input, "
+          "by which those who read it deduplicate. Mend it with: kafka-configs.sh --alter "
+          "--entity-type topics --entity-name {} --add-config message.timestamp.type=CreateTime",
+          name, name));
+    }
     for (const config::Input& input : deployment.inputs) {
       if (const auto of_input = known.find(input.topic); of_input != known.end()) {
         note(check_retention(name, facts.retention_ms, input.topic,

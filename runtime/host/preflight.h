@@ -23,7 +23,8 @@ using DescribeTopic =
 
 // Ok; a failure of `describe` as it is, at once; or stop(config) with all that is wrong, one a
 // line, each naming the topic and the way out: one is missing, can't be deduplicated, or an output
-// has another partition count or a shorter retention than its input.
+// is compacted, has the wrong clock, or another partition count or a shorter retention than its
+// input.
 Status check_topics(const config::Deployment& deployment, const LanePlan& plan,
                     const DescribeTopic& describe);
 

@@ -115,16 +115,31 @@ TopicDescription with(std::int32_t partitions,
   return {partitions, 1, std::move(configs)};
 }
 
+TopicDescription derived(std::int32_t partitions) {
+  return with(partitions, {{"message.timestamp.type", "CreateTime"}});
+}
+
 TEST(Preflight, AllThatIsWrongIsSaidAtOnceOneALine) {
   const Status refused =
-      check_all({{"raw.x", with(4, kAheadAtWill)}, {"x.dead_letters.v1", with(3)}});
+      check_all({{"raw.x", with(4, kAheadAtWill)}, {"x.dead_letters.v1", derived(3)}});
   EXPECT_EQ(refused.exit_code(), ExitCode::config);
   EXPECT_THAT(refused.message(),
               MatchesRegex("topic x.v1 doesn't exist; [^\n]+topics apply ingest-x.yaml\n"
                            "topic raw.x takes its producers' timestamps[^\n]+\n"
                            "topic x.dead_letters.v1 has 3 partitions[^\n]+"));
   EXPECT_TRUE(
-      check_all({{"raw.x", with(4)}, {"x.v1", with(4)}, {"x.dead_letters.v1", with(4)}}).is_ok());
+      check_all({{"raw.x", with(4)}, {"x.v1", derived(4)}, {"x.dead_letters.v1", derived(4)}})
+          .is_ok());
+}
+
+TEST(Preflight, AnOutputThatForgetsByKeyOrStampsAnewIsRefused) {
+  EXPECT_THAT(check_all({{"raw.x", with(4)},
+                         {"x.v1", with(4, {{"message.timestamp.type", "CreateTime"},
+                                           {"cleanup.policy", "compact,delete"}})},
+                         {"x.dead_letters.v1", with(4)}})
+                  .message(),
+              MatchesRegex("topic x.v1 is compacted[^\n]+\n"
+                           "topic x.dead_letters.v1 carries the broker's clock[^\n]+"));
 }
 
 TEST(Preflight, ABrokerThatDoesNotAnswerIsNoProblemOfTheTopics) {
@@ -140,17 +155,20 @@ TEST(Preflight, ABrokerThatDoesNotAnswerIsNoProblemOfTheTopics) {
 
 TEST(Preflight, OfDifferentPartitionCountsTheOneThatStandsAloneIsBlamed) {
   const std::string input_changed =
-      check_all({{"raw.x", with(8)}, {"x.v1", with(4)}, {"x.dead_letters.v1", with(4)}}).message();
+      check_all({{"raw.x", with(8)}, {"x.v1", derived(4)}, {"x.dead_letters.v1", derived(4)}})
+          .message();
   EXPECT_THAT(input_changed, HasSubstr("topic raw.x has 8 partitions, but all that follow it have "
                                        "4 (x.v1, x.dead_letters.v1): its number was changed"));
   EXPECT_THAT(input_changed, HasSubstr("raise `version:` in ingest-x.yaml"));
   const std::string output_changed =
-      check_all({{"raw.x", with(4)}, {"x.v1", with(8)}, {"x.dead_letters.v1", with(4)}}).message();
+      check_all({{"raw.x", with(4)}, {"x.v1", derived(8)}, {"x.dead_letters.v1", derived(4)}})
+          .message();
   EXPECT_THAT(output_changed, HasSubstr("topic x.v1 has 8 partitions, but its input raw.x has 4"));
   EXPECT_THAT(output_changed, HasSubstr("so x.v1 was created or changed by itself"));
   EXPECT_THAT(output_changed, Not(HasSubstr("\n")));
   const std::string unclear =
-      check_all({{"raw.x", with(8)}, {"x.v1", with(4)}, {"x.dead_letters.v1", with(6)}}).message();
+      check_all({{"raw.x", with(8)}, {"x.v1", derived(4)}, {"x.dead_letters.v1", derived(6)}})
+          .message();
   EXPECT_THAT(unclear, HasSubstr("which of them was changed can't be told"));
 }
 

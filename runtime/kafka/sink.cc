@@ -38,10 +38,13 @@ std::optional<std::string_view> refusal_reason(rd_kafka_resp_err_t code) {
   }
 }
 
-std::string refusal_message(const std::string& topic, rd_kafka_resp_err_t code) {
+std::string refusal_message(const std::string& topic, rd_kafka_resp_err_t code,
+                            std::size_t value_bytes) {
   return fmt::format("topic {}: {}{}", topic, rd_kafka_err2str(code),
                      refusal_reason(code) == "output_too_large"
-                         ? " (its max.message.bytes is the limit, after compression)"
+                         ? fmt::format(" (a value of {} bytes, before compression; the limit is "
+                                       "the topic's max.message.bytes, after it)",
+                                       value_bytes)
                          : "");
 }
 
@@ -303,7 +306,7 @@ Status KafkaSink::send_one(const OutRecord& record) {
     }
     if (const auto reason = refusal_reason(code)) {
       refusals_.push_back({record.origin, record.output, std::string(*reason),
-                           refusal_message(output.topic, code)});
+                           refusal_message(output.topic, code, size_of(record.value))});
       return Status::ok();
     }
     if (rd_kafka_fatal_error(client_->get(), nullptr, 0) != RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -334,7 +337,8 @@ void KafkaSink::delivered(const rd_kafka_message_t& message) {
     suspect.origin = sent.origin;
     suspect.output = sent.output;
     suspect.reason = *reason;
-    suspect.message = refusal_message(outputs_[sent.output.value()].topic, message.err);
+    suspect.message =
+        refusal_message(outputs_[sent.output.value()].topic, message.err, message.len);
     if (message.err == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP && one_by_one_) {
       auto& from = outputs_[sent.output.value()].refused_from;
       from = from ? std::min(*from, sent.timestamp) : sent.timestamp;

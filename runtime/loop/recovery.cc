@@ -110,7 +110,9 @@ Status Loop::remember_refusals() {
               settings_.inputs[refusal.origin.where.input.value()].topic + " partition " +
               std::to_string(refusal.origin.where.partition.value()) + " offset " +
               std::to_string(refusal.origin.offset.value()) + ": " + refusal.message +
-              ". Raise the limits of the dead letters' topic (`weir topics apply` shows them)");
+              ". Raise the limits of the dead letters' topic, for a large value to its bytes and "
+              "64 KiB (kafka-configs.sh --alter --entity-type topics --add-config "
+              "max.message.bytes=…)");
     }
     refused_.emplace(refusal.origin, refusal);
   }

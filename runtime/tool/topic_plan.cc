@@ -40,11 +40,14 @@ struct Heritage {
   std::int32_t partitions = 0;
   std::string retention_ms;
   std::string retention_bytes;
-  std::int64_t record_bytes_max = 0;
+  std::int64_t record_bytes_max = 0;  // as topics count: after the writer's compression
+  std::int64_t value_bytes_max = 0;   // of those that a stage reads, before it
 
-  void add(const TopicDescription& input) {
+  void add(const config::Input& settings, const TopicDescription& input) {
     partitions = std::max(partitions, input.partitions);
     record_bytes_max = std::max(record_bytes_max, number(setting(input, "max.message.bytes")));
+    value_bytes_max =
+        std::max(value_bytes_max, static_cast<std::int64_t>(settings.value_bytes_max));
     keep_longer(retention_ms, setting(input, "retention.ms"));
     keep_longer(retention_bytes, setting(input, "retention.bytes"));
   }
@@ -89,7 +92,7 @@ class TopicPlanner {
     Heritage heritage;
     for (const config::Input& input : deployment.inputs) {
       const auto planned = known_.find(input.topic);
-      heritage.add(planned != known_.end() ? planned->second : existing_.at(input.topic));
+      heritage.add(input, planned != known_.end() ? planned->second : existing_.at(input.topic));
     }
     for (const config::Output& output : deployment.outputs) {
       add(output.root ? TopicRole::root : TopicRole::derived, output.topic, deployment.id,
@@ -121,8 +124,13 @@ class TopicPlanner {
     topic.partitions = heritage.partitions;
     configs["retention.ms"] = heritage.retention_ms;
     configs["retention.bytes"] = heritage.retention_bytes;
-    configs["max.message.bytes"] = std::to_string(
-        heritage.record_bytes_max + (role == TopicRole::dead_letters ? kHeaderBytesMax : 0));
+    std::int64_t record_bytes_max = heritage.record_bytes_max;
+    if (role == TopicRole::dead_letters) {
+      // A dead letter that is refused stops the stage, and the input's writer may have compressed
+      // better than we do.
+      record_bytes_max = std::max(record_bytes_max, heritage.value_bytes_max) + kHeaderBytesMax;
+    }
+    configs["max.message.bytes"] = std::to_string(record_bytes_max);
     if (role == TopicRole::root) {
       topic.partitions = wishes_.partitions.value_or(topic.partitions);
       configs["message.timestamp.type"] = "LogAppendTime";

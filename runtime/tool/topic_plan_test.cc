@@ -91,8 +91,20 @@ TEST(TopicPlan, OutputsAndDeadLettersTakeAnyTimeAndFollowTheirInput) {
     EXPECT_EQ(topic.configs.at("retention.ms"), "86400000");
   }
   EXPECT_EQ(find(topics, "x.v1").wanted.configs.at("max.message.bytes"), "5000000");
-  EXPECT_EQ(find(topics, "ingest.dead_letters.v1").wanted.configs.at("max.message.bytes"),
-            "5065536");
+}
+
+// A dead letter that is refused stops the stage, so its topic has room for a value that was
+// compressed better than weir does: up to value_bytes_max (10 MiB), and the headers.
+TEST(TopicPlan, DeadLettersHaveRoomForWhateverTheStageReads) {
+  const auto room = [](const std::string& raw_limit) {
+    KnownTopics existing = all_as_wanted({kIngest});
+    existing.erase("ingest.dead_letters.v1");
+    existing["raw.x"].configs["max.message.bytes"] = raw_limit;
+    return find(plan({kIngest}, existing), "ingest.dead_letters.v1")
+        .wanted.configs.at("max.message.bytes");
+  };
+  EXPECT_EQ(room("5000000"), std::to_string((10 << 20) + 65'536));
+  EXPECT_EQ(room("50000000"), "50065536");
 }
 
 TEST(TopicPlan, OutputsOfSeveralInputsFollowTheLargestAndLongest) {

@@ -250,6 +250,28 @@ class BrokerTest(unittest.TestCase):
             reasons = [dict(r.headers)["weir-reason"] for rs in letters.values() for r in rs]
             self.assertEqual(reasons.count(b"output_too_large"), 2, reasons)
 
+    def test_a_record_that_only_its_producer_compressed_well_enough_stops_nothing(self):
+        """gzip takes it below the limit of the raw topic; what a stage writes is larger."""
+        with self.lab(seed=34) as it, administration(it) as admin:
+            admin.delete_topics([it.dead_letters])
+            lab.wait_for(lambda: it.dead_letters not in admin.list_topics(), what="the deletion")
+            # It ends with 1, for it finds fault with what this test's topics are made as.
+            subprocess.run([lab.BIN / "weir", "topics", "apply", it.config], capture_output=True,
+                           check=False, env={**os.environ, "WEIR_BOOTSTRAP": it.brokers})
+            words = [os.urandom(4).hex() for _ in range(4000)]
+            content = " ".join(it.random.choice(words) for _ in range(280_000))
+            producer = KafkaProducer(bootstrap_servers=it.brokers, compression_type="gzip",
+                                     max_request_size=10_000_000)
+            for key, text in (("large", content), ("next", "words")):
+                value = json.dumps({"comment_id": key, "content": text}).encode()
+                producer.send(it.raw, value=value, partition=0).get(30)
+            producer.close()
+            it.finish()
+            letters = [r for rs in checker.read(it.brokers, it.dead_letters).values() for r in rs]
+            self.assertEqual([dict(r.headers)["weir-reason"] for r in letters],
+                             [b"output_too_large"], it.log()[-2000:])
+            self.assertEqual(json.loads(letters[0].value)["content"], content)
+
     # ---- the disk ----
 
     def test_state_of_another_deployment_is_refused(self):
