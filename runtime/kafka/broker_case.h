@@ -157,6 +157,19 @@ class BrokerCase : public testing::Test {
 
   static void ok(const Status& status) { ASSERT_TRUE(status.is_ok()) << status.message(); }
 
+  enum class Ending { commit, abort };
+
+  // In one transaction that ends so.
+  void write_records(const std::string& topic, std::span<const OutRecord> records,
+                     Ending ending = Ending::commit) {
+    KafkaSink sink(writing({topic}, "writer"));
+    ok(until_done([&] { return sink.open(); }));
+    ok(sink.begin());
+    ok(sink.send(records));
+    ok(until_done([&] { return sink.flush(); }));
+    ok(until_done([&] { return ending == Ending::commit ? sink.commit() : sink.abort(); }));
+  }
+
   // `count` records "0", "1", … in one transaction each of `per_transaction`.
   void fill(const std::string& topic, int count, int per_transaction = 1'000'000,
             std::int32_t partition = 0) {

@@ -112,8 +112,12 @@ class Case {
     const Node& root = *document.root;
     const Node* input = list_of(root, "input");
     const Node* expect = root.find("expect");
-    if (input == nullptr || input->items.empty() || expect == nullptr || expect->entries.empty()) {
+    if (input == nullptr || input->items.empty() || expect == nullptr) {
       say(root.place, "a case has input and expect, neither of them empty");
+    } else if (expect->entries.empty()) {
+      say(expect->place,
+          "nothing is expected, so nothing would be tested: say outputs, dead_letters, duplicates "
+          "or dropped");
     }
     if (!said_.empty() || !is_map(*expect, {"outputs", "dead_letters", "duplicates", "dropped"})) {
       return said_;
@@ -175,6 +179,18 @@ class Case {
     }
     text = value->text;
     return true;
+  }
+
+  // Text, or {base64: …}. Left alone where it is neither.
+  void bytes_of(const Node& node, std::string_view what, std::optional<std::string>& bytes) {
+    std::optional<std::string> base64;
+    if (node.kind == Node::Kind::scalar) {
+      bytes = node.text;
+    } else if (!is_map(node, {"base64"}) || !text_of(node, "base64", base64)) {
+      say(node.place, fmt::format("{} is text, or {{base64: …}}", what));
+    } else if (!decode_base64(*base64, bytes.emplace())) {
+      say(node.place, "this is no base64");
+    }
   }
 
   template <class Number>
@@ -241,7 +257,9 @@ class Case {
       number_of(*timestamp, "timestamp", timestamp_);
     }
     record.timestamp = Timestamp(timestamp_);
-    text_of(node, "key", record.key);
+    if (const Node* key = node.find("key")) {
+      bytes_of(*key, "key", record.key);
+    }
     if (const Node* headers = list_of(node, "headers")) {
       for (const Node& header : headers->items) {
         if (header.kind != Node::Kind::map || header.entries.size() != 1) {
@@ -249,9 +267,10 @@ class Case {
           continue;
         }
         const Entry& entry = header.entries.front();
-        record.headers.emplace_back(entry.key, entry.value.kind == Node::Kind::scalar
-                                                   ? std::optional(entry.value.text)
-                                                   : std::nullopt);
+        auto& [name, value] = record.headers.emplace_back(entry.key, std::nullopt);
+        if (entry.value.kind != Node::Kind::nothing) {
+          bytes_of(entry.value, name, value);
+        }
       }
     }
     std::optional<std::string> input = deployment_.deployment.inputs.front().name;

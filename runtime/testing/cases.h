@@ -20,10 +20,10 @@
 //   base64     the value as bytes that are no text
 // or none of them: a tombstone; and may have
 //   input      the stage's input that it goes to; the first if absent
-//   key        text
+//   key        text, or {base64: …}
 //   timestamp  Kafka's, in milliseconds; if absent, one millisecond after the record before,
 //              beginning at 1700000000000
-//   headers    [{name: text}, …], ~ for a header without a value
+//   headers    [{name: text}, …], or {name: {base64: …}}, or ~ for a header without a value
 //
 // An entry of `outputs` is a map, read as `json` above, or text: the message's JSON, or, for an
 // output without a message type, the value itself. Messages are compared as messages: order and

@@ -204,7 +204,13 @@ TEST_F(Cases, AMistakeHasItsPlace) {
               HasSubstr("echo has no output nmes"));
   EXPECT_THAT(failure("input: [{json: {id: a}}]\nexpect: {outputs: {names: [{idd: a}]}}\n"),
               HasSubstr("this is no hello.v1.Name"));
-  EXPECT_THAT(failure("input: []\nexpect: {}\n"), HasSubstr("neither of them empty"));
+  EXPECT_THAT(failure("input: []\nexpect: {duplicates: 0}\n"), HasSubstr("neither of them empty"));
+  EXPECT_THAT(failure("input: [{}]\nexpect: {}\n"),
+              HasSubstr("case.yaml:2:9: nothing is expected, so nothing would be tested: say"));
+  EXPECT_THAT(failure("input: [{key: {base64: '?'}}]\nexpect: {duplicates: 0}\n"),
+              HasSubstr("case.yaml:1:15: this is no base64"));
+  EXPECT_THAT(failure("input: [{headers: [{h: []}]}]\nexpect: {duplicates: 0}\n"),
+              HasSubstr("h is text, or {base64: …}"));
   EXPECT_THAT(failure_of([&] { run_cases(echo_spec(), folder_ + "/echo-x.yaml", "/nowhere"); }),
               HasSubstr("/nowhere holds no case"));
 }

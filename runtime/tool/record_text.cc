@@ -101,6 +101,10 @@ std::string yaml_text(std::string_view text) {
   return quoted + "'";
 }
 
+std::string yaml_bytes(std::string_view bytes) {
+  return is_text(bytes) ? yaml_text(bytes) : fmt::format("{{base64: {}}}", base64(bytes));
+}
+
 }  // namespace
 
 struct RecordText::Value {
@@ -236,24 +240,30 @@ std::string RecordText::case_input(const RawRecord& record) {
   const auto add = [&text](const std::string& field) {
     text += (text.empty() ? "" : ", ") + field;
   };
-  if (record.key && is_text(*record.key)) {
-    add("key: " + yaml_text(*record.key));
+  if (record.key) {
+    add("key: " + yaml_bytes(*record.key));
   }
   const std::string before = own_header(record, "timestamp");
   add("timestamp: " + (is_dead_letter(record) && is_integer(before)
                            ? before
                            : std::to_string(record.timestamp.value())));
   std::string headers;
+  int nameless = 0;
   for (const Header& header : record.headers) {
-    if (is_of_the_record(header) && is_text(header.name) && is_text(header.value.value_or(""))) {
+    if (is_of_the_record(header) && is_text(header.name)) {
       headers += fmt::format("{}{{{}: {}}}", headers.empty() ? "" : ", ", yaml_text(header.name),
-                             header.value ? yaml_text(*header.value) : "~");
+                             header.value ? yaml_bytes(*header.value) : "~");
+    } else if (is_of_the_record(header)) {
+      ++nameless;
     }
   }
   if (!headers.empty()) {
     add("headers: [" + headers + "]");
   }
-  return "{" + text + "}";
+  return fmt::format(
+      "{{{}}}{}", text,
+      nameless == 0 ? ""
+                    : fmt::format("  # left out: {} headers whose names are no text", nameless));
 }
 
 }  // namespace weir

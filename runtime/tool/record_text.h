@@ -26,8 +26,9 @@ class RecordText {
   // For a terminal, no newline at its end: a dead letter has a second line.
   std::string line(const RawRecord& record);
 
-  // The record as an entry of `input:` in a test case (testing/cases.h) of a stage that reads it: a
-  // dead letter as what it was before.
+  // The record as an entry of `input:` in a test case (testing/cases.h) of a stage that reads it,
+  // on one line: a dead letter as what it was before. A header whose name is no text is left out,
+  // which a comment says.
   std::string case_input(const RawRecord& record);
 
  private:

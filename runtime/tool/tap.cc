@@ -253,11 +253,7 @@ class Tap {
       return;
     }
     fmt::print("# Only what is named is compared: outputs, dead_letters, duplicates, dropped.\n");
-    if (reasons_.empty()) {
-      fmt::print("expect: {{}}\n");
-      return;
-    }
-    fmt::print("expect:\n  dead_letters:\n");
+    fmt::print("expect:\n  dead_letters:{}\n", reasons_.empty() ? " []" : "");
     for (const std::string& reason : reasons_) {
       fmt::print("    - {{reason: {}}}\n", reason);
     }
@@ -317,7 +313,8 @@ void add_tap(CLI::App& app, Status& done) {
       "Joins no group and changes nothing. Of several partitions each is shown in its own order.\n"
       "\n"
       "--fixture prints a test case of the stage that reads the topic, with the records as its\n"
-      "input; of dead letters, with what they were before and their reasons as what is expected.\n"
+      "input, of which none is expected to become a dead letter; of dead letters, with what they\n"
+      "were before and their reasons as what is expected.\n"
       "Put it into a file beside the stage's tests, and add what else has to come out.");
   const auto options = std::make_shared<TapOptions>();
   command

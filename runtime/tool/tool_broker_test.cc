@@ -10,13 +10,20 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "hello/v1/hello.pb.h"
+
 #include "kafka/broker_case.h"
 #include "loop/partitioner.h"
+#include "testing/cases.h"
+#include "testing/pipeline_driver.h"
 #include "tool/verbs.h"
+#include "weir/out.h"
+#include "weir/stage.h"
 
 namespace weir {
 namespace {
 
+using namespace std::string_view_literals;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -24,6 +31,29 @@ using testing::Not;
 using testing::UnorderedElementsAre;
 
 namespace fs = std::filesystem;
+
+constexpr std::string_view kKey = "\xff\0"sv;
+constexpr std::array kHeaders{Header{"bytes", "\xff\xfe"}, Header{"none", {}}, Header{"text", "~"}};
+
+// Takes what arrives under kKey with kHeaders.
+class Strict final : public Stage {
+ public:
+  DedupKey dedup_key(const Record& record) const override {
+    return DedupKey::of(record.message<hello::v1::Name>().id());
+  }
+
+  void process(const Record& record, Out& out) override {
+    const auto is_same = [](const Header& a, const Header& b) {
+      return a.name == b.name && a.value == b.value;
+    };
+    if (record.key() != kKey ||
+        !std::equal(kHeaders.begin(), kHeaders.end(), record.headers().begin(),
+                    record.headers().end(), is_same)) {
+      throw std::runtime_error("not as it was sent");
+    }
+    out.emit("names", record.message<hello::v1::Name>());
+  }
+};
 
 class ToolTest : public BrokerCase {
  protected:
@@ -261,12 +291,57 @@ TEST_F(ToolTest, TapShowsWhatIsThereAndEnds) {
   EXPECT_EQ(weir({"tap", name, "--until-end", "--from", "2", "--output", "json"})
                 .answer.find("\"offset\": 1,"),
             std::string::npos);
+  EXPECT_THAT(weir({"tap", name, "--from", "2023-11-14T22:13:20Z", "--limit", "1"}).answer,
+              HasSubstr("0:0  "));
+  EXPECT_THAT(weir({"tap", name, "--from", "2023-11-14T22:13:21Z", "--until-end"}).answer,
+              IsEmpty());
+  EXPECT_EQ(weir({"tap", name, "--from", "yesterday"}).code, 64);
   const std::string two = weir({"tap", name, "--limit", "2"}).answer;
   EXPECT_EQ(std::count(two.begin(), two.end(), '\n'), 2);
   const Outcome nothing = weir({"tap", name, "--until-end", "--from", "latest"});
   EXPECT_EQ(nothing.code, 0);
   EXPECT_THAT(nothing.answer, IsEmpty());
   EXPECT_THAT(nothing.notice, HasSubstr(name + ": 0 records\n"));
+}
+
+TEST_F(ToolTest, AFixtureOfTapIsATestCaseAsItIs) {
+  const std::string name = topic("raw");
+  OutRecord sent = record(kKey, R"({"id": "it's"})");
+  sent.headers = kHeaders;
+  write_records(name, std::span(&sent, 1));
+  const Outcome shown = weir({"tap", name, "--until-end", "--fixture"});
+  ASSERT_EQ(shown.code, 0) << shown.notice;
+  const auto failure = [&](const std::string& text) -> std::string {
+    fs::create_directories(path("cases"));
+    write("cases/case.yaml", text);
+    try {
+      run_cases(StageSpec::of<Strict>("strict", "Takes what it knows.")
+                    .input<hello::v1::Name>("in", "Names.")
+                    .output<hello::v1::Name>("names", "The same."),
+                write("strict.yaml",
+                      "stage: strict\n"
+                      "inputs: {in: {topic: raw, dedup: {window: 1h}}}\n"
+                      "outputs: {names: {dataset: one}}\n"),
+                path("cases"));
+    } catch (const TestFailure& found) {
+      return found.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(failure(shown.answer), "") << shown.answer;
+  std::string changed = shown.answer;
+  changed.replace(changed.find("//4="), 4, "AAA=");
+  EXPECT_THAT(failure(changed), HasSubstr("expected no more, got stage_exception"));
+}
+
+TEST_F(ToolTest, TapShowsNothingOfAnAbortedTransaction) {
+  const std::string name = topic("raw");
+  const OutRecord aborted = record("k", "aborted");
+  write_records(name, std::span(&aborted, 1), Ending::abort);
+  const OutRecord committed = record("k", "committed");
+  write_records(name, std::span(&committed, 1));
+  const Outcome shown = weir({"tap", name, "--limit", "1"});
+  EXPECT_THAT(shown.answer, AllOf(HasSubstr("  committed"), Not(HasSubstr("aborted"))));
 }
 
 TEST_F(ToolTest, TapTakesTheMessageFromTheFileOfTheDatasetsWriter) {
