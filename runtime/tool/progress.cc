@@ -14,8 +14,6 @@ namespace weir {
 
 namespace {
 
-using std::chrono::steady_clock;
-
 std::string clock_text(double seconds) {
   const auto whole = std::llround(seconds);
   return whole >= 3600 ? fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60)
@@ -24,10 +22,11 @@ std::string clock_text(double seconds) {
 
 }  // namespace
 
-Progress::Progress(std::string what)
+Progress::Progress(std::string what, Now now)
     : what_(std::move(what)),
+      now_(std::move(now)),
       is_terminal_(::isatty(STDERR_FILENO) != 0),
-      began_(steady_clock::now()),
+      began_(now_()),
       shown_(began_) {}
 
 Progress::~Progress() {
@@ -37,22 +36,26 @@ Progress::~Progress() {
 }
 
 std::chrono::duration<double> Progress::elapsed() const {
-  return steady_clock::now() - began_;
+  return now_() - began_;
 }
 
 void Progress::show(std::uint64_t count, std::optional<double> share) {
+  if (share && !first_) {
+    first_ = Reached{now_(), *share};
+  }
   const auto every = is_terminal_ ? std::chrono::milliseconds(200) : std::chrono::seconds(10);
-  if (steady_clock::now() - shown_ < every) {
+  if (now_() - shown_ < every) {
     return;
   }
-  shown_ = steady_clock::now();
+  shown_ = now_();
   const double seconds = elapsed().count();
   std::string text =
       fmt::format("{} {}, {}/s", grouped(count), what_,
                   grouped(static_cast<std::uint64_t>(static_cast<double>(count) / seconds)));
-  if (share && *share > 0) {
+  if (share && *share > first_->share) {
+    const std::chrono::duration<double> since = shown_ - first_->when;
     text += fmt::format(", {:.0f} %, {} left", *share * 100,
-                        clock_text(seconds / *share * (1 - *share)));
+                        clock_text(since.count() / (*share - first_->share) * (1 - *share)));
   }
   fmt::print(stderr, "{}{}{}", is_terminal_ ? "\r" : "", text, is_terminal_ ? "\x1b[K" : "\n");
   std::fflush(stderr);
