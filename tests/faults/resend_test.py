@@ -41,7 +41,8 @@ class Resend:
     def ride(self, ambiguous, chances=ALL_KINDS, moments=proxy.MOMENTS, killed=0.2,
              interval="20ms", **environment):
         """What went wrong with a stage that commits that often, while requests of so many
-        transactions come late, and that is killed after this share of them."""
+        transactions come late, a fifth at least of each kind, and that is killed after this share
+        of them."""
         with lab.Lab(f"127.0.0.1:{self.front}", seed=5, lanes=LANES) as it:
             environment["WEIR__TURN__INTERVAL_MAX"] = interval
             struck, stop = threading.Event(), threading.Event()
@@ -52,7 +53,8 @@ class Resend:
             process = it.start(**environment)
             kills, deadline = 0, time.monotonic() + 240
             try:
-                while sum(self.proxy.ambiguous.values()) < ambiguous:
+                while (sum(self.proxy.ambiguous.values()) < ambiguous or
+                       min(self.proxy.ambiguous[kind] for kind in chances) < ambiguous // 5):
                     self.assertLess(time.monotonic(), deadline,
                                     f"vacuous: {self.proxy.ambiguous}\n{it.log()[-3000:]}")
                     if struck.wait(0.05):
