@@ -20,3 +20,4 @@ install(DIRECTORY runtime/ DESTINATION include/weir-runtime
         PATTERN testdata EXCLUDE PATTERN api/weir EXCLUDE)
 install(DIRECTORY proto config DESTINATION share/weir
         FILES_MATCHING PATTERN "*.proto" PATTERN "*.yaml" PATTERN "*.json")
+install(FILES LICENSE NOTICE DESTINATION share/doc/weir)
