@@ -1,6 +1,5 @@
 """Two inputs of different types, two outputs of different types, one transaction: a stage that is
-killed fifty times leaves both outputs exact and both inputs finished, and never shows the one
-output of a record without the other."""
+killed fifty times leaves both outputs exact and both inputs finished."""
 
 import os
 import threading
