@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import urllib.request
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
 DATA = CHECKOUT / "ops/demo-data"
@@ -126,6 +127,26 @@ class DemoTest(unittest.TestCase):
                               cwd=self.scratch, capture_output=True)
         self.assertEqual(done.returncode, 64)
         self.assertIn(f"no such file: {self.scratch}/nowhere.jsonl", done.stderr)
+
+    def test_kept_it_says_where_its_processes_are_now_and_how_to_end_them(self):
+        done = subprocess.run(self.command("--keep"), capture_output=True, text=True, timeout=500,
+                              stdin=subprocess.DEVNULL,
+                              env={**os.environ, "WEIR_BOOTSTRAP": "nowhere:1"})
+        how_to_end = done.stderr.strip().splitlines()[-1].strip()
+        try:
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertIn("WEIR_BOOTSTRAP is set and not used", done.stderr)
+            self.assertRegex(how_to_end, r"^kill( \d+){4}; ops/kafka stop --dir ")
+            after_the_kill = done.stderr.split("started again\n")[1]
+            addresses = re.findall(r"metrics at (http://\S+)", after_the_kill)
+            self.assertEqual(len(addresses), 4, done.stderr)
+            for address in addresses:
+                with urllib.request.urlopen(address, timeout=10) as answer:
+                    self.assertIn(b"weir_", answer.read())
+        finally:
+            subprocess.run(["bash", "-c", how_to_end], cwd=CHECKOUT, check=True,
+                           capture_output=True)
+        self.assertFalse((self.scratch / "place/kafka").exists())
 
     def test_interrupted_it_leaves_nothing_running(self):
         demo = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,

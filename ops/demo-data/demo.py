@@ -377,7 +377,8 @@ def run():
     if options.check:
         return 0
     # The demo's Kafka is always its own: it needs topics that nobody has written to.
-    os.environ.pop("WEIR_BOOTSTRAP", None)
+    if os.environ.pop("WEIR_BOOTSTRAP", None):
+        say("ops/demo: WEIR_BOOTSTRAP is set and not used: the demo starts a Kafka of its own")
     options.place.mkdir(parents=True, exist_ok=True)
     with open(options.place / "lock", "w") as lock:
         try:
@@ -388,6 +389,8 @@ def run():
         is_kept = False
         try:
             code = demo.run()
+            if options.keep or sys.stdin.isatty():
+                demo.wait_until_ready()  # says where: the one that was killed has another address
             is_kept = options.keep
             if is_kept:
                 say(f"Left running, with WEIR_BOOTSTRAP={demo.bootstrap}; to end it:\n"
