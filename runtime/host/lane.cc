@@ -92,7 +92,7 @@ Status Lane::run_loop(SegmentStores& stores) {
   WEIR_TRY_ASSIGN(const std::unique_ptr<Stage> stage, spec_.make_stage(deployment_.options.get()));
   WEIR_TRY_ASSIGN(const std::unique_ptr<LaneCodec> codec,
                   LaneCodec::make(plan_.formats, [this](std::string_view name) {
-                    log_.info("unknown field in the input", {{"field", std::string(name)}});
+                    log_.info_once("unknown field in the input", "field", std::string(name));
                   }));
   WEIR_TRY_ASSIGN(
       const std::unique_ptr<DeathLedger> deaths,

@@ -44,6 +44,16 @@ void Log::info(std::string_view what, LogFields fields) const {
   write(config::LogLevel::info, what, fields);
 }
 
+void Log::info_once(std::string_view what, std::string_view field, const std::string& value) const {
+  {
+    const std::lock_guard hold(mutex_);
+    if (said_once_.size() >= kOnceMax || !said_once_.insert(value).second) {
+      return;
+    }
+  }
+  info(what, {{field, value}});
+}
+
 void Log::warning(std::string_view what, LogFields fields) const {
   write(config::LogLevel::warning, what, fields);
 }

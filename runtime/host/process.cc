@@ -293,6 +293,17 @@ class Process {
     }
   }
 
+  bool restores() const {
+    for (const LaneStatus& lane : metrics_.lanes()) {
+      for (const PartitionStatus& partition : lane.partitions) {
+        if (partition.phase == PartitionPhase::restoring) {
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
   // Until all lanes ended: by themselves, because one had to stop, or because a signal came. After
   // a second signal, or some time after the first failure, a lane that hangs is left behind, and
   // with it this process.
@@ -347,7 +358,8 @@ class Process {
       set_state(!failed.is_ok() ? ProcessState::failed
                 : is_told       ? ProcessState::draining
                 : all_ready     ? ProcessState::running
-                                : ProcessState::restoring);
+                : restores()    ? ProcessState::restoring
+                                : ProcessState::waiting);
     }
   }
 

@@ -421,8 +421,8 @@ constexpr auto kCatalogue =
            out.gauge(1, std::move(labels));
          }},
         {"weir_state", kGauge, "state",
-         "1 for the state that the process is in, 0 for the others: starting, restoring, running, "
-         "draining, failed.",
+         "1 for the state that the process is in, 0 for the others: starting, waiting, restoring, "
+         "running, draining, failed.",
          [](const Scrape& s, Samples& out) {
            for (const ProcessState state : kProcessStates) {
              out.gauge(state == s.state ? 1 : 0, {{"state", std::string(name_of(state))}});

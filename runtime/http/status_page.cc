@@ -112,6 +112,8 @@ std::string_view name_of(ProcessState state) {
   switch (state) {
     case ProcessState::starting:
       return "starting";
+    case ProcessState::waiting:
+      return "waiting";
     case ProcessState::restoring:
       return "restoring";
     case ProcessState::running:

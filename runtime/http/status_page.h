@@ -14,11 +14,18 @@
 
 namespace weir {
 
-enum class ProcessState : std::uint8_t { starting, restoring, running, draining, failed };
+enum class ProcessState : std::uint8_t {
+  starting,
+  waiting,    // for the brokers, or for partitions
+  restoring,  // local state, from the log
+  running,
+  draining,
+  failed
+};
 
-inline constexpr std::array kProcessStates{ProcessState::starting, ProcessState::restoring,
-                                           ProcessState::running, ProcessState::draining,
-                                           ProcessState::failed};
+inline constexpr std::array kProcessStates{ProcessState::starting,  ProcessState::waiting,
+                                           ProcessState::restoring, ProcessState::running,
+                                           ProcessState::draining,  ProcessState::failed};
 
 std::string_view name_of(ProcessState state);
 

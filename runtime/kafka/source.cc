@@ -9,7 +9,9 @@
 #include "kafka/gathering.h"
 #include "kafka/membership.h"
 #include "kafka/requests.h"
+#include "kafka/sink.h"
 #include "kafka/topic_guard.h"
+#include "weir/test_points.h"
 
 namespace weir {
 
@@ -20,6 +22,20 @@ namespace {
 
 // One slice of a question that is asked again until the settings' `request_wait_max`.
 constexpr milliseconds kSlice{1000};
+
+Result<std::string> print(const rd_kafka_consumer_group_metadata_t& membership,
+                          std::string_view group) {
+  void* bytes = nullptr;
+  std::size_t size = 0;
+  if (const ErrorPtr error(rd_kafka_consumer_group_metadata_write(&membership, &bytes, &size));
+      error) {
+    return Status::abort(
+        fmt::format("membership of group {}: {}", group, rd_kafka_error_string(error.get())));
+  }
+  std::string printed(static_cast<const char*>(bytes), size);
+  rd_kafka_mem_free(nullptr, bytes);
+  return printed;
+}
 
 }  // namespace
 
@@ -460,38 +476,43 @@ Result<std::vector<Committed>> KafkaSource::committed(std::span<const InputParti
 
 Status KafkaSource::found(std::span<const OffsetToCommit> beginnings) {
   WEIR_TRY(connect());
-  if (beginnings.empty()) {
-    return Status::ok();
-  }
-  const ListPtr list(rd_kafka_topic_partition_list_new(static_cast<int>(beginnings.size())));
+  SinkSettings settings;
+  settings.cluster = settings_.cluster;
+  settings.transactional_id = settings_.group + ".founder";
+  settings.inputs = settings_.inputs;
+  KafkaSink founder(settings);
+  const auto deadline = steady_clock::now() + settings_.cluster.request_wait_max;
+  const auto in_time = [&](const auto& call) {
+    Status done = call();
+    while (!done.is_ok() && done.remedy() == Remedy::retry && steady_clock::now() < deadline) {
+      done = call();
+    }
+    // Whatever this transaction came to, the next founder ends it.
+    return done.is_ok() || done.remedy() == Remedy::stop
+               ? done
+               : Status::retry(
+                     fmt::format("founding group {}: {}", settings_.group, done.message()));
+  };
+  // Fences earlier founders, and only then looks: one of them may have been held up between its
+  // look and its commit for longer than the group has existed since.
+  WEIR_TRY(in_time([&] { return founder.open(); }));
   std::vector<InputPartition> partitions;
   for (const OffsetToCommit& beginning : beginnings) {
-    add_offset(*list, settings_.inputs[beginning.where.input.value()], beginning);
     partitions.push_back(beginning.where);
   }
-  const QueuePtr queue(rd_kafka_queue_new(client_->get()));
-  rd_kafka_resp_err_t code =
-      rd_kafka_commit_queue(client_->get(), list.get(), queue.get(), nullptr, nullptr);
-  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-    const EventPtr event(
-        rd_kafka_queue_poll(queue.get(), to_ms(settings_.cluster.request_wait_max)));
-    code = event ? rd_kafka_event_error(event.get()) : RD_KAFKA_RESP_ERR__TIMED_OUT;
-  }
-  if (code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID || code == RD_KAFKA_RESP_ERR__FATAL) {
-    // A static member stays in its group until its session ends; this client is spoilt by now.
-    client_.reset();
-    is_subscribed_ = false;
-    return Status::retry(fmt::format(
-        "founding group {}: its last member {} is in it until session.timeout.ms ({} ms) have "
-        "passed since it ended",
-        settings_.group, settings_.instance, settings_.session_silence_max.count()));
-  }
-  // What counts is that every partition has a beginning now, ours or another founder's.
   WEIR_TRY_ASSIGN(const std::vector<Committed> now, committed(partitions));
-  if (std::all_of(now.begin(), now.end(), [](const Committed& c) { return c.next.has_value(); })) {
+  if (std::any_of(now.begin(), now.end(), [](const Committed& c) { return c.next.has_value(); })) {
     return Status::ok();
   }
-  return failure_of_call(code, fmt::format("founding group {}", settings_.group));
+  test_point("before_founding");
+  const GroupPtr nobody(rd_kafka_consumer_group_metadata_new(settings_.group.c_str()));
+  WEIR_TRY_ASSIGN(const std::string membership, print(*nobody, settings_.group));
+  WEIR_TRY(in_time([&] { return founder.begin(); }));
+  WEIR_TRY(in_time([&] { return founder.send_offsets(beginnings, membership); }));
+  WEIR_TRY(in_time([&] { return founder.commit(); }));
+  // A late copy of what had no clean answer would hold the offsets up.
+  return founder.doubt() == Doubt::none ? Status::ok()
+                                        : in_time([&] { return founder.recreate(); });
 }
 
 Result<NextOffset> KafkaSource::list_offset(InputPartition where, std::int64_t query) {
@@ -538,19 +559,11 @@ Result<TopicIdentity> KafkaSource::identity(InputIndex input) {
 
 Result<std::string> KafkaSource::membership() {
   const GroupPtr group(client_ ? rd_kafka_consumer_group_metadata(client_->get()) : nullptr);
-  void* bytes = nullptr;
-  std::size_t size = 0;
   if (!group || owned_.empty()) {
     // Without a member's name the broker would accept the offsets, whoever owns the partitions.
     return Status::abort(fmt::format("not a member of group {} now", settings_.group));
   }
-  if (const ErrorPtr error(rd_kafka_consumer_group_metadata_write(group.get(), &bytes, &size));
-      error) {
-    return Status::abort(fmt::format("membership of group {}: {}", settings_.group,
-                                     rd_kafka_error_string(error.get())));
-  }
-  std::string membership(static_cast<const char*>(bytes), size);
-  rd_kafka_mem_free(nullptr, bytes);
+  WEIR_TRY_ASSIGN(std::string membership, print(*group, settings_.group));
   if (!names_a_member(membership)) {
     return Status::abort(fmt::format("not a member of group {} any more", settings_.group));
   }

@@ -15,54 +15,56 @@ std::string text(NextOffset offset) {
 }  // namespace
 
 Status Assignment::found_group(Sink& sink) {
-  std::vector<OffsetToCommit> beginnings;
-  std::string committed_somewhere;
-  std::string missing_somewhere;
+  std::vector<InputPartition> partitions;
   for (std::size_t i = 0; i < settings_.inputs.size(); ++i) {
     const InputIndex input(static_cast<std::uint16_t>(i));
     WEIR_TRY_ASSIGN(const TopicIdentity topic, source_.identity(input));
-    std::vector<InputPartition> partitions;
     for (std::int32_t p = 0; p < topic.partitions; ++p) {
       partitions.push_back({input, Partition(p)});
     }
-    WEIR_TRY_ASSIGN(const std::vector<Committed> committed, source_.committed(partitions));
-    for (const Committed& c : committed) {
-      (c.next ? committed_somewhere : missing_somewhere) = name_of(c.where);
-      if (c.next) {
-        continue;
-      }
-      const Start& start = settings_.inputs[i].start;
-      NextOffset next;
-      if (start.kind == Start::Kind::timestamp) {
-        WEIR_TRY_ASSIGN(next, source_.offset_at(c.where, start.timestamp));
-      } else {
-        WEIR_TRY_ASSIGN(const LogBounds bounds, source_.log_bounds(c.where));
-        next = start.kind == Start::Kind::earliest ? bounds.start : bounds.end;
-      }
-      const CommitMetadata metadata{next, StreamTime(), settings_.inputs[i].dedup_rule()};
-      beginnings.push_back({c.where, next, metadata.print()});
-    }
   }
-  if (beginnings.empty()) {
+  // Of all inputs at once: another lane may found the group between two questions.
+  WEIR_TRY_ASSIGN(const std::vector<Committed> committed, source_.committed(partitions));
+  const auto has_offset = [](const Committed& c) { return c.next.has_value(); };
+  const auto without = std::find_if_not(committed.begin(), committed.end(), has_offset);
+  if (without == committed.end()) {
     return Status::ok();
   }
-  if (!committed_somewhere.empty()) {
+  const auto with = std::find_if(committed.begin(), committed.end(), has_offset);
+  if (with != committed.end()) {
     return Status::stop(ExitCode::bad_input,
                         "group " + settings_.group + " has a committed offset for " +
-                            committed_somewhere + " but none for " + missing_somewhere +
+                            name_of(with->where) + " but none for " + name_of(without->where) +
                             ": its partitions were added, its topic re-created, or its offsets "
                             "expired. Where to go on is for a person to say: " +
-                            way_out(beginnings.front().where.input));
+                            way_out(without->where.input));
   }
   WEIR_TRY_ASSIGN(const bool has_written, sink.has_written());
   if (has_written) {
+    WEIR_TRY_ASSIGN(const std::vector<Committed> now, source_.committed(partitions));
+    if (std::any_of(now.begin(), now.end(), has_offset)) {
+      return Status::ok();  // founded meanwhile, and what is written is that lane's
+    }
     return Status::stop(
         ExitCode::bad_input,
         "group " + settings_.group +
             " has no committed offset, but its outputs hold records: the offsets expired, were "
             "deleted (by hand, or with a topic that was created again), or the version read "
             "another topic before. Beginning anew would emit records twice, or skip some: " +
-            way_out(beginnings.front().where.input));
+            way_out(without->where.input));
+  }
+  std::vector<OffsetToCommit> beginnings;
+  for (const InputPartition& where : partitions) {
+    const InputSettings& input = settings_.inputs[where.input.value()];
+    NextOffset next;
+    if (input.start.kind == Start::Kind::timestamp) {
+      WEIR_TRY_ASSIGN(next, source_.offset_at(where, input.start.timestamp));
+    } else {
+      WEIR_TRY_ASSIGN(const LogBounds bounds, source_.log_bounds(where));
+      next = input.start.kind == Start::Kind::earliest ? bounds.start : bounds.end;
+    }
+    const CommitMetadata metadata{next, StreamTime(), input.dedup_rule()};
+    beginnings.push_back({where, next, metadata.print()});
   }
   return source_.found(beginnings);
 }

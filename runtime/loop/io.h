@@ -123,8 +123,9 @@ class Source {
   // (committed, log_bounds, offset_at, identity) and `found` work before it, too.
   virtual Status open(AssignmentListener& listener) = 0;
 
-  // Commits where a new group begins, as no member of it: the broker accepts that only while the
-  // group has no members. Ok, too, when others founded it meanwhile.
+  // Commits where a new group begins, as no member of it; ok, too, when any of these partitions has
+  // an offset by now. A founder that is held up in between, for however long, commits nothing once
+  // another one has founded the group.
   virtual Status found(std::span<const OffsetToCommit> beginnings) = 0;
 
   // Up to `records_max` records, waiting `wait_max` for the first. An empty batch is no error.

@@ -10,6 +10,9 @@ namespace weir {
 struct Limits {
   // Records per batch: the unit of decode, dedup, process and produce.
   std::size_t batch_records_max = 2000;
+  // How long one may take, as far as the one before shows: a turn's transaction stays open for as
+  // long, and the group waits for the next poll.
+  std::chrono::milliseconds batch_time_max{1000};
   // How long a poll waits for its first record.
   std::chrono::milliseconds poll_wait_max{50};
   // A turn commits when it is this old, or holds this many records, or produced this many bytes.

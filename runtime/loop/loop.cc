@@ -30,6 +30,7 @@ Loop::Loop(LaneSettings settings, const LoopParts& parts)
       clock_(parts.clock),
       probe_(parts.probe),
       assignment_(settings_, parts.source, parts.stores, parts.probe),
+      batch_records_max_(settings_.limits.batch_records_max),
       out_(settings_.outputs),
       dead_letters_(settings_) {}
 
@@ -62,8 +63,7 @@ Status Loop::run_once() {
   WEIR_TRY(check_topics());
 
   Result<Batch> polled = timed(probe_, Step::poll, [&] {
-    return source_.poll(turn_.wait_max(settings_.limits, clock_.now()),
-                        settings_.limits.batch_records_max);
+    return source_.poll(turn_.wait_max(settings_.limits, clock_.now()), batch_records_max_);
   });
   // A revocation inside poll could not end its turn. Before a poll that found no answer is
   // repeated: it may be that turn's transaction which the broker waits for.
@@ -76,6 +76,7 @@ Status Loop::run_once() {
   Batch batch = std::move(polled).value();
   test_point("after_poll");
   admit(batch);
+  const auto began = clock_.now();
   Status done = Status::ok();
   // After the process died on one of these records, each runs alone, so that the next death names
   // it.
@@ -83,6 +84,8 @@ Status Loop::run_once() {
   for (std::size_t at = 0; done.is_ok() && at < rows_.size(); at += piece) {
     done = take(std::span(batch.records).subspan(at, piece), std::span(rows_).subspan(at, piece));
   }
+  batch_records_max_ =
+      next_batch_max(settings_.limits, batch_records_max_, rows_.size(), clock_.now() - began);
   if (done.is_ok()) {
     done = reach_ends(batch.ends);
   }

@@ -119,6 +119,7 @@ class Loop final : public AssignmentListener {
 
   Assignment assignment_;
   Turn turn_;
+  std::size_t batch_records_max_;  // of the next batch: fewer for a slow stage
   bool has_started_ = false;
   Status failure_;                    // of the last advance; the next one recovers from it
   bool only_resume_is_left_ = false;  // of that recovery; what went before isn't done again

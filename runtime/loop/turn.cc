@@ -33,6 +33,16 @@ std::string InputSettings::dedup_rule() const {
                : "off";
 }
 
+std::size_t next_batch_max(const Limits& limits, std::size_t now, std::size_t records,
+                           std::chrono::nanoseconds took) {
+  if (took <= limits.batch_time_max) {
+    return std::min(now * 2, limits.batch_records_max);
+  }
+  const auto in_time =
+      static_cast<double>(records) * (std::chrono::duration<double>(limits.batch_time_max) / took);
+  return std::max<std::size_t>(static_cast<std::size_t>(in_time), 1);
+}
+
 std::string CommitMetadata::print() const {
   return "weir1;r=" + std::to_string(rebuild_from.value()) + ";t=" + std::to_string(time.value()) +
          ";d=" + dedup_rule;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -39,6 +40,11 @@ struct Turn {
   std::chrono::milliseconds wait_max(const Limits& limits,
                                      std::chrono::steady_clock::time_point now) const;
 };
+
+// How many records the next batch may have, after one of `records` that took so long under the
+// limit `now`: as many as are done within `batch_time_max`, and at most twice as many as before.
+std::size_t next_batch_max(const Limits& limits, std::size_t now, std::size_t records,
+                           std::chrono::nanoseconds took);
 
 // The metadata committed with each offset: what a lane that has lost its disk needs to go on.
 struct CommitMetadata {

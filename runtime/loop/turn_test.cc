@@ -41,6 +41,19 @@ TEST(Turn, WithNothingIsNeverDue) {
   EXPECT_FALSE(Turn().is_due(Limits(), kStart + 1h, kStart));
 }
 
+// 2000 records of 17 ms each held a transaction open for 34 s, longer than the broker lets it be.
+TEST(NextBatch, HoldsAsManyAsASlowStageDoesInASecond) {
+  EXPECT_EQ(next_batch_max(Limits(), 2000, 2000, 34s), 58U);
+  EXPECT_EQ(next_batch_max(Limits(), 58, 58, 990ms), 116U);
+  EXPECT_EQ(next_batch_max(Limits(), 58, 3, 10min), 1U);
+}
+
+TEST(NextBatch, GrowsBackUntilItIsWhole) {
+  EXPECT_EQ(next_batch_max(Limits(), 1, 1, 1ms), 2U);
+  EXPECT_EQ(next_batch_max(Limits(), 1500, 1500, 10ms), 2000U);
+  EXPECT_EQ(next_batch_max(Limits(), 2000, 0, 0ms), 2000U);
+}
+
 TEST(CommitMetadata, ComesBackAsPrinted) {
   const auto parsed = CommitMetadata::parse(CommitMetadata{
       NextOffset(12), StreamTime(1'700'000'000'000), "1000 ms in 4 buckets, key fields:a;d=b"}

@@ -251,8 +251,11 @@ class SimSource final : public Source {
 
   Status found(std::span<const OffsetToCommit> beginnings) override {
     SimKafka::Group& group = kafka_.groups_[group_];
-    if (group.members.empty()) {
-      for (const OffsetToCommit& b : beginnings) {
+    const bool is_founded =
+        std::any_of(beginnings.begin(), beginnings.end(),
+                    [&](const OffsetToCommit& b) { return group.offsets.contains(name(b.where)); });
+    for (const OffsetToCommit& b : beginnings) {
+      if (!is_founded) {
         group.offsets[name(b.where)] = {b.next, b.metadata};
       }
     }

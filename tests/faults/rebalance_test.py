@@ -50,6 +50,21 @@ class RebalanceTest(unittest.TestCase):
             self.assertEqual(lab.end(process), 0, it.log()[-3000:])
         self.assertEqual(it.verdict(), [], it.log()[-3000:])
 
+    def test_a_founder_that_is_held_up_until_the_group_has_come_and_gone_sets_nothing_back(self):
+        with self.lab(seed=19, lanes=1) as it:
+            it.produce(200)
+            late = it.start(instance="1", WEIR_PAUSE_AT="before_founding:1")
+            lab.wait_until_paused(late)
+            it.finish()
+            self.assertIn("ended", it.log())
+            # Its session over, the group has no members left.
+            lab.wait_for(lambda: members(it) in (set(), None), what="the empty group")
+            resume(late)
+            assigned = '"what":"partition assigned'
+            lab.wait_for(lambda: it.log().count(assigned) >= 2 * lab.PARTITIONS,
+                         what=f"the late founder's assignment\n{it.log()}")
+            self.assert_all_end_well(it, late)
+
     def test_nothing_is_lost_or_doubled_while_two_processes_leave_and_join(self):
         with self.lab(seed=11) as it:
             with it.load():
