@@ -61,7 +61,8 @@ constexpr std::uint64_t kMagic = 0x3267644c72696577;  // "weirLdg2"
 
 Result<std::unique_ptr<DeathLedger>> DeathLedger::open(const std::string& path) {
   const auto disk_failure = [&path](const char* what) {
-    return Status::stop(ExitCode::disk, path + ": can't " + what + ": " + std::strerror(errno));
+    return Status::stop(ExitCode::disk, path + ": can't " + what + ": " + std::strerror(errno) +
+                                            (errno == ENOSPC ? ". Free some space" : ""));
   };
   int file = -1;
   if (!path.empty()) {
@@ -69,7 +70,9 @@ Result<std::unique_ptr<DeathLedger>> DeathLedger::open(const std::string& path) 
     if (file < 0) {
       return disk_failure("open");
     }
-    if (::ftruncate(file, sizeof(Page)) != 0) {
+    // A hole is filled at the first write into the mapping: on a full disk that is SIGBUS.
+    errno = ::posix_fallocate(file, 0, sizeof(Page));
+    if (errno != 0) {
       const Status failure = disk_failure("extend");
       ::close(file);
       return failure;

@@ -1,6 +1,7 @@
 #include "loop/death_ledger.h"
 
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -10,6 +11,8 @@
 #include <thread>
 
 #include <gtest/gtest.h>
+
+#include "testing/small_disk.h"
 
 namespace weir {
 namespace {
@@ -167,6 +170,35 @@ TEST_F(DeathLedgerTest, AnUnwritableDirectoryIsADiskFailureThatNamesIt) {
   ASSERT_FALSE(opened.is_ok());
   EXPECT_EQ(opened.status().exit_code(), ExitCode::disk);
   EXPECT_NE(opened.status().message().find("/nonexistent/ledger"), std::string::npos);
+}
+
+// On a disk of one page, which is less than a ledger takes. Ends the process.
+[[noreturn]] void open_on_a_full_disk(const std::filesystem::path& disk, int cant_mount) {
+  if (!mount_small_disk(disk, "4k")) {
+    std::_Exit(cant_mount);
+  }
+  const auto opened = DeathLedger::open(disk / "ledger");
+  const Status& status = opened.status();
+  std::fputs(status.message().c_str(), stderr);
+  std::_Exit(opened.is_ok() ? 0 : static_cast<int>(status.exit_code()));
+}
+
+TEST_F(DeathLedgerTest, AFullDiskIsADiskFailureAndNoDeath) {
+  constexpr int kCantMount = 1;
+  const std::filesystem::path disk = path_ + ".disk";
+  std::filesystem::create_directory(disk);
+  int code = 0;
+  const auto has_exited = [&code](int status) {
+    code = WEXITSTATUS(status);
+    return WIFEXITED(status);
+  };
+  EXPECT_EXIT(open_on_a_full_disk(disk, kCantMount), has_exited,
+              "ledger: can't extend: No space left on device. Free some space|^$");
+  std::filesystem::remove(disk);
+  if (code == kCantMount) {
+    GTEST_SKIP() << "needs the right to mount a small disk";
+  }
+  EXPECT_EQ(code, static_cast<int>(ExitCode::disk));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "state/rocksdb_stores.h"
 
+#include <cstdint>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -30,6 +31,24 @@ Result<StoreLock> acquire_lock(const fs::path& root, const fs::path& directory) 
   return StoreLock::acquire(directory.string() + ".lock");
 }
 
+// RocksDB ends the process on an assertion where it finds no room to open a store in.
+Status check_free_space(const fs::path& root) {
+  constexpr std::uintmax_t kNeeded = std::uintmax_t{1} << 20;
+  std::error_code error;
+  const fs::space_info space = fs::space(root, error);
+  if (error) {
+    return disk_failure("ask for the free space of", root, error);
+  }
+  const bool is_limited = space.capacity > 0;  // a tmpfs may be without
+  return !is_limited || space.available >= kNeeded
+             ? Status::ok()
+             : Status::stop(
+                   ExitCode::disk,
+                   fmt::format("{}: {} KiB of the disk are free, and opening a store takes "
+                               "{} KiB at least. Free some space and start again",
+                               root.string(), space.available >> 10, kNeeded >> 10));
+}
+
 // Only with a manifest is a directory a store; a crash in between leaves one to be wiped.
 Status create(const fs::path& root, const fs::path& directory, const fs::path& manifest,
               const StoreIdentity& identity) {
@@ -53,6 +72,7 @@ Result<std::unique_ptr<SegmentStore>> RocksdbStores::open(const StoreIdentity& i
   const fs::path directory = directory_of(identity);
   const fs::path manifest = directory / "manifest";
   WEIR_TRY_ASSIGN(StoreLock lock, acquire_lock(root_, directory));
+  WEIR_TRY(check_free_space(root_));
   std::error_code error;
   const bool exists = fs::exists(directory, error);
   if (error) {

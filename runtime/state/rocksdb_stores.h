@@ -23,7 +23,8 @@ struct RocksdbLimits {
 
 // Each store is a directory `<root>/<topic>-<partition>` with the manifest, which says what it
 // belongs to, and the database; beside it lies its lock. Any store may be removed while it isn't
-// open: it is rebuilt from the log. May be used by several threads, each with stores of its own.
+// open: it is rebuilt from the log. Where less than 1 MiB of the disk is free none is opened:
+// stop(disk). May be used by several threads, each with stores of its own.
 class RocksdbStores final : public SegmentStores {
  public:
   // `root` is created when needed.

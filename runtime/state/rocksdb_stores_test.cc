@@ -22,10 +22,10 @@
 #include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sched.h>
 
 #include "state/manifest.h"
 #include "testing/dedup_schedule.h"
+#include "testing/small_disk.h"
 
 namespace weir {
 namespace {
@@ -576,11 +576,15 @@ int write_on(SegmentStore& store) {
   }
 }
 
+void fill(const fs::path& file) {
+  std::ofstream filler(file, std::ios::binary);
+  while (filler.write(std::string(4096, 'x').data(), 4096).flush()) {
+  }
+}
+
 // On a disk of 2 MB that only this process sees. Says what is wrong.
 int fill_disk(const fs::path& root) {
-  if (::unshare(CLONE_NEWNS) != 0 ||
-      ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-      ::mount("tmpfs", root.c_str(), "tmpfs", 0, "size=2m") != 0) {
+  if (!mount_small_disk(root, "2m")) {
     return kCantMount;
   }
   std::int64_t written = 0;
@@ -601,6 +605,15 @@ int fill_disk(const fs::path& root) {
     }
     --written;
   }
+  fill(root / "filler");
+  {
+    const auto store = RocksdbStores(root, kSmall).open(kIdentity);
+    if (store.is_ok() || store.status().exit_code() != ExitCode::disk ||
+        store.status().message().find("takes 1024 KiB at least. Free some") == std::string::npos) {
+      say("on a full disk: " + (store.is_ok() ? "it opens" : store.status().message()));
+    }
+  }
+  fs::remove(root / "filler");
   if (::mount("tmpfs", root.c_str(), "tmpfs", MS_REMOUNT, "size=32m") != 0) {
     say("can't remount");
   }
