@@ -671,9 +671,11 @@ Field proto() {
 Field turn() {
   Group fields;
   fields.fields = {
-      with_default("100ms", duration("interval_max", &Turn::interval_max, milliseconds(1),
-                                     std::chrono::seconds(30),
-                                     "A turn commits when it is this old: what a reader waits.")),
+      with_default(
+          "100ms",
+          duration("interval_max", &Turn::interval_max, milliseconds(1), std::chrono::seconds(30),
+                   "A turn commits when it is this old: what a reader waits. At most half "
+                   "of `kafka: transaction.timeout.ms`, which is 30 s unless set.")),
       with_default("50000", integer("records_max", &Turn::records_max, 1, 10'000'000,
                                     "… or holds this many records,")),
       with_default("64MiB", size("bytes_max", &Turn::bytes_max, 1 << 10, 1 << 30,

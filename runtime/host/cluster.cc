@@ -43,6 +43,28 @@ Status check_kafka_property(std::string_view name, std::string_view value) {
   return name == "bootstrap.servers" ? Status::ok() : check_property(name, value);
 }
 
+Status check_turn(const config::Deployment& deployment) {
+  std::chrono::milliseconds age_max = ClientSettings().transaction_age_max;
+  for (const config::KafkaProperty& property : deployment.kafka) {
+    if (property.name == "transaction.timeout.ms") {
+      WEIR_TRY(parse(property.name, property.value, age_max));
+    }
+  }
+  const std::chrono::milliseconds interval_max = deployment.turn.interval_max;
+  return interval_max <= age_max / 2
+             ? Status::ok()
+             : Status::stop(
+                   ExitCode::config,
+                   fmt::format("turn.interval_max is {0} ms and kafka: transaction.timeout.ms {1}: "
+                               "the broker ends a transaction of that age, so a turn may take half "
+                               "of it at most, or none would ever be committed. Set "
+                               "turn.interval_max to {2}ms or less, or transaction.timeout.ms to "
+                               "{3} or more",
+                               interval_max.count(), age_max.count(), age_max.count() / 2,
+                               2 * interval_max.count()))
+                   .within(deployment.file);
+}
+
 ClientSettings client_settings(const config::Deployment& deployment, const Log& log) {
   ClientSettings settings;
   ClusterSettings& cluster = settings.cluster;

@@ -23,6 +23,11 @@ struct ClientSettings {
 // for the start alike; connects nowhere.
 Status check_kafka_property(std::string_view name, std::string_view value);
 
+// Ok when the broker leaves a turn's transaction the time that the turn may take and as long again
+// to be committed; else stop(config) that names both settings. As check_kafka_property otherwise,
+// which `deployment`'s properties passed.
+Status check_turn(const config::Deployment& deployment);
+
 // `deployment`'s properties passed check_kafka_property. `log` is borrowed, and told here
 // when topics can't be told apart by their ids.
 ClientSettings client_settings(const config::Deployment& deployment, const Log& log);

@@ -53,5 +53,29 @@ TEST(KafkaProperty, HowOutputsAreWrittenIsNotTheDeploymentsToSay) {
   }
 }
 
+// A broker ended each transaction before its turn was due: nothing was ever committed.
+TEST(Turn, IsCommittedInHalfTheTimeThatABrokerLeavesATransaction) {
+  const auto check = [](std::chrono::milliseconds interval_max, const char* timeout) {
+    config::Deployment deployment;
+    deployment.file = "spam.yaml";
+    deployment.turn.interval_max = interval_max;
+    if (timeout != nullptr) {
+      deployment.kafka.push_back({"transaction.timeout.ms", timeout});
+    }
+    return check_turn(deployment);
+  };
+  using std::chrono::milliseconds;
+  EXPECT_TRUE(check(milliseconds(100), nullptr).is_ok());
+  EXPECT_TRUE(check(milliseconds(15'000), nullptr).is_ok());
+  EXPECT_FALSE(check(milliseconds(15'001), nullptr).is_ok());
+  EXPECT_TRUE(check(milliseconds(4'000), "8000").is_ok());
+  const Status refused = check(milliseconds(30'000), "8000");
+  EXPECT_EQ(refused.exit_code(), ExitCode::config);
+  EXPECT_THAT(refused.message(), HasSubstr("spam.yaml: turn.interval_max is 30000 ms and kafka: "
+                                           "transaction.timeout.ms 8000: "));
+  EXPECT_THAT(refused.message(), HasSubstr("Set turn.interval_max to 4000ms or less, or "
+                                           "transaction.timeout.ms to 60000 or more"));
+}
+
 }  // namespace
 }  // namespace weir

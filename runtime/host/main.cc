@@ -32,6 +32,7 @@ Result<config::Deployment> load(const std::string& file, const StageSpec& spec,
   options.kafka_property = check_kafka_property;
   config::Loaded loaded = config::load(file, options);
   WEIR_TRY(loaded.status());
+  WEIR_TRY(check_turn(*loaded.deployment));
   return std::move(*loaded.deployment);
 }
 
