@@ -1,11 +1,15 @@
 #include "host/lane_probe.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 namespace weir {
 
 namespace {
 constexpr std::chrono::seconds kDeadLettersLoggedEvery{10};
+// More than clocks of one cluster differ by.
+constexpr std::chrono::hours kAheadMax{1};
 }  // namespace
 
 LaneProbe::LaneProbe(Metrics& metrics, int lane, std::vector<Input> inputs, const Log& log)
@@ -61,6 +65,27 @@ void LaneProbe::turn_committed(const TurnCounts& counts, std::chrono::nanosecond
   log_.debug("turn committed", {{"lane", lane_name_},
                                 {"records", std::to_string(counts.records_in)},
                                 {"outputs", std::to_string(counts.outputs)}});
+}
+
+void LaneProbe::offset_committed(InputPartition where, NextOffset committed, StreamTime time) {
+  MetricsProbe::offset_committed(where, committed, time);
+  const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now())
+                       .time_since_epoch();
+  if (time.value() <= (now + kAheadMax).count() ||
+      std::find(ahead_.begin(), ahead_.end(), where) != ahead_.end()) {
+    return;
+  }
+  ahead_.push_back(where);
+  log_.warning(
+      "stream time is ahead of this machine's clock: a record was stamped so, by a wrong clock "
+      "most "
+      "likely. It stands still until records are stamped later than that: till then no dedup "
+      "window ends, and outputs are stamped with it. Mend the clock, and begin behind such records "
+      "with a new version and `start: latest`",
+      {{"lane", lane_name_},
+       {"partition", text(where)},
+       {"stream_time_ms", std::to_string(time.value())},
+       {"ahead_s", std::to_string((time.value() - now.count()) / 1000)}});
 }
 
 void LaneProbe::turn_aborted(std::string_view why) {

@@ -14,7 +14,8 @@
 namespace weir {
 
 // Counts everything, as MetricsProbe does, and logs what a person looks for: assignment, restoring,
-// whatever was recovered from, and dead letters in sum. On the lane's thread.
+// whatever was recovered from, dead letters in sum, and once per partition a stream time that lies
+// far ahead of this machine's clock. On the lane's thread.
 class LaneProbe final : public MetricsProbe {
  public:
   LaneProbe(Metrics& metrics, int lane, std::vector<Input> inputs, const Log& log);
@@ -26,6 +27,7 @@ class LaneProbe final : public MetricsProbe {
   void record_dead_lettered(const Origin& origin, std::string_view reason,
                             std::string_view message) override;
   void turn_committed(const TurnCounts& counts, std::chrono::nanoseconds age) override;
+  void offset_committed(InputPartition where, NextOffset committed, StreamTime time) override;
   void turn_aborted(std::string_view why) override;
   void producer_recreated(std::string_view reason, std::string_view why) override;
   void consumer_rejoined(std::string_view reason, std::string_view why) override;
@@ -42,6 +44,7 @@ class LaneProbe final : public MetricsProbe {
   std::uint64_t dead_letters_ = 0;
   std::string first_dead_letter_;
   std::chrono::steady_clock::time_point dead_letters_logged_{};
+  std::vector<InputPartition> ahead_;  // those whose stream time was said to be ahead
 };
 
 }  // namespace weir

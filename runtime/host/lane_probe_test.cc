@@ -1,5 +1,8 @@
 #include "host/lane_probe.h"
 
+#include <chrono>
+#include <limits>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -29,6 +32,30 @@ TEST(LaneProbe, DeadLettersAreLoggedAsManyAsWereCommitted) {
   const std::string said = ::testing::internal::GetCapturedStderr();
   EXPECT_THAT(said, HasSubstr(R"("count":"2","first":"raw/3 offset 5: bad: why")"));
   EXPECT_THAT(said, Not(HasSubstr("offset 4")));
+}
+
+// A window that never ends again looked like any other.
+TEST(LaneProbe, AStreamTimeFarAheadOfThisMachinesClockIsSaidOncePerPartition) {
+  using std::chrono::milliseconds;
+  Metrics metrics({.deployment = "d", .version = 1, .parts = {}});
+  const Log log("d", config::LogLevel::info);
+  LaneProbe probe(metrics, 0, {{"in", "raw"}}, log);
+  const auto said = [&](std::int32_t partition, std::int64_t time) {
+    ::testing::internal::CaptureStderr();
+    probe.offset_committed({InputIndex(0), Partition(partition)}, NextOffset(1), StreamTime(time));
+    return ::testing::internal::GetCapturedStderr();
+  };
+  const std::int64_t now =
+      std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+          .count();
+  constexpr std::int64_t kMinute = milliseconds(std::chrono::minutes(1)).count();
+  constexpr std::int64_t kYear9999 = 253'370'764'800'000;
+  EXPECT_EQ(said(3, 0), "");
+  EXPECT_EQ(said(3, now + 59 * kMinute), "");
+  EXPECT_THAT(said(3, now + 90 * kMinute), HasSubstr(R"("partition":"raw/3","stream_time_ms":)"));
+  EXPECT_EQ(said(3, kYear9999), "");
+  EXPECT_THAT(said(4, kYear9999), HasSubstr(R"("stream_time_ms":"253370764800000")"));
+  EXPECT_THAT(said(5, std::numeric_limits<std::int64_t>::max()), HasSubstr("no dedup window ends"));
 }
 
 }  // namespace

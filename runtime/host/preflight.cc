@@ -102,7 +102,8 @@ Status check_input_topic(const config::Deployment& deployment, const config::Inp
             "wrong clock would expire {} early. Mend it with: kafka-configs.sh "
             "--alter --entity-type topics --entity-name {} --add-config "
             "message.timestamp.type=LogAppendTime (or message.timestamp.after.max.ms={}); "
-            "or put the stage `route` before this one",
+            "records that are there keep their stamps: where one is wrong, begin behind it, with "
+            "a new version and `start: latest`. Or put the stage `route` before this one",
             input.topic,
             facts.ahead_ms_max ? fmt::format("up to {} ms", *facts.ahead_ms_max)
                                : std::string("any time"),

@@ -68,6 +68,7 @@ TEST(Preflight, ProducersClocksMayGoAheadOfTheBrokersByABucket) {
     const Status refused = check(kWindow, output, ahead_by(6 * kHour + 1));
     EXPECT_EQ(refused.exit_code(), ExitCode::config);
     EXPECT_THAT(refused.message(), HasSubstr("message.timestamp.after.max.ms=21600000"));
+    EXPECT_THAT(refused.message(), HasSubstr("begin behind it, with a new version and `start: "));
     EXPECT_TRUE(check(kWindow, output, kBrokersClock).is_ok());
   }
 }
