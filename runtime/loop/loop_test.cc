@@ -490,6 +490,22 @@ TEST_F(LoopTest, RunsUntilATimeAndGoesOnFromThere) {
   EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "b:1", "c:1"));
 }
 
+// It waited for ever: the records to restore from lay past its end, those to the end before it.
+TEST_F(LoopTest, AnEndBeforeTheCommittedOffsetIsReachedOnceTheStateIsRestored) {
+  send("a:1", 1000);
+  send("b:1", 1100);
+  ASSERT_TRUE(run().is_ok());
+  crash();
+  stores_ = MemoryStores();
+  settings_.until = Timestamp(1000);
+  send("a:2", 1200);
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_TRUE(lane_->loop().has_reached_end());
+  EXPECT_TRUE(lane_->loop().is_ready());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "b:1"));
+  EXPECT_EQ(kafka_.committed(kLabGroup, kLabInput, 0), NextOffset(2));
+}
+
 TEST_F(LoopTest, StateAheadOfTheCommittedOffsetStops) {
   send("a:1");
   ASSERT_TRUE(run().is_ok());
@@ -499,6 +515,18 @@ TEST_F(LoopTest, StateAheadOfTheCommittedOffsetStops) {
   ASSERT_FALSE(stopped.is_ok());
   EXPECT_EQ(stopped.exit_code(), ExitCode::broken);
   EXPECT_THAT(stopped.message(), HasSubstr("covers offsets below 1"));
+}
+
+TEST_F(LoopTest, StateAheadOfTheCommittedTimeStopsThoughTheOffsetIsTheSame) {
+  send("a:1", 1000);
+  ASSERT_TRUE(run().is_ok());
+  crash();
+  kafka_.set_committed(kLabGroup, kLabInput, 0, NextOffset(1), metadata(0, 999));
+  const Status stopped = run();
+  ASSERT_FALSE(stopped.is_ok());
+  EXPECT_EQ(stopped.exit_code(), ExitCode::broken);
+  EXPECT_THAT(stopped.message(), HasSubstr("up to stream time 1000, but the group committed only "
+                                           "1, at stream time 999"));
 }
 
 TEST_F(LoopTest, StateThatCannotBeReadIsRebuiltFromTheLog) {
