@@ -267,12 +267,17 @@ class Broker:
         pid = self.pid()
         if not pid:
             return False
-        process = os.pidfd_open(pid)
+        try:
+            process = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return False
         gone = select.poll()
         gone.register(process, select.POLLIN)
         try:
-            signal.pidfd_send_signal(process, first_signal)
-            signal.pidfd_send_signal(process, signal.SIGCONT)  # a stopped one would not hear it
+            with contextlib.suppress(ProcessLookupError):  # killed, it may be gone at once
+                signal.pidfd_send_signal(process, first_signal)
+                # A stopped one would not hear it.
+                signal.pidfd_send_signal(process, signal.SIGCONT)
             if not gone.poll(TERM_SECONDS_MAX * 1000):
                 notice(f"process {pid} did not end within {TERM_SECONDS_MAX} s: SIGKILL")
                 signal.pidfd_send_signal(process, signal.SIGKILL)

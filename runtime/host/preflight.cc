@@ -140,17 +140,34 @@ Status check_topics(const config::Deployment& deployment, const LanePlan& plan,
     }
   };
   std::map<std::string, TopicDescription> known;
-  for (const auto* topics : {&plan.input_topics, &plan.output_topics}) {
-    for (const std::string& name : *topics) {
-      WEIR_TRY_ASSIGN(std::optional<TopicDescription> found, describe(name));
-      if (found) {
-        known.emplace(name, std::move(*found));
-      } else {
-        wrong.push_back(
-            fmt::format("topic {} doesn't exist; create what {} needs with: weir topics apply {}",
-                        name, deployment.id, deployment.file));
-      }
+  const auto look_up = [&](const std::string& name, const std::string& way_out) {
+    Result<std::optional<TopicDescription>> found = describe(name);
+    if (!found.is_ok()) {
+      return found.status();
     }
+    if (found.value()) {
+      known.emplace(name, std::move(*found.value()));
+    } else {
+      wrong.push_back(fmt::format("topic {} doesn't exist; {}", name, way_out));
+    }
+    return Status::ok();
+  };
+  const std::string apply = fmt::format("create what {} needs with: weir topics apply {}",
+                                        deployment.id, deployment.file);
+  for (const config::Input& input : deployment.inputs) {
+    WEIR_TRY(look_up(
+        input.topic,
+        input.version > 0
+            ? fmt::format("it is version {} of the dataset {}, which the deployment that writes it "
+                          "creates: is `version` of inputs.{} right?",
+                          input.version, input.dataset, input.name)
+            : fmt::format("is the name right? Then {}", apply)));
+  }
+  for (const std::string& name : plan.output_topics) {
+    WEIR_TRY(
+        look_up(name, fmt::format("{}. If it was there before, what it held is gone and is not "
+                                  "written again: then raise `version:` first",
+                                  apply)));
   }
   std::optional<Counted> widest;  // the input with the most partitions
   bool are_inputs_known = true;

@@ -125,7 +125,7 @@ TEST(Preflight, AllThatIsWrongIsSaidAtOnceOneALine) {
       check_all({{"raw.x", with(4, kAheadAtWill)}, {"x.dead_letters.v1", derived(3)}});
   EXPECT_EQ(refused.exit_code(), ExitCode::config);
   EXPECT_THAT(refused.message(),
-              MatchesRegex("topic x.v1 doesn't exist; [^\n]+topics apply ingest-x.yaml\n"
+              MatchesRegex("topic x.v1 doesn't exist; [^\n]+topics apply ingest-x.yaml[^\n]+\n"
                            "topic raw.x takes its producers' timestamps[^\n]+\n"
                            "topic x.dead_letters.v1 has 3 partitions[^\n]+"));
   EXPECT_TRUE(
@@ -143,10 +143,27 @@ TEST(Preflight, AnOutputThatForgetsByKeyOrStampsAnewIsRefused) {
                            "topic x.dead_letters.v1 carries the broker's clock[^\n]+"));
 }
 
+TEST(Preflight, AMissingInputIsLookedForWhereItComesFrom) {
+  config::Deployment deployment;
+  deployment.inputs.resize(2);
+  deployment.inputs[0].topic = "raw.x";
+  deployment.inputs[1].name = "comments";
+  deployment.inputs[1].topic = "comments.v2";
+  deployment.inputs[1].dataset = "comments";
+  deployment.inputs[1].version = 2;
+  const Status refused = check_topics(
+      deployment, LanePlan(), [](const std::string&) { return std::optional<TopicDescription>(); });
+  EXPECT_THAT(refused.message(),
+              MatchesRegex("topic raw.x doesn't exist; is the name right[^\n]+topics apply[^\n]+\n"
+                           "topic comments.v2 [^\n]+is `version` of inputs.comments right[^\n]+"));
+}
+
 TEST(Preflight, ABrokerThatDoesNotAnswerIsNoProblemOfTheTopics) {
-  LanePlan plan;
-  plan.input_topics = {"raw.x", "raw.y"};
-  const Status failed = check_topics({}, plan, [](const std::string& name) {
+  config::Deployment deployment;
+  deployment.inputs.resize(2);
+  deployment.inputs[0].topic = "raw.x";
+  deployment.inputs[1].topic = "raw.y";
+  const Status failed = check_topics(deployment, LanePlan(), [](const std::string& name) {
     return name == "raw.x" ? Result<std::optional<TopicDescription>>(std::nullopt)
                            : Status::retry("silent");
   });

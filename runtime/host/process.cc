@@ -284,7 +284,12 @@ class Process {
       log_.warning(kBrokerIsSilent, {{"why", checked.message()}});
       set_state(ProcessState::starting, checked.message());
       if (steady_clock::now() - began > until_.silence_max) {
-        return Status::stop(ExitCode::unavailable, checked.message());
+        return Status::stop(
+            ExitCode::unavailable,
+            fmt::format(
+                "no answer from the brokers for {} s; `kafka: bootstrap.servers:` in {} says "
+                "where they are ({})",
+                until_.silence_max.count(), deployment_.file, checked.message()));
       }
       if (signals_.wait(std::chrono::seconds(1))) {
         is_told_to_stop_ = true;
