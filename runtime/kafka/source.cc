@@ -1,6 +1,7 @@
 #include "kafka/source.h"
 
 #include <algorithm>
+#include <mutex>
 #include <utility>
 
 #include <fmt/format.h>
@@ -476,6 +477,9 @@ Result<std::vector<Committed>> KafkaSource::committed(std::span<const InputParti
 
 Status KafkaSource::found(std::span<const OffsetToCommit> beginnings) {
   WEIR_TRY(connect());
+  // Lanes of one process that start together would only fence each other.
+  static std::mutex one_at_a_time;
+  const std::lock_guard hold(one_at_a_time);
   SinkSettings settings;
   settings.cluster = settings_.cluster;
   settings.transactional_id = settings_.group + ".founder";
