@@ -12,6 +12,25 @@ std::string text(NextOffset offset) {
   return std::to_string(offset.value());
 }
 
+constexpr auto kWayOut =
+    ". What the group committed belongs to the topic as it was; deploy a new version, which reads "
+    "the topic as it is from its start";
+
+Status check_same(const TopicIdentity& before, const TopicIdentity& now) {
+  if (now.topic_id != before.topic_id) {
+    return Status::stop(ExitCode::bad_input,
+                        "topic " + before.topic + " was deleted and created again: its id was " +
+                            before.topic_id + " and is " + now.topic_id + kWayOut);
+  }
+  if (now.partitions != before.partitions) {
+    return Status::stop(ExitCode::bad_input,
+                        "topic " + before.topic + " had " + std::to_string(before.partitions) +
+                            " partitions and has " + std::to_string(now.partitions) +
+                            ": equal keys may now lie on different partitions" + kWayOut);
+  }
+  return Status::ok();
+}
+
 }  // namespace
 
 Status Assignment::found_group(Sink& sink) {
@@ -142,6 +161,10 @@ Status Assignment::ask_topics() {
   for (std::size_t i = 0; i < settings_.inputs.size(); ++i) {
     WEIR_TRY_ASSIGN(TopicIdentity topic,
                     source_.identity(InputIndex(static_cast<std::uint16_t>(i))));
+    if (!topics_.empty()) {
+      // Deleted topics make the group assign anew: what was read before counts here, too.
+      WEIR_TRY(check_same(topics_[i], topic));
+    }
     topics.push_back(std::move(topic));
   }
   topics_ = std::move(topics);
@@ -149,12 +172,7 @@ Status Assignment::ask_topics() {
 }
 
 Status Assignment::check_unchanged() {
-  constexpr auto kWayOut =
-      ". What the group committed belongs to the topic as it was; deploy a new version, which "
-      "reads "
-      "the topic as it is from its start";
   for (std::size_t i = 0; i < topics_.size(); ++i) {
-    const TopicIdentity& before = topics_[i];
     const Result<TopicIdentity> now = source_.identity(InputIndex(static_cast<std::uint16_t>(i)));
     if (!now.is_ok()) {
       if (now.status().remedy() == Remedy::retry) {
@@ -162,17 +180,7 @@ Status Assignment::check_unchanged() {
       }
       return now.status();
     }
-    if (now.value().topic_id != before.topic_id) {
-      return Status::stop(ExitCode::bad_input,
-                          "topic " + before.topic + " was deleted and created again: its id was " +
-                              before.topic_id + " and is " + now.value().topic_id + kWayOut);
-    }
-    if (now.value().partitions != before.partitions) {
-      return Status::stop(ExitCode::bad_input,
-                          "topic " + before.topic + " had " + std::to_string(before.partitions) +
-                              " partitions and has " + std::to_string(now.value().partitions) +
-                              ": equal keys may now lie on different partitions" + kWayOut);
-    }
+    WEIR_TRY(check_same(topics_[i], now.value()));
   }
   std::vector<InputPartition> partitions;
   for (const OwnedPartition& owned : owned_) {

@@ -661,6 +661,18 @@ TEST_F(LoopTest, ATopicRecreatedUnderARunningLaneStops) {
   EXPECT_THAT(stopped.message(), HasSubstr("deleted and created again"));
 }
 
+// Its deletion makes the group assign anew, and then the new topic was taken for what had been there.
+TEST_F(LoopTest, ATopicRecreatedBeforeItIsAssignedAgainStops) {
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  kafka_.recreate_topic(kLabInput);
+  fail("poll", Status::rejoin("fenced", "fenced"));
+  const Status stopped = run();
+  ASSERT_FALSE(stopped.is_ok());
+  EXPECT_EQ(stopped.exit_code(), ExitCode::bad_input);
+  EXPECT_THAT(stopped.message(), HasSubstr("deleted and created again"));
+}
+
 TEST_F(LoopTest, PartitionsAddedUnderARunningLaneStop) {
   send("a:1");
   ASSERT_TRUE(run().is_ok());

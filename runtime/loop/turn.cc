@@ -7,6 +7,8 @@
 
 namespace weir {
 
+using namespace std::chrono_literals;
+
 bool Turn::is_due(const Limits& limits, std::chrono::steady_clock::time_point now,
                   std::chrono::steady_clock::time_point last_commit) const {
   if (began.has_value()) {
@@ -35,12 +37,13 @@ std::string InputSettings::dedup_rule() const {
 
 std::size_t next_batch_max(const Limits& limits, std::size_t now, std::size_t records,
                            std::chrono::nanoseconds took) {
-  if (took <= limits.batch_time_max) {
-    return std::min(now * 2, limits.batch_records_max);
+  if (records == 0) {
+    return now;
   }
-  const auto in_time =
-      static_cast<double>(records) * (std::chrono::duration<double>(limits.batch_time_max) / took);
-  return std::max<std::size_t>(static_cast<std::size_t>(in_time), 1);
+  const auto in_time = static_cast<double>(records) *
+                       (limits.batch_time_max / std::max<std::chrono::duration<double>>(took, 1us));
+  const auto most = static_cast<double>(std::min(now * 2, limits.batch_records_max));
+  return static_cast<std::size_t>(std::clamp(in_time, 1.0, most));
 }
 
 std::string CommitMetadata::print() const {

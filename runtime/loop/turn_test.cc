@@ -44,7 +44,7 @@ TEST(Turn, WithNothingIsNeverDue) {
 // 2000 records of 17 ms each held a transaction open for 34 s, longer than the broker lets it be.
 TEST(NextBatch, HoldsAsManyAsASlowStageDoesInASecond) {
   EXPECT_EQ(next_batch_max(Limits(), 2000, 2000, 34s), 58U);
-  EXPECT_EQ(next_batch_max(Limits(), 58, 58, 990ms), 116U);
+  EXPECT_EQ(next_batch_max(Limits(), 2000, 50, 850ms), 58U);
   EXPECT_EQ(next_batch_max(Limits(), 58, 3, 10min), 1U);
 }
 

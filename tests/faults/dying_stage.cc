@@ -51,6 +51,9 @@ class Dying final : public weir::Stage {
     if (name.name() == "abort") {
       std::abort();
     }
+    if (name.name() == "slow") {
+      std::this_thread::sleep_for(std::chrono::milliseconds(4));
+    }
     if (name.name() == "memory") {
       throw std::bad_alloc();
     }

@@ -17,8 +17,8 @@ PARTITIONS = 2
 
 
 class Dying(lab.Site):
-    def __init__(self, brokers, seed):
-        super().__init__(brokers, seed)
+    def __init__(self, brokers, seed, **kafka):
+        super().__init__(brokers, seed, **kafka)
         self.raw, self.output = f"raw.{self.name}", f"{self.name}.v1"
         self.config = self.deploy(f"dying-{self.name}", f"""
 name: {self.name}
@@ -88,6 +88,20 @@ class DyingTest(unittest.TestCase):
             process.send_signal(signal.SIGCONT)
             self.assertEqual(process.wait(60), 0, it.log()[-2000:])
             self.assertEqual(it.verdict(), [], it.log()[-3000:])
+
+    def test_a_stage_that_needs_longer_for_a_batch_than_a_transaction_may_last_gets_on(self):
+        with Dying(self.brokers, seed=14, transaction_timeout_ms=6000) as it:
+            producer = KafkaProducer(bootstrap_servers=it.brokers, linger_ms=5)
+            for i in range(4500):
+                producer.send(it.raw, key=b"k", partition=0,
+                              value=json.dumps({"id": f"n{i}", "name": "slow"}).encode())
+            producer.close()
+            process = it.run(it.config, "--until-end", WEIR__LOG__LEVEL="debug")
+            self.assertEqual(process.wait(90), 0, it.log()[-2000:])
+            self.assertEqual(it.verdict(), [], it.log()[-3000:])
+            turns = [int(line["records"]) for line in map(json.loads, it.log().splitlines())
+                     if line["what"] == "turn committed"]
+            self.assertLess(max(turns[1:]), 1000)  # each takes 4 ms
 
     def test_a_stage_that_hangs_is_left_behind_when_its_process_is_told_twice_to_end(self):
         with Dying(self.brokers, seed=10) as it:
