@@ -661,7 +661,7 @@ TEST_F(LoopTest, ATopicRecreatedUnderARunningLaneStops) {
   EXPECT_THAT(stopped.message(), HasSubstr("deleted and created again"));
 }
 
-// Its deletion makes the group assign anew, and then the new topic was taken for what had been there.
+// Its deletion makes the group assign anew, and the new topic was taken for what had been there.
 TEST_F(LoopTest, ATopicRecreatedBeforeItIsAssignedAgainStops) {
   send("a:1");
   ASSERT_TRUE(run().is_ok());

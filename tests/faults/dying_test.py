@@ -101,7 +101,7 @@ class DyingTest(unittest.TestCase):
             self.assertEqual(it.verdict(), [], it.log()[-3000:])
             turns = [int(line["records"]) for line in map(json.loads, it.log().splitlines())
                      if line["what"] == "turn committed"]
-            # The first batch, of a pace unknown, and one that takes a second; not two like the first.
+            # The first batch, of a pace unknown, and one that takes a second; not two like it.
             self.assertLess(max(turns), 3000)
 
     def test_a_stage_that_hangs_is_left_behind_when_its_process_is_told_twice_to_end(self):
