@@ -34,12 +34,11 @@ Status check_same(const TopicIdentity& before, const TopicIdentity& now) {
 }  // namespace
 
 Status Assignment::found_group(Sink& sink) {
+  WEIR_TRY(ask_topics());
   std::vector<InputPartition> partitions;
-  for (std::size_t i = 0; i < settings_.inputs.size(); ++i) {
-    const InputIndex input(static_cast<std::uint16_t>(i));
-    WEIR_TRY_ASSIGN(const TopicIdentity topic, source_.identity(input));
-    for (std::int32_t p = 0; p < topic.partitions; ++p) {
-      partitions.push_back({input, Partition(p)});
+  for (std::size_t i = 0; i < topics_.size(); ++i) {
+    for (std::int32_t p = 0; p < topics_[i].partitions; ++p) {
+      partitions.push_back({InputIndex(static_cast<std::uint16_t>(i)), Partition(p)});
     }
   }
   // Of all inputs at once: another lane may found the group between two questions.
