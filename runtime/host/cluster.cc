@@ -44,12 +44,13 @@ Status check_kafka_property(std::string_view name, std::string_view value) {
 }
 
 Status check_turn(const config::Deployment& deployment) {
-  std::chrono::milliseconds age_max = ClientSettings().transaction_age_max;
+  ClientSettings settings;
   for (const config::KafkaProperty& property : deployment.kafka) {
-    if (property.name == "transaction.timeout.ms") {
-      WEIR_TRY(parse(property.name, property.value, age_max));
+    if (std::chrono::milliseconds* setting = own_setting(settings, property.name)) {
+      WEIR_TRY(parse(property.name, property.value, *setting));
     }
   }
+  const std::chrono::milliseconds age_max = settings.transaction_age_max;
   const std::chrono::milliseconds interval_max = deployment.turn.interval_max;
   return interval_max <= age_max / 2
              ? Status::ok()

@@ -78,8 +78,7 @@ void LaneProbe::offset_committed(InputPartition where, NextOffset committed, Str
   ahead_.push_back(where);
   log_.warning(
       "stream time is ahead of this machine's clock: a record was stamped so, by a wrong clock "
-      "most "
-      "likely. It stands still until records are stamped later than that: till then no dedup "
+      "most likely. It stands still until records are stamped later than that: till then no dedup "
       "window ends, and outputs are stamped with it. Mend the clock, and begin behind such records "
       "with a new version and `start: latest`",
       {{"lane", lane_name_},

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <map>
 #include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -16,6 +17,13 @@ namespace {
 // How far ahead a producer may stamp where no window here depends on it, but one downstream may:
 // what brokers allow since Kafka 4.0 unless told otherwise.
 constexpr std::chrono::milliseconds kAheadMaxWithoutWindow = std::chrono::hours(1);
+
+// The command that gives a topic another setting.
+std::string configure(const std::string& topic, std::string_view setting) {
+  return fmt::format(
+      "kafka-configs.sh --alter --entity-type topics --entity-name {} --add-config {}", topic,
+      setting);
+}
 
 struct Counted {
   std::string topic;
@@ -99,16 +107,15 @@ Status check_input_topic(const config::Deployment& deployment, const config::Inp
         ExitCode::config,
         fmt::format(
             "topic {} takes its producers' timestamps, {} ahead of the broker's clock: one "
-            "wrong clock would expire {} early. Mend it with: kafka-configs.sh "
-            "--alter --entity-type topics --entity-name {} --add-config "
-            "message.timestamp.type=LogAppendTime (or message.timestamp.after.max.ms={}); "
+            "wrong clock would expire {} early. Mend it with: {} "
+            "(or message.timestamp.after.max.ms={}); "
             "records that are there keep their stamps: where one is wrong, begin behind it, with "
             "a new version and `start: latest`. Or put the stage `route` before this one",
             input.topic,
             facts.ahead_ms_max ? fmt::format("up to {} ms", *facts.ahead_ms_max)
                                : std::string("any time"),
             has_window ? "the dedup window" : "the dedup windows of those who read the outputs",
-            input.topic, ahead_max.count()));
+            configure(input.topic, "message.timestamp.type=LogAppendTime"), ahead_max.count()));
   }
   return Status::ok();
 }
@@ -123,12 +130,10 @@ Status check_retention(const std::string& topic, std::optional<std::int64_t> kep
       ExitCode::config,
       fmt::format(
           "topic {} keeps records for {} ms, its input {} {}: its records carry the "
-          "input's time, so a replay would be deleted as it is written. Mend it with: "
-          "kafka-configs.sh --alter --entity-type topics --entity-name {} --add-config "
-          "retention.ms={}",
+          "input's time, so a replay would be deleted as it is written. Mend it with: {}",
           topic, *kept_ms, input,
           input_kept_ms ? fmt::format("for {} ms", *input_kept_ms) : std::string("without a limit"),
-          topic, as_long));
+          configure(topic, "retention.ms=" + as_long)));
 }
 
 Status check_topics(const config::Deployment& deployment, const LanePlan& plan,
@@ -193,18 +198,15 @@ Status check_topics(const config::Deployment& deployment, const LanePlan& plan,
     if (facts.is_compacted) {
       wrong.push_back(
           fmt::format("topic {} is compacted: events with equal keys would vanish from it. Mend it "
-                      "with: kafka-configs.sh --alter --entity-type topics --entity-name {} "
-                      "--add-config cleanup.policy=delete",
-                      name, name));
+                      "with: {}",
+                      name, configure(name, "cleanup.policy=delete")));
     }
     if (i < plan.settings.outputs.size() && plan.settings.outputs[i].rekeys) {
       if (!facts.has_broker_timestamps) {
         wrong.push_back(fmt::format(
             "topic {} is a new root, in an order of its own, so it must carry the broker's "
-            "clock: kafka-configs.sh --alter --entity-type topics --entity-name {} "
-            "--add-config message.timestamp.type=LogAppendTime (`weir topics apply` creates it "
-            "so)",
-            name, name));
+            "clock: {} (`weir topics apply` creates it so)",
+            name, configure(name, "message.timestamp.type=LogAppendTime")));
       }
       continue;
     }
@@ -212,9 +214,8 @@ Status check_topics(const config::Deployment& deployment, const LanePlan& plan,
     if (facts.has_broker_timestamps) {
       wrong.push_back(fmt::format(
           "topic {} carries the broker's clock, and its records must keep the time of their input, "
-          "by which those who read it deduplicate. Mend it with: kafka-configs.sh --alter "
-          "--entity-type topics --entity-name {} --add-config message.timestamp.type=CreateTime",
-          name, name));
+          "by which those who read it deduplicate. Mend it with: {}",
+          name, configure(name, "message.timestamp.type=CreateTime")));
     }
     for (const config::Input& input : deployment.inputs) {
       if (const auto of_input = known.find(input.topic); of_input != known.end()) {

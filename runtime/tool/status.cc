@@ -199,9 +199,8 @@ void add_status(CLI::App& app, Status& done) {
       app.add_subcommand("status", "The processes of deployments: state, readiness, lag");
   command->footer(
       "Exit code 1 when a process is gone without having ended, failed, or is silent. One that "
-      "ended "
-      "itself with an error stays listed, with the reason, until its deployment and instance is "
-      "started again or its file in STATE/run is removed.");
+      "ended itself with an error stays listed, with the reason, until its deployment and "
+      "instance is started again or its file in STATE/run is removed.");
   const auto options = std::make_shared<StatusOptions>();
   command
       ->add_option("--state", options->state,
