@@ -7,6 +7,7 @@
 
 #include "kafka/client.h"
 #include "kafka/requests.h"
+#include "kafka/topic_guard.h"
 #include "loop/partitioner.h"
 
 namespace weir {
@@ -168,6 +169,11 @@ Result<bool> KafkaSink::has_written() {
     }
   }
   return false;
+}
+
+Result<TopicIdentity> KafkaSink::identity(OutputIndex output) {
+  WEIR_TRY(connect());
+  return topic_identity(*client_, settings_.cluster, outputs_[output.value()].topic);
 }
 
 Status KafkaSink::recreate() {

@@ -30,6 +30,7 @@ class KafkaSink final : public Sink {
 
   Status open() override;
   Result<bool> has_written() override;
+  Result<TopicIdentity> identity(OutputIndex output) override;
   Status begin() override;
   Status send(std::span<const OutRecord> records) override;
   Status flush() override;

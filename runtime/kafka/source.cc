@@ -548,17 +548,7 @@ std::optional<NextOffset> KafkaSource::known_end(InputPartition where) {
 
 Result<TopicIdentity> KafkaSource::identity(InputIndex input) {
   WEIR_TRY(connect());
-  const std::string& topic = settings_.inputs[input.value()];
-  WEIR_TRY_ASSIGN(const TopicShape shape,
-                  topic_shape(*client_, topic, settings_.cluster.request_wait_max));
-  WEIR_TRY_ASSIGN(const TopicId id, topic_id(settings_.cluster, topic));
-  char* cluster = rd_kafka_clusterid(client_->get(), to_ms(settings_.cluster.request_wait_max));
-  if (cluster == nullptr) {
-    return failure_of(*client_, RD_KAFKA_RESP_ERR__TIMED_OUT, "asking for the cluster's id");
-  }
-  TopicIdentity identity{cluster, topic, id.topic_id, shape.partitions};
-  rd_kafka_mem_free(client_->get(), cluster);
-  return identity;
+  return topic_identity(*client_, settings_.cluster, settings_.inputs[input.value()]);
 }
 
 Result<std::string> KafkaSource::membership() {

@@ -237,9 +237,9 @@ TEST_F(KafkaSourceTest, AStaticMemberThatTheGroupRemembersWithAnotherTopicReadsI
   const std::string now = topic("now");
   SourceSettings settings = reading({before});
   settings.instance = "same";
-  settings.session_silence_max = std::chrono::milliseconds(2000);
-  join_and_leave(settings);
+  settings.session_silence_max = std::chrono::milliseconds(4000);
   fill(now, 3, 3);
+  join_and_leave(settings);
   settings.inputs = {now};
   ScriptedListener listener;
   KafkaSource source(settings);

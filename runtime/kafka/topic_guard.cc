@@ -16,6 +16,7 @@
 #include <fmt/format.h>
 #include <netdb.h>
 
+#include "kafka/client.h"
 #include "kafka/requests.h"
 
 namespace weir {
@@ -357,6 +358,19 @@ Result<TopicId> topic_id(const ClusterSettings& cluster, const std::string& topi
   return Status::retry(fmt::format(
       "asking for the id of topic {}: no broker at {} answers (Kafka 3.1 or newer is needed)",
       topic, cluster.bootstrap));
+}
+
+Result<TopicIdentity> topic_identity(const Client& client, const ClusterSettings& cluster,
+                                     const std::string& topic) {
+  WEIR_TRY_ASSIGN(const TopicShape shape, topic_shape(client, topic, cluster.request_wait_max));
+  WEIR_TRY_ASSIGN(const TopicId id, topic_id(cluster, topic));
+  char* cluster_id = rd_kafka_clusterid(client.get(), to_ms(cluster.request_wait_max));
+  if (cluster_id == nullptr) {
+    return failure_of(client, RD_KAFKA_RESP_ERR__TIMED_OUT, "asking for the cluster's id");
+  }
+  TopicIdentity identity{cluster_id, topic, id.topic_id, shape.partitions};
+  rd_kafka_mem_free(client.get(), cluster_id);
+  return identity;
 }
 
 }  // namespace weir

@@ -10,9 +10,12 @@
 #include <string_view>
 
 #include "kafka/client_settings.h"
+#include "loop/io.h"
 #include "weir/status.h"
 
 namespace weir {
+
+class Client;
 
 struct TopicId {
   std::string cluster_id;
@@ -27,8 +30,12 @@ bool may_ask_topic_id(const ClusterSettings& cluster);
 // won't), stop(config) when there is no such topic.
 Result<TopicId> topic_id(const ClusterSettings& cluster, const std::string& topic);
 
-// The two halves of it, without the socket. `request` is a whole frame, `answer` one without its
-// length. A hostile answer is Remedy::retry.
+// Asks `client` for what it knows, topic_id() for the rest; fails as those do.
+Result<TopicIdentity> topic_identity(const Client& client, const ClusterSettings& cluster,
+                                     const std::string& topic);
+
+// The two halves of topic_id, without the socket. `request` is a whole frame, `answer` one without
+// its length. A hostile answer is Remedy::retry.
 std::string topic_id_request(std::string_view client_id, std::string_view topic);
 Result<TopicId> parse_topic_id(std::string_view answer, std::string_view topic);
 

@@ -15,28 +15,15 @@ std::string text(NextOffset offset) {
 constexpr auto kWayOut =
     ". What the group committed belongs to the topic as it was; deploy a new version, which reads "
     "the topic as it is from its start";
-
-Status check_same(const TopicIdentity& before, const TopicIdentity& now) {
-  if (now.topic_id != before.topic_id) {
-    return Status::stop(ExitCode::bad_input,
-                        "topic " + before.topic + " was deleted and created again: its id was " +
-                            before.topic_id + " and is " + now.topic_id + kWayOut);
-  }
-  if (now.partitions != before.partitions) {
-    return Status::stop(ExitCode::bad_input,
-                        "topic " + before.topic + " had " + std::to_string(before.partitions) +
-                            " partitions and has " + std::to_string(now.partitions) +
-                            ": equal keys may now lie on different partitions" + kWayOut);
-  }
-  return Status::ok();
-}
+constexpr auto kOutputWayOut =
+    ". What was committed into it is gone; deploy a new version, which writes all of it again";
 
 }  // namespace
 
-Status Assignment::found_group(Sink& sink) {
+Status Assignment::found_group() {
   WEIR_TRY(ask_topics());
   std::vector<InputPartition> partitions;
-  for (std::size_t i = 0; i < topics_.size(); ++i) {
+  for (std::size_t i = 0; i < settings_.inputs.size(); ++i) {
     for (std::int32_t p = 0; p < topics_[i].partitions; ++p) {
       partitions.push_back({InputIndex(static_cast<std::uint16_t>(i)), Partition(p)});
     }
@@ -57,7 +44,7 @@ Status Assignment::found_group(Sink& sink) {
                             "expired. Where to go on is for a person to say: " +
                             way_out(without->where.input));
   }
-  WEIR_TRY_ASSIGN(const bool has_written, sink.has_written());
+  WEIR_TRY_ASSIGN(const bool has_written, sink_.has_written());
   if (has_written) {
     WEIR_TRY_ASSIGN(const std::vector<Committed> now, source_.committed(partitions));
     if (std::any_of(now.begin(), now.end(), has_offset)) {
@@ -81,7 +68,7 @@ Status Assignment::found_group(Sink& sink) {
       WEIR_TRY_ASSIGN(const LogBounds bounds, source_.log_bounds(where));
       next = input.start.kind == Start::Kind::earliest ? bounds.start : bounds.end;
     }
-    const CommitMetadata metadata{next, StreamTime(), input.dedup_rule()};
+    const CommitMetadata metadata{next, StreamTime(), output_ids(), input.dedup_rule()};
     beginnings.push_back({where, next, metadata.print()});
   }
   return source_.found(beginnings);
@@ -90,9 +77,7 @@ Status Assignment::found_group(Sink& sink) {
 Result<std::vector<Position>> Assignment::take(std::span<const InputPartition> partitions) {
   owned_.clear();
   for (const InputPartition& where : partitions) {
-    OwnedPartition& owned = owned_.emplace_back();
-    owned.where = where;
-    owned.dedup_rule = settings_.inputs[where.input.value()].dedup_rule();
+    owned_.emplace_back().where = where;
   }
   Result<std::vector<Position>> positions = take_again();
   if (!positions.is_ok()) {
@@ -157,12 +142,11 @@ Status Assignment::wipe(std::string_view why) {
 
 Status Assignment::ask_topics() {
   std::vector<TopicIdentity> topics;
-  for (std::size_t i = 0; i < settings_.inputs.size(); ++i) {
-    WEIR_TRY_ASSIGN(TopicIdentity topic,
-                    source_.identity(InputIndex(static_cast<std::uint16_t>(i))));
+  for (std::size_t i = 0; i < settings_.inputs.size() + settings_.outputs.size(); ++i) {
+    WEIR_TRY_ASSIGN(TopicIdentity topic, ask_topic(i));
     if (!topics_.empty()) {
       // Deleted topics make the group assign anew: what was read before counts here, too.
-      WEIR_TRY(check_same(topics_[i], topic));
+      WEIR_TRY(check_same(i, topic));
     }
     topics.push_back(std::move(topic));
   }
@@ -170,16 +154,40 @@ Status Assignment::ask_topics() {
   return Status::ok();
 }
 
+// `i` as in topics_.
+Result<TopicIdentity> Assignment::ask_topic(std::size_t i) {
+  const std::size_t inputs = settings_.inputs.size();
+  return i < inputs ? source_.identity(InputIndex(static_cast<std::uint16_t>(i)))
+                    : sink_.identity(OutputIndex(static_cast<std::uint16_t>(i - inputs)));
+}
+
+Status Assignment::check_same(std::size_t i, const TopicIdentity& now) const {
+  const TopicIdentity& before = topics_[i];
+  const std::string way_out = i < settings_.inputs.size() ? kWayOut : kOutputWayOut;
+  if (now.topic_id != before.topic_id) {
+    return Status::stop(ExitCode::bad_input,
+                        "topic " + before.topic + " was deleted and created again: its id was " +
+                            before.topic_id + " and is " + now.topic_id + way_out);
+  }
+  if (now.partitions != before.partitions) {
+    return Status::stop(ExitCode::bad_input,
+                        "topic " + before.topic + " had " + std::to_string(before.partitions) +
+                            " partitions and has " + std::to_string(now.partitions) +
+                            ": equal keys may now lie on different partitions" + kWayOut);
+  }
+  return Status::ok();
+}
+
 Status Assignment::check_unchanged() {
   for (std::size_t i = 0; i < topics_.size(); ++i) {
-    const Result<TopicIdentity> now = source_.identity(InputIndex(static_cast<std::uint16_t>(i)));
+    const Result<TopicIdentity> now = ask_topic(i);
     if (!now.is_ok()) {
       if (now.status().remedy() == Remedy::retry) {
         continue;
       }
       return now.status();
     }
-    WEIR_TRY(check_same(topics_[i], now.value()));
+    WEIR_TRY(check_same(i, now.value()));
   }
   std::vector<InputPartition> partitions;
   for (const OwnedPartition& owned : owned_) {
@@ -248,9 +256,11 @@ Result<Position> Assignment::place(OwnedPartition& owned, const Committed& commi
               committed.metadata.substr(0, 64) +
               "\"), so what lies in its dedup window is unknown: " + way_out(owned.where.input));
     }
-    metadata = CommitMetadata{c, StreamTime(), owned.dedup_rule};
+    metadata = CommitMetadata{
+        c, StreamTime(), {}, settings_.inputs[owned.where.input.value()].dedup_rule()};
   }
   WEIR_TRY(check_rule(owned, *metadata));
+  WEIR_TRY(check_outputs(owned, *metadata));
   owned.committed = c;
   owned.committed_time = metadata->time;
   owned.has_reached_end = false;
@@ -301,14 +311,63 @@ Result<Position> Assignment::place(OwnedPartition& owned, const Committed& commi
 
 // The manifest binds the state on disk to the rule, this the group: also where the disk is new.
 Status Assignment::check_rule(const OwnedPartition& owned, const CommitMetadata& metadata) const {
-  return metadata.dedup_rule == owned.dedup_rule
+  const std::string rule = settings_.inputs[owned.where.input.value()].dedup_rule();
+  return metadata.dedup_rule == rule
              ? Status::ok()
-             : Status::stop(
-                   ExitCode::config,
-                   name_of(owned.where) + ": the group's offset was committed with dedup " +
-                       metadata.dedup_rule + ", and the configuration says " + owned.dedup_rule +
-                       ": what the new rule must know of earlier records was not kept. "
-                       "Set it back, or deploy a new version");
+             : Status::stop(ExitCode::config,
+                            name_of(owned.where) +
+                                ": the group's offset was committed with dedup " +
+                                metadata.dedup_rule + ", and the configuration says " + rule +
+                                ": what the new rule must know of earlier records was not kept. "
+                                "Set it back, or deploy a new version");
+}
+
+// Each topic that was written to before is still one of the outputs. An output that was added since
+// passes, and so does everything where ids can't be asked for.
+Status Assignment::check_outputs(const OwnedPartition& owned,
+                                 const CommitMetadata& metadata) const {
+  const std::vector<std::string> now = output_ids();
+  if (now.size() < settings_.outputs.size()) {
+    return Status::ok();
+  }
+  const auto is_missing = [](const std::vector<std::string>& ids, const std::string& id) {
+    return std::find(ids.begin(), ids.end(), id) == ids.end();
+  };
+  const auto gone = std::find_if(metadata.outputs.begin(), metadata.outputs.end(),
+                                 [&](const std::string& id) { return is_missing(now, id); });
+  if (gone == metadata.outputs.end()) {
+    return Status::ok();
+  }
+  std::string others;
+  for (std::size_t i = 0; i < now.size(); ++i) {
+    if (is_missing(metadata.outputs, now[i])) {
+      others += (others.empty() ? ": " : ", ") + topics_[settings_.inputs.size() + i].topic +
+                " (id " + now[i] + ")";
+    }
+  }
+  return Status::stop(ExitCode::bad_input,
+                      name_of(owned.where) +
+                          ": the offset was committed with outputs in the topic "
+                          "of id " +
+                          *gone + ", which is none of the outputs now" + others +
+                          ". It was deleted and created again, or the configuration names another" +
+                          kOutputWayOut);
+}
+
+std::vector<std::string> Assignment::output_ids() const {
+  std::vector<std::string> ids;
+  for (std::size_t i = settings_.inputs.size(); i < topics_.size(); ++i) {
+    if (!topics_[i].topic_id.empty()) {
+      ids.push_back(topics_[i].topic_id);
+    }
+  }
+  return ids;
+}
+
+CommitMetadata Assignment::metadata(const OwnedPartition& owned, NextOffset next) const {
+  const StreamTime time = owned.clock.now();
+  return {owned.index ? owned.index->rebuild_from(next, time) : next, time, output_ids(),
+          settings_.inputs[owned.where.input.value()].dedup_rule()};
 }
 
 Status Assignment::finish_restoring(OwnedPartition& owned) {

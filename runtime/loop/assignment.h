@@ -32,24 +32,18 @@ struct OwnedPartition {
   std::unique_ptr<SeenIndex> index;  // nullptr: dedup is off
   bool has_reached_end = false;      // since it was placed or rewound
   std::optional<NextOffset> until;   // never below `committed`; records from here on stay unread
-
-  std::string dedup_rule;  // of its input
-
-  // What to commit with `next` as the offset, next = the position of clock and index.
-  CommitMetadata metadata(NextOffset next) const {
-    return {index ? index->rebuild_from(next, clock.now()) : next, clock.now(), dedup_rule};
-  }
 };
 
 class Assignment {
  public:
-  Assignment(const LaneSettings& settings, Source& source, SegmentStores& stores, Probe& probe)
-      : settings_(settings), source_(source), stores_(stores), probe_(probe) {}
+  Assignment(const LaneSettings& settings, Source& source, Sink& sink, SegmentStores& stores,
+             Probe& probe)
+      : settings_(settings), source_(source), sink_(sink), stores_(stores), probe_(probe) {}
 
   // Commits where the group begins, if it never committed anything. After that a missing offset is
-  // never taken for a new group, nor is a group without offsets whose outputs, behind `sink`, hold
-  // records: they were lost, and beginning anew would repeat or skip. Call before joining.
-  Status found_group(Sink& sink);
+  // never taken for a new group, nor is a group without offsets whose outputs hold records: they
+  // were lost, and beginning anew would repeat or skip. Call before joining.
+  Status found_group();
 
   // Owns `partitions`: decides per partition where reading starts, from the committed offset and
   // what the local index covers. Positions are returned in the same order.
@@ -75,6 +69,9 @@ class Assignment {
   // offsets went with it. A broker that doesn't answer is no failure.
   Status check_unchanged();
 
+  // What to commit with `next` as the offset of `owned`, next = the position of clock and index.
+  CommitMetadata metadata(const OwnedPartition& owned, NextOffset next) const;
+
   void clear() { owned_.clear(); }
 
   // nullptr when not owned.
@@ -89,18 +86,25 @@ class Assignment {
  private:
   Result<Position> place(OwnedPartition& owned, const Committed& committed);
   Status check_rule(const OwnedPartition& owned, const CommitMetadata& metadata) const;
+  Status check_outputs(const OwnedPartition& owned, const CommitMetadata& metadata) const;
   Status open_index(OwnedPartition& owned, const CommitMetadata& metadata);
   Status ask_topics();
+  Result<TopicIdentity> ask_topic(std::size_t i);
+  Status check_same(std::size_t i, const TopicIdentity& now) const;
+  std::vector<std::string> output_ids() const;
   StoreIdentity store_identity(InputPartition where) const;
   std::string name_of(InputPartition where) const;
   std::string way_out(InputIndex input) const;
 
   const LaneSettings& settings_;
   Source& source_;
+  Sink& sink_;
   SegmentStores& stores_;
   Probe& probe_;
   std::vector<OwnedPartition> owned_;
-  std::vector<TopicIdentity> topics_;  // by InputIndex, as of the last take
+  // Of the inputs, then of the outputs, as of the last take. Not of the dead letters: people empty
+  // their topic when they have dealt with them.
+  std::vector<TopicIdentity> topics_;
 };
 
 }  // namespace weir

@@ -117,15 +117,20 @@ void DeathLedger::begin(std::span<const RawRecord> records) {
                                .first = record.offset.value(),
                                .last = record.offset.value(),
                                .deaths = 1,
-                               .reserved = 0};
+                               .in_process = 0};
     } else {
       break;  // more runs than places: those that follow are found at a later death
     }
   }
   page_->died = 0;
+  page_->in_process = 0;
   page_->noted = noted;
   watch_this_thread();
   at_work = page_;
+}
+
+void DeathLedger::reach_process() {
+  page_->in_process = 1;
 }
 
 void DeathLedger::end() {
@@ -183,7 +188,8 @@ void DeathLedger::take_over_notes() {
     page_->noted = 0;
   }
   for (std::uint32_t i = 0; i < page_->noted; ++i) {
-    const Range& note = page_->notes[i];
+    Range& note = page_->notes[i];
+    note.in_process = page_->in_process;
     Range* same = nullptr;
     for (std::uint32_t s = 0; s < page_->suspects; ++s) {
       Range& suspect = page_->suspect[s];
@@ -194,17 +200,20 @@ void DeathLedger::take_over_notes() {
     }
     if (same != nullptr) {
       same->deaths += note.first == note.last ? 1 : 0;
+      same->in_process &= note.in_process;
     } else {
       const Origin origin{
           {InputIndex(static_cast<std::uint16_t>(note.input)), Partition(note.partition)},
           Offset(note.first)};
       // A record that died within a range before carries that death on.
-      const int before = note.first == note.last ? deaths(origin) : 0;
+      const Range* range = note.first == note.last ? find(origin) : nullptr;
+      if (range != nullptr) {
+        note.deaths += range->deaths;
+        note.in_process &= range->in_process;
+      }
       // Where all places are taken: the newest note is the one that matters now.
       page_->suspects = std::min<std::uint32_t>(page_->suspects + 1, kRangesMax);
-      Range& suspect = page_->suspect[page_->suspects - 1];
-      suspect = note;
-      suspect.deaths = before + 1;
+      page_->suspect[page_->suspects - 1] = note;
     }
   }
   page_->noted = 0;
@@ -233,6 +242,11 @@ bool DeathLedger::has_suspect_among(std::span<const RawRecord> records) const {
 int DeathLedger::deaths(const Origin& origin) const {
   const Range* range = find(origin);
   return range == nullptr ? 0 : range->deaths;
+}
+
+bool DeathLedger::died_in_process_only(const Origin& origin) const {
+  const Range* range = find(origin);
+  return range != nullptr && range->in_process != 0;
 }
 
 void DeathLedger::forget_below(InputPartition where, NextOffset next) {

@@ -34,6 +34,8 @@ class DeathLedger {
 
   // `records` are about to be given to foreign code. Costs a few stores per partition run.
   void begin(std::span<const RawRecord> records);
+  // The records are decoded and have their keys: what they are given to next is `process`.
+  void reach_process();
   void end();
 
   // True when the process died while one of these records was among those noted: run each alone.
@@ -41,6 +43,9 @@ class DeathLedger {
 
   // How often the process died on this record, as far as known.
   int deaths(const Origin& origin) const;
+
+  // All of those deaths came in `process`: to decode the record and take its key is safe.
+  bool died_in_process_only(const Origin& origin) const;
 
   // Everything below is committed: forget suspects there.
   void forget_below(InputPartition where, NextOffset next);
@@ -52,7 +57,7 @@ class DeathLedger {
     std::int64_t first;
     std::int64_t last;
     std::int32_t deaths;
-    std::int32_t reserved;
+    std::int32_t in_process;  // 1: each of them
   };
 
   struct Page {
@@ -60,7 +65,7 @@ class DeathLedger {
     std::uint32_t noted;
     std::uint32_t suspects;
     std::int32_t died;  // the signal that the thread raised over the notes; 0: none, -1: exit()
-    std::int32_t reserved;
+    std::int32_t in_process;  // what is noted has reached it
     Range notes[kRangesMax];
     Range suspect[kRangesMax];
   };

@@ -81,6 +81,26 @@ TEST_F(DeathLedgerTest, ARangeThatDiesOftenBlamesNoneOfItsRecords) {
   EXPECT_EQ(ledger_->deaths(origin(5)), 1);
 }
 
+TEST_F(DeathLedgerTest, TellsWhetherTheKeyWasKnownAtEveryDeath) {
+  const auto die_in_process = [this](const std::vector<RawRecord>& records) {
+    EXPECT_EXIT((ledger_->begin(records), ledger_->reach_process(), std::abort()),
+                ::testing::KilledBySignal(SIGABRT), "");
+    next_life();
+  };
+  die_in_process({record(5), record(6)});
+  die_in_process({record(5)});
+  EXPECT_EQ(ledger_->deaths(origin(5)), 2);
+  EXPECT_TRUE(ledger_->died_in_process_only(origin(5)));
+  die_on({record(5)});
+  EXPECT_EQ(ledger_->deaths(origin(5)), 3);
+  EXPECT_FALSE(ledger_->died_in_process_only(origin(5)));
+
+  die_on({record(8), record(9)});
+  die_in_process({record(8)});
+  EXPECT_FALSE(ledger_->died_in_process_only(origin(8)));
+  EXPECT_FALSE(ledger_->died_in_process_only(origin(7)));
+}
+
 TEST_F(DeathLedgerTest, ADeathOutsideForeignCodeBlamesNobody) {
   ledger_->begin(std::vector{record(5)});
   ledger_->end();

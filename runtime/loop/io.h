@@ -91,7 +91,7 @@ struct LogBounds {
   NextOffset end;    // the last stable offset
 };
 
-// What a topic is, to bind local state to it and to refuse one that can't be deduplicated.
+// What a topic is, to bind local state and committed offsets to it.
 struct TopicIdentity {
   std::string cluster_id;
   std::string topic;
@@ -202,6 +202,8 @@ class Sink {
 
   // True when an output, or the dead letters, ever held a record. After open.
   virtual Result<bool> has_written() = 0;
+
+  virtual Result<TopicIdentity> identity(OutputIndex output) = 0;
 
   virtual Status begin() = 0;
 

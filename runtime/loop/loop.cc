@@ -29,7 +29,7 @@ Loop::Loop(LaneSettings settings, const LoopParts& parts)
       deaths_(parts.deaths),
       clock_(parts.clock),
       probe_(parts.probe),
-      assignment_(settings_, parts.source, parts.stores, parts.probe),
+      assignment_(settings_, parts.source, parts.sink, parts.stores, parts.probe),
       batch_records_max_(settings_.limits.batch_records_max),
       out_(settings_.outputs),
       dead_letters_(settings_) {}
@@ -47,7 +47,7 @@ Status Loop::advance() {
 // open transaction ends now, not at its timeout.
 Status Loop::start() {
   WEIR_TRY(sink_.open());
-  WEIR_TRY(assignment_.found_group(sink_));
+  WEIR_TRY(assignment_.found_group());
   WEIR_TRY(source_.open(*this));
   has_started_ = true;
   return Status::ok();
@@ -105,6 +105,7 @@ Status Loop::take(std::span<const RawRecord> records, std::span<Row> rows) {
   deaths_.begin(records);
   timed(probe_, Step::decode, [&] { decode(records, rows); });
   const Status seen = timed(probe_, Step::deduplicate, [&] { return deduplicate(rows); });
+  deaths_.reach_process();
   if (seen.is_ok()) {
     timed(probe_, Step::transform, [&] { transform(rows); });
   }
@@ -157,11 +158,8 @@ void Loop::decode(std::span<const RawRecord> records, std::span<Row> rows) {
   decoded_.resize(records.size());
   records_.assign(records.size(), std::nullopt);
   pool_.reset();
-  if (records.size() == 1 &&
-      deaths_.deaths({records[0].where, records[0].offset}) >= settings_.limits.deaths_max) {
-    rows[0].failure = Status::dead_letter(
-        "process_died", "the process died " + std::to_string(settings_.limits.deaths_max) +
-                            " times on this record; it was set aside unread");
+  if (is_deadly(rows) && !deaths_.died_in_process_only({records[0].where, records[0].offset})) {
+    rows[0].failure = death("; it was set aside unread");
     return;
   }
   const DecodeCounts counts = codec_.decode(records, decoded_);
@@ -186,6 +184,18 @@ void Loop::decode(std::span<const RawRecord> records, std::span<Row> rows) {
     parts.pool = &pool_;
     records_[i].emplace(parts);
   }
+}
+
+// The process died on it often enough. Only of a record that runs alone.
+bool Loop::is_deadly(std::span<const Row> rows) const {
+  return rows.size() == 1 &&
+         deaths_.deaths({rows[0].raw->where, rows[0].raw->offset}) >= settings_.limits.deaths_max;
+}
+
+Status Loop::death(std::string_view what_was_done) const {
+  return Status::dead_letter("process_died",
+                             "the process died " + std::to_string(settings_.limits.deaths_max) +
+                                 " times on this record" + std::string(what_was_done));
 }
 
 // ---- 3 deduplicate ----
@@ -246,9 +256,14 @@ Status Loop::see(OwnedPartition& owned, std::span<Row> rows) {
 
 void Loop::transform(std::span<Row> rows) {
   fresh_.clear();
+  const bool is_deadly = this->is_deadly(rows);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     Row& row = rows[i];
     if (row.is_restoring || row.is_duplicate || !row.failure.is_ok()) {
+      continue;
+    }
+    if (is_deadly) {
+      row.failure = death("; it was set aside");
       continue;
     }
     if (!refused_.empty()) {
@@ -428,7 +443,7 @@ Status Loop::send_offsets() {
     const OwnedPartition* owned = assignment_.find(where);
     WEIR_ASSERT(owned != nullptr && owned->phase == PartitionPhase::running);
     WEIR_ASSERT(owned->expected == next);
-    offsets.push_back({where, next, owned->metadata(next).print()});
+    offsets.push_back({where, next, assignment_.metadata(*owned, next).print()});
   }
   WEIR_TRY_ASSIGN(const std::string membership, source_.membership());
   return sink_.send_offsets(offsets, membership);

@@ -85,6 +85,8 @@ class Loop final : public AssignmentListener {
   void admit(Batch& batch);
   Status take(std::span<const RawRecord> records, std::span<Row> rows);
   void decode(std::span<const RawRecord> records, std::span<Row> rows);
+  bool is_deadly(std::span<const Row> rows) const;
+  Status death(std::string_view what_was_done) const;
   Status deduplicate(std::span<Row> rows);
   Status see(OwnedPartition& owned, std::span<Row> rows);
   void transform(std::span<Row> rows);
@@ -103,7 +105,6 @@ class Loop final : public AssignmentListener {
   Status apply_to_state(const Turn& done);
   Status apply_committed();
   Status abort_turn(std::string_view why);
-  Status abort_revoked();
   void forget_turn(std::string_view why);
   Status resume();
   Status remember_refusals();

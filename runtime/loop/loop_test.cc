@@ -71,8 +71,8 @@ class LoopTest : public ::testing::Test {
 
   // What the lab's lane commits with an offset.
   static std::string metadata(std::int64_t rebuild_from, std::int64_t time) {
-    return CommitMetadata{NextOffset(rebuild_from), StreamTime(time),
-                          lab_settings().inputs[0].dedup_rule()}
+    return CommitMetadata{
+        NextOffset(rebuild_from), StreamTime(time), {}, lab_settings().inputs[0].dedup_rule()}
         .print();
   }
 
@@ -253,6 +253,9 @@ TEST_F(LoopTest, ARecordThatKillsTheProcessIsSetAsideAloneAndForgottenOnceCommit
   EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "c:1"));
   EXPECT_THAT(values(kLabDeadLetters), ElementsAre("b:die"));
   EXPECT_EQ(dead_letter_headers()["weir-reason"], "process_died");
+  send("b:a later copy");
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "c:1"));
   crash();
   const auto ledger = DeathLedger::open(deaths_path_);
   ASSERT_TRUE(ledger.is_ok());
@@ -659,6 +662,50 @@ TEST_F(LoopTest, ATopicRecreatedUnderARunningLaneStops) {
   ASSERT_FALSE(stopped.is_ok());
   EXPECT_EQ(stopped.exit_code(), ExitCode::bad_input);
   EXPECT_THAT(stopped.message(), HasSubstr("deleted and created again"));
+}
+
+TEST_F(LoopTest, AnOutputRecreatedWhileTheLaneIsStoppedStops) {
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  crash();
+  kafka_.recreate_topic(kLabOutput);
+  const Status stopped = run();
+  ASSERT_FALSE(stopped.is_ok());
+  EXPECT_EQ(stopped.exit_code(), ExitCode::bad_input);
+  EXPECT_THAT(stopped.message(), HasSubstr("none of the outputs now: out.v1 (id "));
+  EXPECT_THAT(stopped.message(), HasSubstr("deploy a new version, which writes all of it again"));
+}
+
+TEST_F(LoopTest, AnOutputRecreatedUnderARunningLaneStops) {
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  kafka_.recreate_topic(kLabOutput);
+  lane_->clock().advance(std::chrono::seconds(30));
+  const Status stopped = run();
+  ASSERT_FALSE(stopped.is_ok());
+  EXPECT_EQ(stopped.exit_code(), ExitCode::bad_input);
+  EXPECT_THAT(stopped.message(), HasSubstr("topic out.v1 was deleted and created again"));
+}
+
+TEST_F(LoopTest, PartitionsAddedToAnOutputUnderARunningLaneStop) {
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  kafka_.add_partitions(kLabOutput, 1);
+  lane_->clock().advance(std::chrono::seconds(30));
+  const Status stopped = run();
+  ASSERT_FALSE(stopped.is_ok());
+  EXPECT_THAT(stopped.message(), HasSubstr("topic out.v1 had 1 partitions and has 2"));
+}
+
+// People empty it when they have dealt with what was in it.
+TEST_F(LoopTest, DeadLettersWhoseTopicIsRecreatedStopNothing) {
+  send("a:throw");
+  ASSERT_TRUE(run().is_ok());
+  crash();
+  kafka_.recreate_topic(kLabDeadLetters);
+  send("b:1");
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("b:1"));
 }
 
 // Its deletion makes the group assign anew, and the new topic was taken for what had been there.

@@ -13,8 +13,6 @@ constexpr auto kInDoubtWhy =
 
 Status Loop::recover(const Status& failure) {
   switch (failure.remedy()) {
-    case Remedy::retry:
-      return Status::ok();
     case Remedy::stop:
       return failure;
     case Remedy::abort:
@@ -50,10 +48,11 @@ Status Loop::recover(const Status& failure) {
         only_resume_is_left_ = true;
       }
       return resume();
+    case Remedy::retry:
     case Remedy::dead_letter:
       break;
   }
-  WEIR_ASSERT(false);  // a dead letter never leaves the turn
+  WEIR_ASSERT(false);  // advance() keeps no retry, and a dead letter never leaves the turn
 }
 
 // The committed offsets are asked from the broker, because the outcome of the last commit may be
@@ -131,19 +130,19 @@ Result<std::vector<Position>> Loop::assigned(std::span<const InputPartition> par
 // it.
 void Loop::revoked(bool lost) {
   const auto deadline = clock_.now() + settings_.limits.revoke_wait_max;
-  const auto in_time = [&](Status (Loop::*action)()) {
-    Status done = (this->*action)();
+  const auto in_time = [&](const auto& action) {
+    Status done = action();
     while (!done.is_ok() && done.remedy() == Remedy::retry && clock_.now() < deadline) {
-      done = (this->*action)();
+      done = action();
     }
     return done;
   };
   // A turn that has failed already is not sound: its producer may be gone.
   Status done = lost                ? Status::abort("partitions lost")
                 : !failure_.is_ok() ? Status::abort(failure_.message())
-                                    : in_time(&Loop::finish_turn);
+                                    : in_time([this] { return finish_turn(); });
   if (!done.is_ok() && done.remedy() == Remedy::abort) {
-    done = in_time(&Loop::abort_revoked);
+    done = in_time([this] { return abort_turn("partitions revoked"); });
   }
   if (!done.is_ok()) {
     owed_ = done.remedy() == Remedy::retry
@@ -155,10 +154,6 @@ void Loop::revoked(bool lost) {
   assignment_.clear();
   is_assigned_ = false;
   probe_.partitions_revoked(lost);
-}
-
-Status Loop::abort_revoked() {
-  return abort_turn("partitions revoked");
 }
 
 }  // namespace weir

@@ -2,12 +2,25 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "loop/settings.h"
 
 namespace weir {
 
 using namespace std::chrono_literals;
+
+namespace {
+
+std::string join(const std::vector<std::string>& ids) {
+  std::string joined;
+  for (const std::string& id : ids) {
+    joined += (joined.empty() ? "" : ",") + id;
+  }
+  return joined;
+}
+
+}  // namespace
 
 bool Turn::is_due(const Limits& limits, std::chrono::steady_clock::time_point now,
                   std::chrono::steady_clock::time_point last_commit) const {
@@ -48,7 +61,7 @@ std::size_t next_batch_max(const Limits& limits, std::size_t now, std::size_t re
 
 std::string CommitMetadata::print() const {
   return "weir1;r=" + std::to_string(rebuild_from.value()) + ";t=" + std::to_string(time.value()) +
-         ";d=" + dedup_rule;
+         ";o=" + join(outputs) + ";d=" + dedup_rule;
 }
 
 std::optional<CommitMetadata> CommitMetadata::parse(std::string_view text) {
@@ -62,11 +75,22 @@ std::optional<CommitMetadata> CommitMetadata::parse(std::string_view text) {
     text.remove_prefix(static_cast<std::size_t>(end - text.data()));
     return error == std::errc{} && value >= 0;
   };
+  const auto take_ids = [&text](std::vector<std::string>& ids) {
+    std::string_view list = text.substr(0, text.find(';'));
+    text.remove_prefix(list.size());
+    while (!list.empty()) {
+      ids.emplace_back(list.substr(0, list.find(',')));
+      list.remove_prefix(std::min(ids.back().size() + 1, list.size()));
+    }
+    return true;
+  };
   std::int64_t rebuild_from = 0;
   std::int64_t time = 0;
+  std::vector<std::string> outputs;
   if (take("weir1;r=") && take_number(rebuild_from) && take(";t=") && take_number(time) &&
-      take(";d=") && !text.empty()) {
-    return CommitMetadata{NextOffset(rebuild_from), StreamTime(time), std::string(text)};
+      take(";o=") && take_ids(outputs) && take(";d=") && !text.empty()) {
+    return CommitMetadata{NextOffset(rebuild_from), StreamTime(time), std::move(outputs),
+                          std::string(text)};
   }
   return std::nullopt;
 }

@@ -8,6 +8,8 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "loop/io.h"
 #include "loop/limits.h"
@@ -50,7 +52,9 @@ std::size_t next_batch_max(const Limits& limits, std::size_t now, std::size_t re
 struct CommitMetadata {
   NextOffset rebuild_from;  // r: the first offset of the oldest bucket live there
   StreamTime time;          // T at the committed offset
-  std::string dedup_rule;   // InputSettings::dedup_rule: what r and the index are worth
+  // Ids of the topics that hold the outputs; one that can't be asked for is left out.
+  std::vector<std::string> outputs;
+  std::string dedup_rule;  // InputSettings::dedup_rule: what r and the index are worth
 
   std::string print() const;
   // nullopt when somebody else than weir committed.

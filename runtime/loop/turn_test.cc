@@ -55,19 +55,22 @@ TEST(NextBatch, GrowsBackUntilItIsWhole) {
 }
 
 TEST(CommitMetadata, ComesBackAsPrinted) {
-  const auto parsed = CommitMetadata::parse(CommitMetadata{
-      NextOffset(12), StreamTime(1'700'000'000'000), "1000 ms in 4 buckets, key fields:a;d=b"}
+  const auto parsed = CommitMetadata::parse(CommitMetadata{NextOffset(12),
+                                                           StreamTime(1'700'000'000'000),
+                                                           {"Ab-_1", "2"},
+                                                           "1000 ms in 4 buckets, key fields:a;d=b"}
                                                 .print());
   ASSERT_TRUE(parsed.has_value());
   EXPECT_EQ(parsed->rebuild_from, NextOffset(12));
   EXPECT_EQ(parsed->time, StreamTime(1'700'000'000'000));
+  EXPECT_EQ(parsed->outputs, (std::vector<std::string>{"Ab-_1", "2"}));
   EXPECT_EQ(parsed->dedup_rule, "1000 ms in 4 buckets, key fields:a;d=b");
 }
 
 TEST(CommitMetadata, OfSomebodyElseIsNotTakenForOurs) {
-  for (const char* text : {"", "weir1", "weir1;r=;t=1;d=off", "weir1;r=1;t=2",
-                           "weir1;r=1;t=2;d=", "weir1;r=-1;t=2;d=off",
-                           "weir1;r=99999999999999999999;t=2;d=off", "r=1;t=2;d=off"}) {
+  for (const char* text : {"", "weir1", "weir1;r=;t=1;o=;d=off", "weir1;r=1;t=2;o=a",
+                           "weir1;r=1;t=2;o=a;d=", "weir1;r=1;t=2;d=off", "weir1;r=-1;t=2;o=;d=off",
+                           "weir1;r=99999999999999999999;t=2;o=;d=off", "r=1;t=2;o=;d=off"}) {
     EXPECT_FALSE(CommitMetadata::parse(text).has_value()) << text;
   }
 }

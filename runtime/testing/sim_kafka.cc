@@ -93,6 +93,11 @@ void SimKafka::set_committed(const std::string& group, const std::string& topic,
   groups_[group].offsets[{topic, partition}] = {next, metadata};
 }
 
+TopicIdentity SimKafka::identity(const std::string& topic) const {
+  const Topic& found = topics_.at(topic);
+  return {"sim", topic, std::to_string(found.id), found.options.partitions};
+}
+
 SimKafka::Log& SimKafka::log(const TopicPartition& where) {
   return topics_.at(where.first).logs.at(static_cast<std::size_t>(where.second));
 }
@@ -338,9 +343,7 @@ class SimSource final : public Source {
   }
 
   Result<TopicIdentity> identity(InputIndex input) override {
-    const std::string& topic = topics_.at(input.value());
-    const SimKafka::Topic& found = kafka_.topics_.at(topic);
-    return TopicIdentity{"sim", topic, std::to_string(found.id), found.options.partitions};
+    return kafka_.identity(topics_.at(input.value()));
   }
 
   Result<std::string> membership() override {
@@ -495,6 +498,10 @@ class SimSink final : public Sink {
       }
     }
     return false;
+  }
+
+  Result<TopicIdentity> identity(OutputIndex output) override {
+    return kafka_.identity(topics_.at(output.value()));
   }
 
   Status begin() override {

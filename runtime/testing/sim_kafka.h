@@ -177,6 +177,7 @@ class SimKafka {
 
   enum class Answer : std::uint8_t { ok, fenced, not_a_member, no_such_transaction };
 
+  TopicIdentity identity(const std::string& topic) const;
   Log& log(const TopicPartition& where);
   const Log& log(const TopicPartition& where) const;
   std::int64_t last_stable(const Log& log) const;

@@ -32,15 +32,22 @@ def administration(it):
         admin.close()
 
 
-def delete_topic(it):
+def delete_topic(it, topic=None):
+    """The input unless told another."""
+    topic = topic or it.raw
     with administration(it) as admin:
-        admin.delete_topics([it.raw])
-        lab.wait_for(lambda: it.raw not in admin.list_topics(), what="the deletion")
+        admin.delete_topics([topic])
+        lab.wait_for(lambda: topic not in admin.list_topics(), what="the deletion")
 
 
 def create_again(it):
     delete_topic(it)
     it.create_topics(lab.PARTITIONS, it.raw, **lab.LOG_APPEND_TIME)
+
+
+def create_output_again(it):
+    delete_topic(it, it.output)
+    it.create_topics(lab.PARTITIONS, it.output)
 
 
 def add_partitions(it, *topics):
@@ -102,7 +109,6 @@ class BrokerTest(unittest.TestCase):
                     it.wait_until_processed()
                     self.assertIsNone(process.poll(), it.log()[-3000:])
             self.assert_goes_on(it, process)
-            self.assertIn("not done yet, trying again", it.log(), "it says that it waits")
 
     def test_a_broker_that_is_away_for_longer_than_a_transaction_may_last_costs_nothing(self):
         for point in ("after_produce", "before_commit"):
@@ -115,6 +121,7 @@ class BrokerTest(unittest.TestCase):
                 process.send_signal(signal.SIGCONT)
                 time.sleep(5)  # the length of the failure
                 self.assertIsNone(process.poll(), it.log()[-3000:])
+                self.assertIn("not done yet, trying again", it.log(), "it says that it waits")
                 self.broker.start()
                 it.produce(100)
                 self.assert_goes_on(it, process)
@@ -169,10 +176,12 @@ class BrokerTest(unittest.TestCase):
 
     # ---- the topic is another ----
 
-    def test_what_happened_to_the_input_of_a_stopped_stage_stops_it(self):
+    def test_what_happened_to_the_topics_of_a_stopped_stage_stops_it(self):
         everywhere = range(lab.PARTITIONS)
         for happened, code, words in (
                 (create_again, BAD_INPUT, ["its outputs hold records", "created again"]),
+                (create_output_again, BAD_INPUT, ["none of the outputs now", "created again",
+                                                  "deploy a new version"]),
                 (delete_topic, CONFIG, ["weir topics apply"]),
                 (lambda it: add_partitions(it, it.raw), CONFIG,
                  ["has 5 partitions", "all that follow it have 4"]),
@@ -190,7 +199,7 @@ class BrokerTest(unittest.TestCase):
                 happened(it)
                 self.assert_ends(it, it.start(), code, *words)
 
-    def test_what_happens_to_the_input_of_a_running_stage_stops_it(self):
+    def test_what_happens_to_the_topics_of_a_running_stage_stops_it(self):
         def create_again_and_fill(it):
             create_again(it)
             it.produce(400)
@@ -203,7 +212,9 @@ class BrokerTest(unittest.TestCase):
             (create_again, {}, BAD_INPUT, "or the topic isn't the one that was read before"),
             (create_again_and_fill, {}, BAD_INPUT, "created"),
             (create_again_and_fill, off, BAD_INPUT, "created"),
+            (create_output_again, {}, BAD_INPUT, "which writes all of it again"),
             (lambda it: add_partitions(it, it.raw), off, BAD_INPUT, "partitions"),
+            (lambda it: add_partitions(it, it.output), {}, BAD_INPUT, "had 4 partitions and has 5"),
             (cut_unread, {}, BAD_INPUT, "deploy a new version"))
         # All at once: the topics are looked at every 30 s.
         with contextlib.ExitStack() as stack:
@@ -252,9 +263,8 @@ class BrokerTest(unittest.TestCase):
 
     def test_a_record_that_only_its_producer_compressed_well_enough_stops_nothing(self):
         """gzip takes it below the limit of the raw topic; what a stage writes is larger."""
-        with self.lab(seed=34) as it, administration(it) as admin:
-            admin.delete_topics([it.dead_letters])
-            lab.wait_for(lambda: it.dead_letters not in admin.list_topics(), what="the deletion")
+        with self.lab(seed=34) as it:
+            delete_topic(it, it.dead_letters)
             # It ends with 1, for it finds fault with what this test's topics are made as.
             subprocess.run([lab.BIN / "weir", "topics", "apply", it.config], capture_output=True,
                            check=False, env={**os.environ, "WEIR_BOOTSTRAP": it.brokers})

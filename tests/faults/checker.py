@@ -59,10 +59,11 @@ def bytes_field(message, number):
     return found[-1] if found else None
 
 
-def expect(records, key_of, window_ms, buckets):
+def expect(records, key_of, window_ms, buckets, is_set_aside=lambda value: False):
     """What becomes of one partition's log: (ids emitted, offsets dead-lettered), in order.
 
-    `key_of(value)` is the id, or None for a record that can't be decoded or has none."""
+    `key_of(value)` is the id, or None for a record that can't be decoded or has none.
+    `is_set_aside(value)`: it has an id, and the stage fails on it."""
     last_buckets, now = {}, 0
     emitted, dead = [], []
     for record in records:
@@ -74,7 +75,10 @@ def expect(records, key_of, window_ms, buckets):
         bucket = now * buckets // window_ms
         seen = last_buckets.get(key)
         if seen is None or seen < bucket - buckets:
-            emitted.append(key)
+            if is_set_aside(record.value):
+                dead.append(record.offset)
+            else:
+                emitted.append(key)
         last_buckets[key] = bucket
     return emitted, dead
 
@@ -118,14 +122,15 @@ def unfinished(source, log, ends):
             if records and ends.get(partition, (-1,))[0] <= records[-1].offset]
 
 
-def verdict(bootstrap, source, output, dead_letters, group, key_of, output_id, window_ms, buckets):
+def verdict(bootstrap, source, output, dead_letters, group, key_of, output_id, window_ms, buckets,
+            **what_fails):
     log = read(bootstrap, source)
     outputs = read(bootstrap, output)
     letters = read(bootstrap, dead_letters)
     violations = unfinished(source, log, committed(bootstrap, group, source))
     seen = 0
     for partition, records in log.items():
-        emitted, dead = expect(records, key_of, window_ms, buckets)
+        emitted, dead = expect(records, key_of, window_ms, buckets, **what_fails)
         seen += len(emitted)
         violations += compare(output, partition, emitted,
                               [output_id(r.value) for r in outputs.get(partition, [])])

@@ -32,15 +32,15 @@ class Dying final : public weir::Stage {
 
   explicit Dying(const Options& options) {
     // The second of two: the first has all partitions, hence the record to hang on.
-    if (++objects_ == 2 && options.fails_beside_a_hang) {
-      while (!hangs_) {
+    if (++objects == 2 && options.fails_beside_a_hang) {
+      while (!hangs) {
         std::this_thread::sleep_for(std::chrono::milliseconds(10));
       }
       throw std::runtime_error("the other lane hangs");
     }
   }
 
-  ~Dying() override { --objects_; }
+  ~Dying() override { --objects; }
 
   weir::DedupKey dedup_key(const weir::Record& record) const override {
     return weir::DedupKey::of(record.message<hello::v1::Name>().id());
@@ -70,7 +70,7 @@ class Dying final : public weir::Stage {
       std::raise(SIGSTOP);
     }
     while (name.name() == "hang") {
-      hangs_ = true;
+      hangs = true;
       ::pause();
     }
     hello::v1::Greeting greeting;
@@ -79,8 +79,8 @@ class Dying final : public weir::Stage {
   }
 
  private:
-  static inline std::atomic<int> objects_ = 0;
-  static inline std::atomic<bool> hangs_ = false;
+  static inline std::atomic<int> objects = 0;
+  static inline std::atomic<bool> hangs = false;
   void* nowhere_ = nullptr;
 };
 

@@ -39,18 +39,17 @@ outputs:
         producer = KafkaProducer(bootstrap_servers=self.brokers, linger_ms=5)
         for i in range(count):
             value = {"id": f"n{i}", "name": mark if i == marked else "Ada"}
-            for _ in range(1 if i == marked else 2):
+            for _ in range(2):
                 producer.send(self.raw, key=f"k{i}".encode(), value=json.dumps(value).encode(),
                               partition=i % PARTITIONS)
         producer.close()
 
     def verdict(self, deadly=()):
-        def key_of(value):
-            name = json.loads(value)
-            return None if name["name"] in deadly else name["id"]
         return checker.verdict(
             self.brokers, self.raw, self.output, self.dead_letters, f"{self.config.stem}.v1",
-            key_of, lambda value: checker.string_field(value, 1), lab.WINDOW_MS, lab.BUCKETS)
+            lambda value: json.loads(value)["id"], lambda value: checker.string_field(value, 1),
+            lab.WINDOW_MS, lab.BUCKETS,
+            is_set_aside=lambda value: json.loads(value)["name"] in deadly)
 
 
 class DyingTest(unittest.TestCase):
