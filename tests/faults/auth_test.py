@@ -1,6 +1,6 @@
 """A broker that wants to know who asks, over TLS: the right password works, a wrong one ends
-everything at once, with 77 and the reason. A certificate that isn't trusted is waited for, for it may
-be the broker's to mend, and said."""
+everything at once, with 77 and the reason. A certificate that isn't trusted is waited for, and that
+is said: it may be the broker's to mend."""
 
 import os
 import pathlib
@@ -66,7 +66,8 @@ class AuthTest(unittest.TestCase):
     def test_with_a_wrong_password_all_end_at_once_with_77_and_say_why(self):
         with self.deployment(seed=62, password="wrong-horse") as it:
             weir = lab.BIN / "weir"
-            kafka = [word for name, value in it.kafka.items() if name.startswith(("sasl", "secur", "ssl"))
+            kafka = [word for name, value in it.kafka.items()
+                     if name.startswith(("sasl", "security", "ssl"))
                      for word in ("--kafka", f"{name}={value}")]
             lines = it.directory / "lines"
             lines.write_text('{"comment_id": "c1"}\n')
