@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "codec/reasons.h"
+#include "text/words.h"
 
 namespace weir {
 
@@ -1220,23 +1221,6 @@ void Decoder::prefer_syntax_fault() {
   }
 }
 
-namespace {
-
-std::string quoted(std::string_view text) {
-  std::string json = "\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\' || byte < 0x20U) {
-      json += fmt::format("\\u{:04x}", byte);
-    } else {
-      json.push_back(c);
-    }
-  }
-  return json + "\"";
-}
-
-}  // namespace
-
 Result<std::string> encode_default(const google::protobuf::Descriptor* descriptor,
                                    std::string_view name, std::string_view value) {
   // A string of JSON can stand for a value of each type that has a default.
@@ -1246,7 +1230,7 @@ Result<std::string> encode_default(const google::protobuf::Descriptor* descripto
   Decoder decoder(std::move(plan), nullptr);
   WireBuffer wire;
   WireBuffer key;
-  const std::string record = "{" + quoted(name) + ":" + quoted(value) + "}";
+  const std::string record = "{" + json_quote(name) + ":" + json_quote(value) + "}";
   if (const Status status = decoder.decode(record, wire, key); !status.is_ok()) {
     std::string_view wrong = status.message();
     // The configuration may know the field by another name: the caller says which.

@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "config/field.h"
+#include "text/words.h"
 
 namespace weir::config {
 
@@ -13,25 +14,10 @@ namespace {
 
 // ---- JSON ----
 
-std::string json(std::string_view text) {
-  std::string made = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      made += '\\';
-      made += c;
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      made += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
-    } else {
-      made += c;
-    }
-  }
-  return made + "\"";
-}
-
 std::string json(const std::vector<std::string>& items) {
   std::string made;
   for (const std::string& item : items) {
-    made += (made.empty() ? "" : ", ") + json(item);
+    made += (made.empty() ? "" : ", ") + json_quote(item);
   }
   return "[" + made + "]";
 }
@@ -40,7 +26,7 @@ std::string json(const std::vector<std::string>& items) {
 class Object {
  public:
   Object& add(std::string_view key, std::string value) {
-    members_.push_back(json(key) + ": " + std::move(value));
+    members_.push_back(json_quote(key) + ": " + std::move(value));
     return *this;
   }
 
@@ -70,7 +56,7 @@ std::string group_schema(const Group& group, Object made);
 // A value of another type than text may also be a ${…}, which is text.
 void add_typed(Object& made, const Object& typed) {
   const std::string reference =
-      Object().add("type", json("string")).add("pattern", json(kReference)).text();
+      Object().add("type", json_quote("string")).add("pattern", json_quote(kReference)).text();
   made.add("anyOf", fmt::format("[{}, {}]", typed.text(), reference));
 }
 
@@ -81,12 +67,12 @@ void add_scalar(Object& made, const Field& field) {
   }
   switch (field.type) {
     case FieldType::boolean:
-      add_typed(made, Object().add("type", json("boolean")));
+      add_typed(made, Object().add("type", json_quote("boolean")));
       return;
     case FieldType::integer:
     case FieldType::number: {
       Object typed;
-      typed.add("type", json(field.type == FieldType::integer ? "integer" : "number"));
+      typed.add("type", json_quote(field.type == FieldType::integer ? "integer" : "number"));
       if (field.minimum) {
         typed.add("minimum", fmt::format("{}", *field.minimum));
         typed.add("maximum", fmt::format("{}", *field.maximum));
@@ -103,8 +89,8 @@ void add_scalar(Object& made, const Field& field) {
   }
   // An editor takes an unquoted 0 for a number.
   const bool takes_numbers = std::regex_search("0", std::regex(field.pattern));
-  made.add("type", takes_numbers ? R"(["string", "number"])" : json("string"));
-  made.add("pattern", json(fmt::format("({})|{}", field.pattern, kReference)));
+  made.add("type", takes_numbers ? R"(["string", "number"])" : json_quote("string"));
+  made.add("pattern", json_quote(fmt::format("({})|{}", field.pattern, kReference)));
 }
 
 std::string default_of(const Field& field) {
@@ -121,10 +107,10 @@ std::string field_schema(const Field& field) {
     description += fmt::format("{}Default: {}.", description.empty() ? "" : " ", fallback);
   }
   if (!description.empty()) {
-    made.add("description", json(description));
+    made.add("description", json_quote(description));
   }
   if (field.type == FieldType::list) {
-    made.add("type", json("array"));
+    made.add("type", json_quote("array"));
     made.add("items", Object().add("type", kAnyScalar).text());
     made.add("minItems", "1").add("uniqueItems", "true");
     return made.text();
@@ -151,7 +137,7 @@ std::string group_schema(const Group& group, Object made) {
       required.push_back(field.name);
     }
   }
-  made.add("type", json("object"));
+  made.add("type", json_quote("object"));
   if (!group.fields.empty()) {
     made.add("properties", properties.text());
   }
@@ -249,9 +235,9 @@ void add_group(std::string& made, const Group& group, const std::vector<std::str
 
 std::string json_schema(const StageSpec* spec) {
   Object head;
-  head.add("$schema", json("http://json-schema.org/draft-07/schema#"));
-  head.add("title", json(spec != nullptr ? fmt::format("A deployment of {}", spec->name())
-                                         : std::string("A deployment")));
+  head.add("$schema", json_quote("http://json-schema.org/draft-07/schema#"));
+  head.add("title", json_quote(spec != nullptr ? fmt::format("A deployment of {}", spec->name())
+                                               : std::string("A deployment")));
   return group_schema(fields_of(spec), std::move(head)) + "\n";
 }
 

@@ -2,6 +2,8 @@
 
 #include <cstddef>
 
+#include "text/words.h"
+
 namespace weir {
 namespace {
 
@@ -65,26 +67,7 @@ std::string printable(std::string_view text) {
 }
 
 std::string json_string(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : printable(text)) {
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out += '"';
+  return json_quote(printable(text));
 }
 
 std::string html_text(std::string_view text) {

@@ -16,9 +16,11 @@
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/struct.pb.h>
 
+#include "codec/scalars.h"
 #include "config/yaml.h"
 #include "testing/json_reader.h"
 #include "testing/stage_driver.h"
+#include "text/words.h"
 
 namespace weir {
 
@@ -29,21 +31,6 @@ using config::Node;
 using google::protobuf::Descriptor;
 
 constexpr std::int64_t kBeginning = 1'700'000'000'000;
-
-std::string json_string(std::string_view text) {
-  std::string json = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      json += '\\';
-      json += c;
-    } else if (static_cast<unsigned char>(c) < ' ') {
-      json += fmt::format("\\u{:04x}", static_cast<int>(c));
-    } else {
-      json += c;
-    }
-  }
-  return json + "\"";
-}
 
 // The same bytes for equal messages, whatever the order they were written in.
 std::string canonical(const Descriptor* type, const std::string& wire) {
@@ -59,26 +46,6 @@ std::string canonical(const Descriptor* type, const std::string& wire) {
   message->SerializeToCodedStream(&out);
   out.Trim();
   return bytes;
-}
-
-bool decode_base64(std::string_view text, std::string& bytes) {
-  constexpr std::string_view kDigits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::uint32_t bits = 0;
-  int count = 0;
-  text = text.substr(0, text.find('='));
-  for (const char c : text) {
-    const std::size_t digit = kDigits.find(c);
-    if (digit == std::string_view::npos) {
-      return false;
-    }
-    bits = bits << 6U | static_cast<std::uint32_t>(digit);
-    if ((count += 6) >= 8) {
-      count -= 8;
-      bytes += static_cast<char>(bits >> static_cast<unsigned>(count) & 0xFFU);
-    }
-  }
-  return true;
 }
 
 // One file: reads it, runs it, and gathers what is wrong with it or with the stage.
@@ -188,7 +155,7 @@ class Case {
       bytes = node.text;
     } else if (!is_map(node, {"base64"}) || !text_of(node, "base64", base64)) {
       say(node.place, fmt::format("{} is text, or {{base64: …}}", what));
-    } else if (!decode_base64(*base64, bytes.emplace())) {
+    } else if (decode_base64(*base64, bytes.emplace()) != Parsed::ok) {
       say(node.place, "this is no base64");
     }
   }
@@ -230,7 +197,7 @@ class Case {
         return "null";
       case Node::Kind::scalar:
         return !is_quoted(node) && std::regex_match(node.text, literal) ? node.text
-                                                                        : json_string(node.text);
+                                                                        : json_quote(node.text);
       case Node::Kind::list:
         for (const Node& item : node.items) {
           json += (json.empty() ? "" : ",") + json_of(item);
@@ -238,7 +205,7 @@ class Case {
         return "[" + json + "]";
       case Node::Kind::map:
         for (const Entry& entry : node.entries) {
-          json += (json.empty() ? "" : ",") + json_string(entry.key) + ":" + json_of(entry.value);
+          json += (json.empty() ? "" : ",") + json_quote(entry.key) + ":" + json_of(entry.value);
         }
         return "{" + json + "}";
     }
@@ -294,7 +261,7 @@ class Case {
     int count = text_of(node, "value", value) ? 1 : 0;
     if (text_of(node, "base64", base64)) {
       ++count;
-      if (!decode_base64(*base64, value.emplace())) {
+      if (decode_base64(*base64, value.emplace()) != Parsed::ok) {
         say(node.find("base64")->place, "this is no base64");
       }
     }

@@ -64,6 +64,25 @@ std::string quote(std::string_view text) {
   return shown + "\"";
 }
 
+std::string json_quote(std::string_view text) {
+  std::string json = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      json += '\\';
+      json += c;
+    } else if (c == '\n') {
+      json += "\\n";
+    } else if (c == '\t') {
+      json += "\\t";
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      json += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    } else {
+      json += c;
+    }
+  }
+  return json += '"';
+}
+
 std::string_view nearest(std::string_view word, std::span<const std::string> candidates) {
   std::string_view best;
   if (word.size() > kWordMax) {

@@ -11,6 +11,10 @@ namespace weir {
 // `"text"`, on one line, shortened when it is long.
 std::string quote(std::string_view text);
 
+// `text` as a JSON string, quotes included: its bytes as they are but for `"`, `\` and control
+// characters, which are escaped. Valid JSON where `text` is UTF-8.
+std::string json_quote(std::string_view text);
+
 // The candidate that `word` is the beginning or a slip of: at most a third of its letters left out,
 // added, changed or swapped with their neighbour, case aside. A candidate's last part after a dot
 // stands for the whole. Empty: none is near. The earliest wins a tie.

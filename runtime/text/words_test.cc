@@ -26,6 +26,11 @@ TEST(Words, AQuotedValueStaysOnItsLineAndShort) {
   EXPECT_LT(quote(std::string(1000, 'x')).size(), 100U);
 }
 
+TEST(Words, AJsonStringHoldsItsTextUnshortened) {
+  EXPECT_EQ(json_quote("a\"b\\c\nd\te\x01/ä"), R"("a\"b\\c\nd\te\u0001/ä")");
+  EXPECT_EQ(json_quote(std::string(1000, 'x')), "\"" + std::string(1000, 'x') + "\"");
+}
+
 TEST(Words, LargeNumbersAreGrouped) {
   EXPECT_EQ(grouped(0), "0");
   EXPECT_EQ(grouped(999), "999");
