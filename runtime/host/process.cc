@@ -1,14 +1,10 @@
 #include "host/process.h"
 
-#include <fcntl.h>
 #include <signal.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <mutex>
 #include <string_view>
@@ -24,6 +20,7 @@
 #include "host/run_file.h"
 #include "http/endpoint.h"
 #include "http/status_page.h"
+#include "state/file_lock.h"
 #include "state/rocksdb_stores.h"
 
 namespace weir {
@@ -95,37 +92,24 @@ Status raise_open_files_max(int lanes) {
 
 // At most one live process per deployment, version and instance on this host: two with one
 // transactional id would fence each other for ever.
-class InstanceLock {
- public:
-  ~InstanceLock() {
-    if (file_ >= 0) {
-      ::close(file_);
-    }
+Result<FileLock> lock_instance(const config::Deployment& deployment) {
+  const std::filesystem::path directory = deployment.state_directory();
+  std::error_code failed;
+  std::filesystem::create_directories(directory, failed);
+  Result<FileLock> lock = FileLock::acquire(directory / "lock");
+  if (lock.is_ok()) {
+    return lock;
   }
-
-  Status take(const std::filesystem::path& directory, const std::string& instance) {
-    std::error_code failed;
-    std::filesystem::create_directories(directory, failed);
-    const std::string path = (directory / "lock").string();
-    file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (file_ < 0) {
-      return Status::stop(ExitCode::disk, fmt::format("can't write {}: {}; set `state:` to a "
-                                                      "directory that is writable",
-                                                      path, std::strerror(errno)));
-    }
-    if (::flock(file_, LOCK_EX | LOCK_NB) != 0) {
-      return Status::stop(
-          ExitCode::temporary,
-          fmt::format("{} is held by another process: instance \"{}\" runs already on this host. "
-                      "Stop it, or give this one another name (`instance:` or WEIR__INSTANCE)",
-                      path, instance));
-    }
-    return Status::ok();
-  }
-
- private:
-  int file_ = -1;
-};
+  const std::string& why = lock.status().message();
+  return lock.status().remedy() == Remedy::retry
+             ? Status::stop(ExitCode::temporary,
+                            fmt::format("{}: instance \"{}\" runs already on this host. Stop it, "
+                                        "or give this one another name (`instance:` or "
+                                        "WEIR__INSTANCE)",
+                                        why, deployment.instance))
+             : Status::stop(ExitCode::disk,
+                            fmt::format("{}; set `state:` to a directory that is writable", why));
+}
 
 class Process {
  public:
@@ -140,10 +124,10 @@ class Process {
         run_file_(deployment) {}
 
   Status run() {
-    if (Status refused = lock_.take(deployment_.state_directory(), deployment_.instance);
-        !refused.is_ok()) {
-      log_end(refused);  // without the lock the entry in the directory is another process's
-      return refused;
+    const Result<FileLock> lock = lock_instance(deployment_);
+    if (!lock.is_ok()) {
+      log_end(lock.status());  // without the lock the entry in the directory is another process's
+      return lock.status();
     }
     Status ended = run_alone();
     note_end(ended);
@@ -375,7 +359,6 @@ class Process {
   const Signals signals_;
   const Log log_;
   Metrics metrics_;
-  InstanceLock lock_;
   const RunFile run_file_;
   bool is_told_to_stop_ = false;
   bool is_drained_ = true;

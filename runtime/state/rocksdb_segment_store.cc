@@ -217,7 +217,7 @@ struct RocksdbSegmentStore::Lookup {
 
 Result<std::unique_ptr<RocksdbSegmentStore>> RocksdbSegmentStore::open(
     const std::filesystem::path& directory, const RocksdbLimits& limits,
-    std::shared_ptr<rocksdb::Cache> cache, StoreLock lock) {
+    std::shared_ptr<rocksdb::Cache> cache, FileLock lock) {
   rocksdb::DB* db = nullptr;
   rocksdb::Status status = check_manifest(directory);
   if (status.ok()) {
@@ -235,7 +235,7 @@ Result<std::unique_ptr<RocksdbSegmentStore>> RocksdbSegmentStore::open(
   return store;
 }
 
-RocksdbSegmentStore::RocksdbSegmentStore(std::filesystem::path directory, StoreLock lock,
+RocksdbSegmentStore::RocksdbSegmentStore(std::filesystem::path directory, FileLock lock,
                                          std::unique_ptr<rocksdb::DB> db)
     : directory_(std::move(directory)),
       lock_(std::move(lock)),

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "dedup/segment_store.h"
+#include "state/file_lock.h"
 #include "state/rocksdb_stores.h"
-#include "state/store_lock.h"
 
 namespace rocksdb {
 class Cache;
@@ -34,7 +34,7 @@ class RocksdbSegmentStore final : public SegmentStore {
   static Result<std::unique_ptr<RocksdbSegmentStore>> open(const std::filesystem::path& directory,
                                                            const RocksdbLimits& limits,
                                                            std::shared_ptr<rocksdb::Cache> cache,
-                                                           StoreLock lock);
+                                                           FileLock lock);
 
   RocksdbSegmentStore(const RocksdbSegmentStore&) = delete;
   RocksdbSegmentStore& operator=(const RocksdbSegmentStore&) = delete;
@@ -45,7 +45,7 @@ class RocksdbSegmentStore final : public SegmentStore {
   Status write(std::span<const Entry> entries, const Checkpoint& checkpoint) override;
 
  private:
-  RocksdbSegmentStore(std::filesystem::path directory, StoreLock lock,
+  RocksdbSegmentStore(std::filesystem::path directory, FileLock lock,
                       std::unique_ptr<rocksdb::DB> db);
 
   Status find_buckets();
@@ -61,7 +61,7 @@ class RocksdbSegmentStore final : public SegmentStore {
   struct Lookup;
 
   std::filesystem::path directory_;
-  StoreLock lock_;
+  FileLock lock_;
   std::unique_ptr<rocksdb::DB> db_;
   // Those that have entries, so that empty ones cost nothing.
   std::set<Bucket> buckets_;

@@ -308,7 +308,7 @@ TEST_F(RocksdbStoresTest, AStoreThatAnotherLaneHoldsIsToBeTriedAgain) {
   auto store = open();
   const Status status = refusal();
   EXPECT_EQ(status.remedy(), Remedy::retry);
-  EXPECT_THAT(status.message(), HasSubstr("another lane of this process"));
+  EXPECT_THAT(status.message(), HasSubstr("is held by this process already"));
   const Status wiped = RocksdbStores(root_).wipe(kIdentity);
   ASSERT_FALSE(wiped.is_ok());
   EXPECT_EQ(wiped.remedy(), Remedy::retry);

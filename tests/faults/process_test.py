@@ -37,7 +37,7 @@ class ProcessTest(unittest.TestCase):
             self.assertEqual(process.returncode, 0)
             self.assertEqual(it.verdict(), [])
             [lock] = it.directory.glob("state/**/lock")
-            self.assertEqual(lock.read_text(), "")
+            self.assertRegex(lock.read_text(), r"\Aprocess \d+ on \S+\Z")
 
     def test_a_tap_whose_reader_has_enough_ends_well(self):
         with lab.Lab(self.brokers, seed=5) as it:

@@ -128,6 +128,7 @@ class RebalanceTest(unittest.TestCase):
             first = it.start()
             it.wait_until_processed()
             self.assertEqual(it.start().wait(30), 75)
+            self.assertIn(f"is held by process {first.pid} on ", it.log())
             self.assertIn("runs already on this host", it.log())
             it.produce(100)
             it.wait_until_processed()

@@ -1,4 +1,4 @@
-#include "state/store_lock.h"
+#include "state/file_lock.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -29,24 +29,24 @@ std::string holder_of(int descriptor) {
   const ssize_t bytes = ::pread(descriptor, text.data(), text.size(), 0);
   const std::string_view named(text.data(), bytes > 0 ? static_cast<std::size_t>(bytes) : 0);
   if (named == this_process()) {
-    return "another lane of this process";
+    return "this process already";
   }
   return named.empty() ? "another process" : std::string(named);
 }
 
 }  // namespace
 
-Result<StoreLock> StoreLock::acquire(const std::filesystem::path& file) {
+Result<FileLock> FileLock::acquire(const std::filesystem::path& file) {
   const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (descriptor < 0) {
     return Status::stop(ExitCode::disk, fmt::format("can't open the lock {}: {}", file.string(),
                                                     std::strerror(errno)));
   }
-  StoreLock lock(descriptor);
+  FileLock lock(descriptor);
   if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
     if (errno == EWOULDBLOCK) {
       return Status::retry(
-          fmt::format("the store's lock {} is held by {}", file.string(), holder_of(descriptor)));
+          fmt::format("the lock {} is held by {}", file.string(), holder_of(descriptor)));
     }
     return Status::stop(ExitCode::disk,
                         fmt::format("can't lock {}: {}", file.string(), std::strerror(errno)));
@@ -59,15 +59,14 @@ Result<StoreLock> StoreLock::acquire(const std::filesystem::path& file) {
   return lock;
 }
 
-StoreLock::StoreLock(StoreLock&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)) {}
+FileLock::FileLock(FileLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
 
-StoreLock& StoreLock::operator=(StoreLock&& other) noexcept {
+FileLock& FileLock::operator=(FileLock&& other) noexcept {
   std::swap(descriptor_, other.descriptor_);
   return *this;
 }
 
-StoreLock::~StoreLock() {
+FileLock::~FileLock() {
   if (descriptor_ >= 0) {
     ::close(descriptor_);
   }

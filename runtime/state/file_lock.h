@@ -1,0 +1,27 @@
+// A lock between processes: of a store, of a deployment's instance.
+#pragma once
+
+#include <filesystem>
+
+#include "weir/status.h"
+
+namespace weir {
+
+// Held until destroyed, or until the process ends, however it ends. Excludes other processes and
+// other threads of this one alike. The file stays: removing a lock file would let two hold it.
+class FileLock {
+ public:
+  // retry, naming the holder, while another holds it; stop(disk) when the file can't be made.
+  static Result<FileLock> acquire(const std::filesystem::path& file);
+
+  FileLock(FileLock&& other) noexcept;
+  FileLock& operator=(FileLock&& other) noexcept;
+  ~FileLock();
+
+ private:
+  explicit FileLock(int descriptor) : descriptor_(descriptor) {}
+
+  int descriptor_;
+};
+
+}  // namespace weir
