@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "codec/to_json.h"
+#include "weir/dead_letter.h"
 
 namespace weir {
 
@@ -52,7 +53,7 @@ std::vector<Arrived> read_topic(const SimWorld& world, const std::string& topic)
 std::string text_of(const Arrived& record, const google::protobuf::Descriptor* descriptor) {
   std::string headers;
   for (const auto& [name, value] : record.headers) {
-    if (name != "weir-offset") {
+    if (name != kOffsetHeader) {
       headers += fmt::format(" {}={}", name, value.value_or("(none)"));
     }
   }
@@ -259,8 +260,8 @@ std::vector<DeadLettered> PipelineDriver::dead_letters(std::string_view deployme
   for (const SimDeployment& made : deployments_) {
     if (deployment.empty() || made.deployment.id == deployment) {
       for (Arrived& record : read_topic(*worlds_[0], made.plan.output_topics.back())) {
-        const std::string reason = header(record.headers, "weir-reason");
-        const std::string message = header(record.headers, "weir-message");
+        const std::string reason = header(record.headers, kReasonHeader);
+        const std::string message = header(record.headers, kMessageHeader);
         letters.push_back({reason, message, std::move(record)});
       }
     }

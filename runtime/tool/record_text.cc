@@ -10,20 +10,22 @@
 
 #include "http/escape.h"
 #include "loop/own_headers.h"
+#include "weir/dead_letter.h"
 
 namespace weir {
 
 namespace {
 
-// JSON's name for each fact of a dead letter, and whether it is a number.
+// What a dead letter says of its record, and whether that is a number.
 struct Fact {
   std::string_view header;
   bool is_number;
 };
 
-constexpr std::array kFacts{
-    Fact{"reason", false}, Fact{"message", false},  Fact{"topic", false}, Fact{"partition", true},
-    Fact{"offset", true},  Fact{"timestamp", true}, Fact{"stage", false}, Fact{"version", true}};
+constexpr std::array kFacts{Fact{kReasonHeader, false}, Fact{kMessageHeader, false},
+                            Fact{kTopicHeader, false},  Fact{kPartitionHeader, true},
+                            Fact{kOffsetHeader, true},  Fact{kTimestampHeader, true},
+                            Fact{kStageHeader, false},  Fact{kVersionHeader, true}};
 
 bool is_text(std::string_view bytes) {
   return printable(bytes) == bytes;
@@ -71,9 +73,10 @@ bool is_integer(std::string_view text) {
 
 std::string json_facts(const RawRecord& record) {
   std::string text;
-  for (const auto& [name, is_number] : kFacts) {
-    const std::string value = own_header(record, name);
-    text += fmt::format(R"({}"{}": {})", text.empty() ? "" : ", ", name,
+  for (const auto& [header, is_number] : kFacts) {
+    const std::string value = header_text(record, header);
+    text += fmt::format(R"({}"{}": {})", text.empty() ? "" : ", ",
+                        header.substr(kOwnHeaderPrefix.size()),
                         is_number && is_integer(value) ? value : json_of_bytes(value));
   }
   return text;
@@ -132,9 +135,9 @@ std::string json_of_bytes(std::string_view bytes) {
   return is_text(bytes) ? json_string(bytes) : fmt::format(R"({{"base64": "{}"}})", base64(bytes));
 }
 
-std::string own_header(const RawRecord& record, std::string_view name) {
+std::string header_text(const RawRecord& record, std::string_view name) {
   for (const Header& header : record.headers) {
-    if (is_own_header(header) && header.name.substr(kOwnHeaderPrefix.size()) == name) {
+    if (header.name == name) {
       return std::string(header.value.value_or(""));
     }
   }
@@ -142,7 +145,7 @@ std::string own_header(const RawRecord& record, std::string_view name) {
 }
 
 bool is_dead_letter(const RawRecord& record) {
-  return !own_header(record, "reason").empty();
+  return !header_text(record, kReasonHeader).empty();
 }
 
 RecordText::RecordText(std::string topic, std::unique_ptr<JsonPrinter> printer)
@@ -219,9 +222,10 @@ std::string RecordText::line(const RawRecord& record) {
   }
   if (is_dead_letter(record)) {
     text += printable(fmt::format(
-        "\n  dead letter: {} ({}), {} {}:{}, by {} v{}", own_header(record, "reason"),
-        own_header(record, "message"), own_header(record, "topic"), own_header(record, "partition"),
-        own_header(record, "offset"), own_header(record, "stage"), own_header(record, "version")));
+        "\n  dead letter: {} ({}), {} {}:{}, by {} v{}", header_text(record, kReasonHeader),
+        header_text(record, kMessageHeader), header_text(record, kTopicHeader),
+        header_text(record, kPartitionHeader), header_text(record, kOffsetHeader),
+        header_text(record, kStageHeader), header_text(record, kVersionHeader)));
   }
   return text;
 }
@@ -243,7 +247,7 @@ std::string RecordText::case_input(const RawRecord& record) {
   if (record.key) {
     add("key: " + yaml_bytes(*record.key));
   }
-  const std::string before = own_header(record, "timestamp");
+  const std::string before = header_text(record, kTimestampHeader);
   add("timestamp: " + (is_dead_letter(record) && is_integer(before)
                            ? before
                            : std::to_string(record.timestamp.value())));

@@ -41,8 +41,8 @@ class RecordText {
   const std::unique_ptr<LaneCodec> objects_;  // knows a JSON object
 };
 
-// A dead letter's header, such as `weir-reason`; empty where the record has none.
-std::string own_header(const RawRecord& record, std::string_view name);
+// The text of a header, such as a dead letter's kReasonHeader; empty where the record has none.
+std::string header_text(const RawRecord& record, std::string_view name);
 
 // Of a record that is one.
 bool is_dead_letter(const RawRecord& record);

@@ -20,6 +20,7 @@
 #include "tool/reach.h"
 #include "tool/record_text.h"
 #include "tool/verbs.h"
+#include "weir/dead_letter.h"
 
 namespace weir {
 
@@ -239,7 +240,7 @@ class Tap {
       }
       fmt::print("  - {}\n", text_.case_input(record));
       if (is_dead_letter(record)) {
-        reasons_.push_back(own_header(record, "reason"));
+        reasons_.push_back(header_text(record, kReasonHeader));
       }
     } else {
       fmt::print("{}\n", options_.output == "json" ? text_.json(record) : text_.line(record));

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "host/preflight.h"
+#include "weir/dead_letter.h"
 
 namespace weir {
 
@@ -14,7 +15,6 @@ namespace {
 
 constexpr std::int32_t kPartitions = 4;
 constexpr std::int64_t kRecordBytesMax = 1'048'588;    // Kafka's own default, said aloud
-constexpr std::int64_t kHeaderBytesMax = 65'536;       // what dead letters add
 constexpr std::int32_t kReplicas = 3, kInSyncMin = 2;  // where there are brokers enough
 const std::string kForEver = "-1";
 const std::string kAnyTime = std::to_string(std::numeric_limits<std::int64_t>::max());
@@ -128,7 +128,8 @@ class TopicPlanner {
     if (role == TopicRole::dead_letters) {
       // A dead letter that is refused stops the stage, and the input's writer may have compressed
       // better than we do.
-      record_bytes_max = std::max(record_bytes_max, heritage.value_bytes_max) + kHeaderBytesMax;
+      record_bytes_max =
+          std::max(record_bytes_max, heritage.value_bytes_max) + kDeadLetterHeaderBytesMax;
     }
     configs["max.message.bytes"] = std::to_string(record_bytes_max);
     if (role == TopicRole::root) {
