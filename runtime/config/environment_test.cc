@@ -136,10 +136,12 @@ TEST(Secrets, AreMaskedWhereverTheyAreWritten) {
       "inputs: {comments: {dataset: comments, version: 1, dedup: off}}\n"
       "outputs: {classified: {dataset: comments.classified}}\n"
       "state: ${DB_PASSWORD}\n"
+      "descriptor_set: ${UNSET_PASSWORD:-canary-5}\n"
       "options: {api_secret: canary-3}\n"
       "kafka: {ssl.key.pem: \"canary\\n4\"}\n",
       "f", options);
   ASSERT_TRUE(loaded.deployment) << loaded.status().message();
+  EXPECT_EQ(loaded.deployment->descriptor_set, "canary-5");
   EXPECT_EQ(echo(*loaded.deployment).find("canary"), std::string::npos);
   const auto& properties = loaded.deployment->kafka;
   ASSERT_EQ(properties.size(), 3U);

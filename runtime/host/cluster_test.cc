@@ -2,6 +2,7 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,6 +11,7 @@ namespace weir {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 TEST(KafkaProperty, WhatTheLaneMustKnowIsANumberOfMilliseconds) {
   for (const char* name :
@@ -51,6 +53,50 @@ TEST(KafkaProperty, HowOutputsAreWrittenIsNotTheDeploymentsToSay) {
     ASSERT_FALSE(status.is_ok()) << name;
     EXPECT_THAT(status.message(), HasSubstr(std::string(name) + " can't be set: "));
   }
+}
+
+struct Clients {
+  ClientSettings settings;
+  std::string said;
+};
+
+Clients clients_of(std::vector<config::KafkaProperty> properties) {
+  config::Deployment deployment;
+  deployment.id = "spam";
+  deployment.kafka = std::move(properties);
+  const Log log(deployment.id, config::LogLevel::warning);
+  testing::internal::CaptureStderr();
+  Clients made{client_settings(deployment, log), ""};
+  made.settings.cluster.log(3, "all brokers are down");
+  made.settings.cluster.log(4, "a broker went away");
+  made.said = testing::internal::GetCapturedStderr();
+  return made;
+}
+
+TEST(ClientSettings, WhatTheLaneMustKnowIsTakenOutOfWhatPassesThrough) {
+  const auto [settings, said] = clients_of({{"bootstrap.servers", "a:1,b:2"},
+                                            {"session.timeout.ms", "6000"},
+                                            {"queued.min.messages", "5"},
+                                            {"max.poll.interval.ms", "7000"},
+                                            {"sasl.password", "p", true},
+                                            {"transaction.timeout.ms", "8000"}});
+  EXPECT_EQ(settings.cluster.bootstrap, "a:1,b:2");
+  EXPECT_EQ(settings.cluster.client_id, "spam");
+  EXPECT_EQ(settings.session_silence_max.count(), 6000);
+  EXPECT_EQ(settings.poll_silence_max.count(), 7000);
+  EXPECT_EQ(settings.transaction_age_max.count(), 8000);
+  ASSERT_EQ(settings.cluster.properties.size(), 2U);
+  EXPECT_EQ(settings.cluster.properties[0].name, "queued.min.messages");
+  EXPECT_EQ(settings.cluster.properties[0].value, "5");
+  EXPECT_EQ(settings.cluster.properties[1].name, "sasl.password");
+  EXPECT_EQ(settings.cluster.properties[1].value, "p");
+}
+
+TEST(ClientSettings, TheClientsErrorsAreWarningsAndTheRestIsForDebugging) {
+  const std::string said = clients_of({}).said;
+  EXPECT_THAT(said, HasSubstr(R"("level":"warning")"));
+  EXPECT_THAT(said, HasSubstr("all brokers are down"));
+  EXPECT_THAT(said, Not(HasSubstr("a broker went away")));
 }
 
 // A broker ended each transaction before its turn was due: nothing was ever committed.
