@@ -8,6 +8,7 @@
 #include <google/protobuf/util/time_util.h>
 
 #include "config/field.h"
+#include "text/quantity.h"
 #include "text/words.h"
 #include "weir/message_pool.h"
 
@@ -26,19 +27,6 @@ constexpr milliseconds kWindowMax = std::chrono::hours(24) * 3650;
 constexpr std::size_t kNameBytesMax = 200;
 constexpr std::size_t kTopicBytesMax = 249;
 
-struct Unit {
-  std::string_view name;
-  std::int64_t factor;
-};
-
-constexpr Unit kTimeUnits[] = {
-    {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
-constexpr Unit kSizeUnits[] = {{"B", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}};
-
-bool is_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
 // ---- text to values; each returns what is wrong, or nothing ----
 
 std::string parse_integer(std::string_view text, std::int64_t min, std::int64_t max,
@@ -54,51 +42,6 @@ std::string parse_integer(std::string_view text, std::int64_t min, std::int64_t 
   if (error == std::errc::result_out_of_range || value < min || value > max) {
     return fmt::format("{} is outside {} … {}", quote(text), min, max);
   }
-  return {};
-}
-
-// The largest unit that leaves a whole number.
-template <std::size_t N>
-std::string print_quantity(std::int64_t value, const Unit (&units)[N]) {
-  const Unit* unit = &units[0];
-  for (const Unit& u : units) {
-    if (value % u.factor == 0) {
-      unit = &u;
-    }
-  }
-  return fmt::format("{}{}", value / unit->factor, unit->name);
-}
-
-template <std::size_t N>
-std::string parse_quantity(std::string_view text, const Unit (&units)[N], std::string_view kind,
-                           std::int64_t min, std::int64_t max, std::int64_t& value) {
-  std::vector<std::string> names;
-  for (const Unit& unit : units) {
-    names.emplace_back(unit.name);
-  }
-  std::int64_t count = 0;
-  const char* end = text.data() + text.size();
-  const auto [stopped, error] = std::from_chars(text.data(), end, count);
-  const auto digits = static_cast<std::size_t>(stopped - text.data());
-  const std::string_view name = text.substr(digits);
-  if (digits == 0 || text[0] == '-' || (!name.empty() && !is_letter(name[0]))) {
-    return fmt::format("{} is no {}: write a whole number and {}, without a space", quote(text),
-                       kind, alternatives(names));
-  }
-  if (name.empty()) {
-    return fmt::format("{} has no unit: add {}", quote(text), alternatives(names));
-  }
-  const auto unit = std::find_if(std::begin(units), std::end(units),
-                                 [name](const Unit& u) { return u.name == name; });
-  if (unit == std::end(units)) {
-    return fmt::format("{} has the unit {}, not {}", quote(text), quote(name), alternatives(names));
-  }
-  if (error == std::errc::result_out_of_range || count > max / unit->factor ||
-      count * unit->factor < min) {
-    return fmt::format("{} is outside {} … {}", quote(text), print_quantity(min, units),
-                       print_quantity(max, units));
-  }
-  value = count * unit->factor;
   return {};
 }
 
@@ -249,16 +192,9 @@ Field duration(std::string name, milliseconds T::*member, milliseconds min, mill
   field.help = std::move(help);
   field.type = FieldType::duration;
   field.pattern = "^[0-9]+(ms|s|m|h|d)$";
-  field.range = fmt::format("{} … {}", print_quantity(min.count(), kTimeUnits),
-                            print_quantity(max.count(), kTimeUnits));
+  field.range = fmt::format("{} … {}", duration_text(min), duration_text(max));
   field.set = [member, min, max](void* object, const Value& value) {
-    std::int64_t number = 0;
-    std::string wrong =
-        parse_quantity(value.text, kTimeUnits, "duration", min.count(), max.count(), number);
-    if (wrong.empty()) {
-      static_cast<T*>(object)->*member = milliseconds(number);
-    }
-    return wrong;
+    return read_duration(value.text, min, max, static_cast<T*>(object)->*member);
   };
   return field;
 }
@@ -271,11 +207,10 @@ Field size(std::string name, std::size_t T::*member, std::int64_t min, std::int6
   field.help = std::move(help);
   field.type = FieldType::size;
   field.pattern = "^[0-9]+(B|KiB|MiB|GiB)$";
-  field.range =
-      fmt::format("{} … {}", print_quantity(min, kSizeUnits), print_quantity(max, kSizeUnits));
+  field.range = fmt::format("{} … {}", size_text(min), size_text(max));
   field.set = [member, min, max](void* object, const Value& value) {
     std::int64_t number = 0;
-    std::string wrong = parse_quantity(value.text, kSizeUnits, "size", min, max, number);
+    std::string wrong = read_size(value.text, min, max, number);
     if (wrong.empty()) {
       static_cast<T*>(object)->*member = static_cast<std::size_t>(number);
     }
@@ -423,11 +358,7 @@ std::string parse_window(std::string_view text, Dedup& dedup) {
   if (text == "off") {
     return {};
   }
-  std::int64_t number = 0;
-  std::string wrong =
-      parse_quantity(text, kTimeUnits, "duration", kWindowMin.count(), kWindowMax.count(), number);
-  dedup.window = milliseconds(number);
-  return wrong;
+  return read_duration(text, kWindowMin, kWindowMax, dedup.window.emplace());
 }
 
 Field window() {
@@ -435,8 +366,7 @@ Field window() {
       "window",
       "How long after its last sighting a key is remembered, in Kafka's record time. off: not at "
       "all, the key only tells the stage which fields it is.",
-      fmt::format("off, or {} … {}", print_quantity(kWindowMin.count(), kTimeUnits),
-                  print_quantity(kWindowMax.count(), kTimeUnits)),
+      fmt::format("off, or {} … {}", duration_text(kWindowMin), duration_text(kWindowMax)),
       "^(off|[0-9]+(ms|s|m|h|d))$", parse_window);
   made.type = FieldType::duration;
   return made;

@@ -6,6 +6,7 @@
 
 #include <fmt/core.h>
 
+#include "text/quantity.h"
 #include "weir/test_points.h"
 
 namespace weir {
@@ -38,9 +39,9 @@ Result<std::unique_ptr<SeenIndex>> SeenIndex::open(DedupWindow window,
   const std::int64_t length = window.length.count();
   if (window.buckets < 1 || length < window.buckets || length > kProductMax / window.buckets) {
     return Status::stop(ExitCode::config,
-                        fmt::format("a dedup window of {} ms can't be kept in {} buckets: it takes "
-                                    "one bucket or more, of 1 ms or more each",
-                                    length, window.buckets));
+                        fmt::format("a dedup window of {} can't be kept in {} buckets: it takes "
+                                    "one bucket or more, of 1ms or more each",
+                                    duration_text(window.length), window.buckets));
   }
   WEIR_TRY_ASSIGN(std::optional<Checkpoint> stored, store->load());
   Checkpoint checkpoint =

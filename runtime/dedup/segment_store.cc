@@ -1,7 +1,11 @@
 #include "dedup/segment_store.h"
 
+#include <chrono>
+
 #include <fmt/core.h>
 #include <xxhash.h>
+
+#include "text/quantity.h"
 
 namespace weir {
 namespace {
@@ -57,7 +61,8 @@ Status check_identity(const StoreIdentity& stored, const StoreIdentity& wanted,
   WEIR_TRY(same("cluster_id", &StoreIdentity::cluster_id, kTopicRecreated));
   WEIR_TRY(same("topic_id", &StoreIdentity::topic_id, kTopicRecreated));
   WEIR_TRY(same("partitions", &StoreIdentity::partitions, kPartitionsChanged));
-  WEIR_TRY(same("window_ms", &StoreIdentity::window_ms, kRuleChanged));
+  WEIR_TRY(compare(place, "window", duration_text(std::chrono::milliseconds(stored.window_ms)),
+                   duration_text(std::chrono::milliseconds(wanted.window_ms)), kRuleChanged));
   WEIR_TRY(same("window_buckets", &StoreIdentity::window_buckets, kRuleChanged));
   WEIR_TRY(same("key_rule", &StoreIdentity::key_rule, kRuleChanged));
   return Status::ok();

@@ -52,7 +52,7 @@ TEST(StoreIdentity, EachFieldCounts) {
       {"partition", [](StoreIdentity& i) { i.partition = 9; }},
       {"partitions", [](StoreIdentity& i) { i.partitions = 9; }},
       {"group", [](StoreIdentity& i) { i.group = "x"; }},
-      {"window_ms", [](StoreIdentity& i) { i.window_ms = 9; }},
+      {"window", [](StoreIdentity& i) { i.window_ms = 9; }},
       {"window_buckets", [](StoreIdentity& i) { i.window_buckets = 9; }},
       {"key_rule", [](StoreIdentity& i) { i.key_rule = "x"; }},
   };

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "kafka/topic_guard.h"
+#include "text/quantity.h"
 
 namespace weir {
 
@@ -56,13 +57,13 @@ Status check_turn(const config::Deployment& deployment) {
              ? Status::ok()
              : Status::stop(
                    ExitCode::config,
-                   fmt::format("turn.interval_max is {0} ms and kafka: transaction.timeout.ms {1}: "
+                   fmt::format("turn.interval_max is {0} and kafka: transaction.timeout.ms {1}: "
                                "the broker ends a transaction of that age, so a turn may take half "
                                "of it at most, or none would ever be committed. Set "
-                               "turn.interval_max to {2}ms or less, or transaction.timeout.ms to "
+                               "turn.interval_max to {2} or less, or transaction.timeout.ms to "
                                "{3} or more",
-                               interval_max.count(), age_max.count(), age_max.count() / 2,
-                               2 * interval_max.count()))
+                               duration_text(interval_max), age_max.count(),
+                               duration_text(age_max / 2), 2 * interval_max.count()))
                    .within(deployment.file);
 }
 

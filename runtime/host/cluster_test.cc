@@ -117,9 +117,9 @@ TEST(Turn, IsCommittedInHalfTheTimeThatABrokerLeavesATransaction) {
   EXPECT_TRUE(check(milliseconds(4'000), "8000").is_ok());
   const Status refused = check(milliseconds(30'000), "8000");
   EXPECT_EQ(refused.exit_code(), ExitCode::config);
-  EXPECT_THAT(refused.message(), HasSubstr("spam.yaml: turn.interval_max is 30000 ms and kafka: "
+  EXPECT_THAT(refused.message(), HasSubstr("spam.yaml: turn.interval_max is 30s and kafka: "
                                            "transaction.timeout.ms 8000: "));
-  EXPECT_THAT(refused.message(), HasSubstr("Set turn.interval_max to 4000ms or less, or "
+  EXPECT_THAT(refused.message(), HasSubstr("Set turn.interval_max to 4s or less, or "
                                            "transaction.timeout.ms to 60000 or more"));
 }
 

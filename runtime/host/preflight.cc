@@ -10,6 +10,8 @@
 
 #include <fmt/format.h>
 
+#include "text/quantity.h"
+
 namespace weir {
 
 namespace {
@@ -112,8 +114,9 @@ Status check_input_topic(const config::Deployment& deployment, const config::Inp
             "records that are there keep their stamps: where one is wrong, begin behind it, with "
             "a new version and `start: latest`. Or put the stage `route` before this one",
             input.topic,
-            facts.ahead_ms_max ? fmt::format("up to {} ms", *facts.ahead_ms_max)
-                               : std::string("any time"),
+            facts.ahead_ms_max
+                ? "up to " + duration_text(std::chrono::milliseconds(*facts.ahead_ms_max))
+                : std::string("any time"),
             has_window ? "the dedup window" : "the dedup windows of those who read the outputs",
             configure(input.topic, "message.timestamp.type=LogAppendTime"), ahead_max.count()));
   }
@@ -128,12 +131,12 @@ Status check_retention(const std::string& topic, std::optional<std::int64_t> kep
   const std::string as_long = input_kept_ms ? fmt::to_string(*input_kept_ms) : "-1";
   return Status::stop(
       ExitCode::config,
-      fmt::format(
-          "topic {} keeps records for {} ms, its input {} {}: its records carry the "
-          "input's time, so a replay would be deleted as it is written. Mend it with: {}",
-          topic, *kept_ms, input,
-          input_kept_ms ? fmt::format("for {} ms", *input_kept_ms) : std::string("without a limit"),
-          configure(topic, "retention.ms=" + as_long)));
+      fmt::format("topic {} keeps records for {}, its input {} {}: its records carry the "
+                  "input's time, so a replay would be deleted as it is written. Mend it with: {}",
+                  topic, duration_text(std::chrono::milliseconds(*kept_ms)), input,
+                  input_kept_ms ? "for " + duration_text(std::chrono::milliseconds(*input_kept_ms))
+                                : std::string("without a limit"),
+                  configure(topic, "retention.ms=" + as_long)));
 }
 
 Status check_topics(const config::Deployment& deployment, const LanePlan& plan,

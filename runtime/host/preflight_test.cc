@@ -20,6 +20,7 @@ TEST(Preflight, ADerivedTopicThatForgetsBeforeItsInputIsRefusedWithTheCommandTha
   const Status refused = check_retention("comments.v1", 7 * kDay, "raw.comments", std::nullopt);
   ASSERT_FALSE(refused.is_ok());
   EXPECT_EQ(refused.exit_code(), ExitCode::config);
+  EXPECT_THAT(refused.message(), HasSubstr("keeps records for 7d, its input"));
   EXPECT_THAT(refused.message(), HasSubstr("a replay would be deleted as it is written"));
   EXPECT_THAT(refused.message(), HasSubstr("--entity-name comments.v1"));
   EXPECT_THAT(refused.message(), HasSubstr("retention.ms=-1"));
@@ -76,6 +77,8 @@ TEST(Preflight, ProducersClocksMayGoAheadOfTheBrokersByABucket) {
 // A wrong clock would reach the window of whoever reads what the stage writes.
 TEST(Preflight, WithoutAWindowProducersClocksMayGoAheadByAnHour) {
   EXPECT_TRUE(check(std::nullopt, Output::derived, ahead_by(kHour)).is_ok());
+  EXPECT_THAT(check(std::nullopt, Output::derived, ahead_by(24 * kHour)).message(),
+              HasSubstr("timestamps, up to 24h ahead of the broker's clock"));
   const Status refused = check(std::nullopt, Output::derived, ahead_by(kHour + 1));
   EXPECT_EQ(refused.exit_code(), ExitCode::config);
   EXPECT_THAT(refused.message(), HasSubstr("--entity-name raw.x"));

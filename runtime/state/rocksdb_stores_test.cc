@@ -250,7 +250,7 @@ TEST_F(RocksdbStoresTest, EachFieldOfTheIdentityIsBinding) {
       {"topic_id is 'Zm9vYmFy', this stage's is ''", [](auto& i) { i.topic_id = ""; }},
       {"partitions is '4', this stage's is '5'", [](auto& i) { i.partitions = 5; }},
       {"group is 'spam.v1', this stage's is 'spam.v2'", [](auto& i) { i.group = "spam.v2"; }},
-      {"window_ms is '1000', this stage's is '2000'", [](auto& i) { i.window_ms = 2000; }},
+      {"window is '1s', this stage's is '2s'", [](auto& i) { i.window_ms = 2000; }},
       {"window_buckets is '4', this stage's is '8'", [](auto& i) { i.window_buckets = 8; }},
       {"key_rule is 'fields:comment_id', this stage's is 'x'", [](auto& i) { i.key_rule = "x"; }},
   };
