@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -58,13 +57,16 @@ Status run(const std::string& file, const StageSpec& spec, RunUntil until, const
 // what they say to their own stage is for its program to check.
 Status lint(const std::vector<std::string>& files, const StageSpec& spec) {
   std::vector<config::Deployment> deployments;
+  std::vector<std::string> own;
+  std::vector<std::string> others;
   std::string wrong;
-  const auto is_own = [&spec](const config::Deployment& d) { return d.stage == spec.name(); };
   for (const std::string& file : files) {
     Result<config::Deployment> deployment = load(file, spec, files.size() > 1);
     Status checked = deployment.status();
     if (deployment.is_ok()) {
-      if (is_own(deployment.value())) {
+      const bool is_own = deployment.value().stage == spec.name();
+      (is_own ? own : others).push_back(file);
+      if (is_own) {
         checked = plan_lane(deployment.value(), spec).status();
         checked = checked.is_ok() ? check_stage(deployment.value(), spec) : checked;
       }
@@ -74,7 +76,7 @@ Status lint(const std::vector<std::string>& files, const StageSpec& spec) {
       wrong += checked.message() + "\n";
     }
   }
-  if (wrong.empty() && std::none_of(deployments.begin(), deployments.end(), is_own)) {
+  if (wrong.empty() && own.empty()) {
     wrong = fmt::format(
         "{}: no file is for {}, which this program is; each stage's program checks "
         "its own\n",
@@ -87,6 +89,9 @@ Status lint(const std::vector<std::string>& files, const StageSpec& spec) {
     wrong.pop_back();
     return Status::stop(ExitCode::config, wrong);
   }
+  fmt::print(
+      "ok: {}{}{}\n", fmt::join(own, ", "),
+      others.empty() ? "" : "; of other stages, only whether they fit: ", fmt::join(others, ", "));
   return Status::ok();
 }
 

@@ -1,0 +1,94 @@
+#include "host/main.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "hello/v1/hello.pb.h"
+
+namespace weir {
+namespace {
+
+using hello::v1::Greeting;
+using hello::v1::Name;
+using ::testing::HasSubstr;
+
+class Greeter final : public Stage {
+ public:
+  DedupKey dedup_key(const Record& record) const override {
+    return DedupKey::of(record.message<Name>().id());
+  }
+
+  void process(const Record&, Out&) override {}
+};
+
+class Lint : public ::testing::Test {
+ protected:
+  Lint() { std::filesystem::create_directories(folder_); }
+
+  ~Lint() override { std::filesystem::remove_all(folder_); }
+
+  // The file of a deployment of `stage`, which it is named after.
+  std::string file(const std::string& stage, const std::string& port = "names",
+                   const std::string& output = "greetings") const {
+    std::string path = (folder_ / (stage + ".yaml")).string();
+    std::ofstream(path) << "stage: " << stage << "\ninputs: {" << port
+                        << ": {topic: raw, dedup: {window: 1h}}}\noutputs: {" << output
+                        << ": {dataset: " << stage << ".out}}\n";
+    return path;
+  }
+
+  int lint(std::vector<std::string> words) {
+    words.insert(words.begin(), {"greeter", "lint"});
+    std::vector<char*> raw;
+    for (std::string& word : words) {
+      raw.push_back(word.data());
+    }
+    ::testing::internal::CaptureStdout();
+    ::testing::internal::CaptureStderr();
+    const int code = stage_main(static_cast<int>(raw.size()), raw.data(),
+                                StageSpec::of<Greeter>("greeter", "Greets.")
+                                    .input<Name>("names", "Names.")
+                                    .output<Greeting>("greetings", "Greetings."));
+    out_ = ::testing::internal::GetCapturedStdout();
+    err_ = ::testing::internal::GetCapturedStderr();
+    return code;
+  }
+
+  const std::filesystem::path folder_ =
+      std::filesystem::temp_directory_path() / ("weir_lint_" + std::to_string(::getpid()));
+  std::string out_;
+  std::string err_;
+};
+
+TEST_F(Lint, SaysInALineWhatIsInOrderAndWhatItOnlyLookedAt) {
+  const std::string own = file("greeter");
+  EXPECT_EQ(lint({own}), 0);
+  EXPECT_EQ(out_, "ok: " + own + "\n");
+  const std::string other = file("shouter", "any", "port");
+  EXPECT_EQ(lint({other, own}), 0) << err_;
+  EXPECT_EQ(out_, "ok: " + own + "; of other stages, only whether they fit: " + other + "\n");
+  EXPECT_EQ(err_, "");
+}
+
+TEST_F(Lint, SaysNothingIsInOrderWhereSomethingIsNot) {
+  const std::string own = file("greeter", "nams");
+  EXPECT_EQ(lint({own}), 78);
+  EXPECT_EQ(out_, "");
+  EXPECT_THAT(err_, HasSubstr("greeter has no input \"nams\"; did you mean \"names\"?"));
+}
+
+TEST_F(Lint, FilesOfOtherStagesAloneAreNotChecked) {
+  EXPECT_EQ(lint({file("shouter", "any", "port"), file("caller", "any", "port")}), 78);
+  EXPECT_EQ(out_, "");
+  EXPECT_THAT(err_, HasSubstr("no file is for greeter, which this program is"));
+}
+
+}  // namespace
+}  // namespace weir
