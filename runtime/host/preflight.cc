@@ -1,5 +1,7 @@
 #include "host/preflight.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <map>
@@ -27,6 +29,13 @@ std::string configure(const std::string& topic, std::string_view setting) {
       setting);
 }
 
+// The command that creates what the deployment of `file` needs. A checkout's weir is on nobody's
+// path.
+std::string apply_command(const std::string& file) {
+  return fmt::format("{} topics apply {}", ::access("ops/weir", X_OK) == 0 ? "ops/weir" : "weir",
+                     file);
+}
+
 struct Counted {
   std::string topic;
   std::int32_t partitions = 0;
@@ -45,9 +54,9 @@ std::string names_of(std::span<const Counted> topics) {
 void check_partitions(const config::Deployment& deployment, const Counted& input,
                       std::span<const Counted> derived, std::vector<std::string>& wrong) {
   const std::string way_out = fmt::format(
-      "A record goes to the partition that it came from: raise `version:` in {0} and run: weir "
-      "topics apply {0}, which creates the new version's topics alike",
-      deployment.file);
+      "A record goes to the partition that it came from: raise `version:` in {} and run: {}, which "
+      "creates the new version's topics alike",
+      deployment.file, apply_command(deployment.file));
   const bool all_agree = std::all_of(derived.begin(), derived.end(), [&](const Counted& topic) {
     return topic.partitions == derived.front().partitions;
   });
@@ -160,8 +169,8 @@ Status check_topics(const config::Deployment& deployment, const LanePlan& plan,
     }
     return Status::ok();
   };
-  const std::string apply = fmt::format("create what {} needs with: weir topics apply {}",
-                                        deployment.id, deployment.file);
+  const std::string apply =
+      fmt::format("create what {} needs with: {}", deployment.id, apply_command(deployment.file));
   for (const config::Input& input : deployment.inputs) {
     WEIR_TRY(look_up(
         input.topic,

@@ -1,6 +1,7 @@
 #include "host/preflight.h"
 
 #include <chrono>
+#include <filesystem>
 #include <map>
 #include <utility>
 
@@ -134,6 +135,15 @@ TEST(Preflight, AllThatIsWrongIsSaidAtOnceOneALine) {
   EXPECT_TRUE(
       check_all({{"raw.x", with(4)}, {"x.v1", derived(4)}, {"x.dead_letters.v1", derived(4)}})
           .is_ok());
+}
+
+// Tests run in the checkout's root.
+TEST(Preflight, TheCommandThatCreatesTopicsCanBeTypedWhereTheStageWasStarted) {
+  const std::filesystem::path checkout = std::filesystem::current_path();
+  EXPECT_THAT(check_all({}).message(), HasSubstr("with: ops/weir topics apply ingest-x.yaml"));
+  std::filesystem::current_path(std::filesystem::temp_directory_path());
+  EXPECT_THAT(check_all({}).message(), HasSubstr("with: weir topics apply ingest-x.yaml"));
+  std::filesystem::current_path(checkout);
 }
 
 TEST(Preflight, AnOutputThatForgetsByKeyOrStampsAnewIsRefused) {
