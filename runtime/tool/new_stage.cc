@@ -35,6 +35,40 @@ fs::path checkout() {
   return {};
 }
 
+std::string steps_in_tree(const std::string& name) {
+  return fmt::format(
+      "build it (a warning is an error): cmake --preset release && cmake --build --preset release "
+      "--target {0}\n"
+      "try it: echo '{{\"id\": \"1\", \"name\": \"Ada\"}}' | build/release/bin/{0} try "
+      "config/{0}.yaml -\n"
+      "have a broker, unless WEIR_BOOTSTRAP names one: ops/kafka start --port 9092\n"
+      "run it: ops/weir topics apply config/{0}.yaml && build/release/bin/{0} run "
+      "config/{0}.yaml\n"
+      "test it, which builds all that is tested first: ops/test -R '^{0}_' (`cmake --build "
+      "--preset dev --target format` breaks the lines that a long name made too long)\n",
+      name);
+}
+
+std::string steps_out_of_tree(const std::string& name) {
+  std::error_code failed;
+  const fs::path bin = fs::read_symlink("/proc/self/exe", failed).parent_path();
+  const bool is_installed = fs::exists(bin.parent_path() / "lib/cmake/weir", failed);
+  const std::string prefix = is_installed ? bin.parent_path().string() : "$PWD/weir";
+  const std::string install =
+      is_installed
+          ? ""
+          : fmt::format("install weir: cmake --build {0} && cmake --install {0} --prefix \"{1}\"\n",
+                        bin.parent_path().string(), prefix);
+  return fmt::format(
+      "{1}build it and run its tests: cmake -B build -DCMAKE_PREFIX_PATH=\"{2}\" && cmake --build "
+      "build && ctest --test-dir build\n"
+      "try it: echo '{{\"id\": \"1\", \"name\": \"Ada\"}}' | build/{0} try config/{0}.yaml -\n"
+      "run it, with a broker at 127.0.0.1:9092 or where WEIR_BOOTSTRAP says: \"{2}/bin/weir\" "
+      "topics "
+      "apply config/{0}.yaml && build/{0} run config/{0}.yaml\n",
+      name, install, prefix);
+}
+
 Status make(const NewStageOptions& options) {
   WEIR_TRY(check_stage_name(options.name));
   const bool in_tree = options.folder.empty();
@@ -63,24 +97,8 @@ Status make(const NewStageOptions& options) {
     }
     fmt::print("{}\n", file.string());
   }
-  if (in_tree) {
-    fmt::print(
-        stderr,
-        "build it: cmake --preset release && cmake --build --preset release --target {0}\n"
-        "try it: echo '{{\"id\": \"1\", \"name\": \"Ada\"}}' | build/release/bin/{0} try "
-        "config/{0}.yaml -\n"
-        "run it: ops/weir topics apply config/{0}.yaml && build/release/bin/{0} run "
-        "config/{0}.yaml\n"
-        "test it, which builds all that is tested first: ops/test -R '^{0}_' (`cmake --build "
-        "--preset dev --target format` breaks the lines that a long name made too long)\n",
-        options.name);
-  } else {
-    fmt::print(stderr,
-               "now build it and run its tests: cd {} && cmake -B build "
-               "-DCMAKE_PREFIX_PATH=WHERE_WEIR_IS && cmake --build build && ctest --test-dir "
-               "build\n",
-               root.string());
-  }
+  fmt::print(stderr, "in {}:\n{}", fs::absolute(root, failed).lexically_normal().string(),
+             in_tree ? steps_in_tree(options.name) : steps_out_of_tree(options.name));
   return Status::ok();
 }
 

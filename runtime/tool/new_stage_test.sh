@@ -11,12 +11,16 @@ trap 'rm -rf "$scratch"' EXIT
 cmake --install "$build" --prefix "$scratch/weir" >/dev/null
 export PATH=$scratch/weir/bin:$PATH
 cd "$scratch"
-weir new stage shout --out-of-tree shout
-cmake -S shout -B shout/build -G Ninja --log-level=NOTICE -DCMAKE_PREFIX_PATH="$scratch/weir" \
-  -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_CXX_FLAGS="$flags" \
-  -DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_EXE_LINKER_FLAGS=-fuse-ld=lld
-cmake --build shout/build
-ctest --test-dir shout/build --output-on-failure --no-tests=error
+weir new stage shout --out-of-tree shout 2>steps
+# What it says to do next, as it is typed there.
+step() {
+  (cd shout && eval "$(sed -n "s/^$1: //p" ../steps)")
+}
+export CXX=$compiler CXXFLAGS=$flags LDFLAGS=-fuse-ld=lld CMAKE_GENERATOR=Ninja
+export CMAKE_CXX_COMPILER_LAUNCHER=ccache CTEST_OUTPUT_ON_FAILURE=1
+step "build it and run its tests"
+ctest --test-dir shout/build -N | grep "Total Tests: [1-9]"
+step "try it" | grep '{"text":"hello, Ada"}'
 shout/build/shout lint shout/config/shout.yaml
 
 if grep -rlF "$source/" weir/lib/cmake weir/include; then
