@@ -243,4 +243,15 @@ Status check_topics(const config::Deployment& deployment, const LanePlan& plan,
                        : Status::stop(ExitCode::config, fmt::format("{}", fmt::join(wrong, "\n")));
 }
 
+std::optional<Attempt> next_attempt(std::chrono::milliseconds left,
+                                    std::chrono::milliseconds request_wait_max) {
+  constexpr std::chrono::milliseconds kPauseMax(1000);
+  constexpr std::chrono::milliseconds kRequestWaitMin(1000);
+  if (left.count() <= 0) {
+    return std::nullopt;
+  }
+  const auto pause = std::clamp(left - kRequestWaitMin, std::chrono::milliseconds(0), kPauseMax);
+  return Attempt{pause, std::clamp(left - pause, kRequestWaitMin, request_wait_max)};
+}
+
 }  // namespace weir

@@ -1,6 +1,7 @@
 // What must be true of the stage and of the cluster's topics before a lane may start.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -35,5 +36,17 @@ Status check_input_topic(const config::Deployment& deployment, const config::Inp
 // And one derived topic against one input: how long each keeps its records, nullopt: for ever.
 Status check_retention(const std::string& topic, std::optional<std::int64_t> kept_ms,
                        const std::string& input, std::optional<std::int64_t> input_kept_ms);
+
+// Of the time for which silent brokers are still waited for: the pause, and then the longest that
+// their answer may take.
+struct Attempt {
+  std::chrono::milliseconds pause;
+  std::chrono::milliseconds request_wait_max;
+};
+
+// What becomes of the time that is `left`; nullopt: none is. Attempts that take all that they may
+// end with that time, but the last is given a second at least.
+std::optional<Attempt> next_attempt(std::chrono::milliseconds left,
+                                    std::chrono::milliseconds request_wait_max);
 
 }  // namespace weir

@@ -203,5 +203,23 @@ TEST(Preflight, OfDifferentPartitionCountsTheOneThatStandsAloneIsBlamed) {
   EXPECT_THAT(unclear, HasSubstr("which of them was changed can't be told"));
 }
 
+// Sixty seconds were 65.
+TEST(Preflight, SilentBrokersAreWaitedForAsLongAsWasSaid) {
+  using std::chrono::milliseconds;
+  constexpr milliseconds kRequest(5000);
+  for (const int silence_ms_max : {5'000, 6'500, 10'000, 60'000}) {
+    milliseconds passed = kRequest;  // the first attempt
+    while (const auto next = next_attempt(milliseconds(silence_ms_max) - passed, kRequest)) {
+      EXPECT_GE(next->request_wait_max.count(), 1000);
+      EXPECT_LE(next->request_wait_max, kRequest);
+      EXPECT_LE(next->pause.count(), 1000);
+      passed += next->pause + next->request_wait_max;
+    }
+    EXPECT_EQ(passed.count(), silence_ms_max);
+  }
+  EXPECT_FALSE(next_attempt(milliseconds(0) - kRequest, kRequest));
+  EXPECT_EQ(next_attempt(milliseconds(1), kRequest)->request_wait_max.count(), 1000);
+}
+
 }  // namespace
 }  // namespace weir

@@ -256,9 +256,9 @@ class Process {
   }
 
   Status wait_for_topics(const LanePlan& plan, const ClusterSettings& cluster) {
-    KafkaAdmin admin(cluster);
-    const auto describe = [&admin](const std::string& topic) { return admin.describe(topic); };
-    const auto began = steady_clock::now();
+    auto admin = std::make_unique<KafkaAdmin>(cluster);
+    const auto describe = [&admin](const std::string& topic) { return admin->describe(topic); };
+    const auto give_up_at = steady_clock::now() + until_.silence_max;
     while (true) {
       Status checked = check_topics(deployment_, plan, describe);
       if (checked.is_ok() || checked.remedy() != Remedy::retry) {
@@ -267,7 +267,10 @@ class Process {
       checked = checked.within("bootstrap.servers " + cluster.bootstrap);
       log_.warning(kBrokerIsSilent, {{"why", checked.message()}});
       set_state(ProcessState::starting, checked.message());
-      if (steady_clock::now() - began > until_.silence_max) {
+      const std::optional<Attempt> next = next_attempt(
+          std::chrono::duration_cast<std::chrono::milliseconds>(give_up_at - steady_clock::now()),
+          cluster.request_wait_max);
+      if (!next) {
         return Status::stop(
             ExitCode::unavailable,
             fmt::format(
@@ -275,9 +278,14 @@ class Process {
                 "where they are ({})",
                 until_.silence_max.count(), deployment_.file, checked.message()));
       }
-      if (signals_.wait(std::chrono::seconds(1))) {
+      if (signals_.wait(next->pause)) {
         is_told_to_stop_ = true;
         return Status::ok();
+      }
+      if (next->request_wait_max < cluster.request_wait_max) {
+        ClusterSettings hurried = cluster;
+        hurried.request_wait_max = next->request_wait_max;
+        admin = std::make_unique<KafkaAdmin>(hurried);
       }
     }
   }
