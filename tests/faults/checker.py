@@ -123,8 +123,10 @@ def unfinished(source, log, ends):
 
 
 def verdict(bootstrap, source, output, dead_letters, group, key_of, output_id, window_ms, buckets,
-            **what_fails):
-    log = read(bootstrap, source)
+            before_ms=None, **what_fails):
+    """`before_ms`: of what Kafka stamped before that time, as if nothing came after it."""
+    log = {partition: [r for r in records if before_ms is None or r.timestamp < before_ms]
+           for partition, records in read(bootstrap, source).items()}
     outputs = read(bootstrap, output)
     letters = read(bootstrap, dead_letters)
     violations = unfinished(source, log, committed(bootstrap, group, source))

@@ -249,11 +249,11 @@ lanes: {lanes}
         wait_for(is_past, timeout, lambda: f"a commit at {ends} (the group stands at {now}):\n"
                  f"{self.log()[-3000:]}\nThat commit")
 
-    def verdict(self):
+    def verdict(self, before_ms=None):
         return checker.verdict(
             self.brokers, self.raw, self.output, self.dead_letters, self.group,
             checker.json_id("comment_id"), lambda value: checker.string_field(value, 1), WINDOW_MS,
-            BUCKETS)
+            BUCKETS, before_ms)
 
 
 def partition_of(key):

@@ -1,5 +1,7 @@
-"""What a process makes of its surroundings: signals, descriptors, readers of its log that go."""
+"""What a process makes of its command line and its surroundings: signals, descriptors, readers of
+its log that go."""
 
+import datetime
 import json
 import os
 import signal
@@ -136,6 +138,23 @@ class ProcessTest(unittest.TestCase):
                 [str(n) for n in (500, outputs, 500 - outputs - dead, 0, dead)])
             it.finish()
             self.assertEqual(json.loads(it.log().splitlines()[-1])["records_in"], "0")
+
+    def test_a_run_until_a_time_does_what_was_stamped_before_and_the_next_goes_on_there(self):
+        with lab.Lab(self.brokers, seed=10) as it:
+            it.produce(300)
+            times = []
+            for _ in range(2):
+                ends = {p: len(rs) for p, rs in checker.read(it.brokers, it.raw).items()}
+                it.produce(300)
+                # That of a record: it isn't stamped before.
+                times.append(min(r.timestamp for p, rs in checker.read(it.brokers, it.raw).items()
+                                 for r in rs[ends[p]:]))
+            for asked, done in ((times[0], times[0]), (times[1], times[1]), (times[0], times[1])):
+                until = datetime.datetime.fromtimestamp(asked / 1000, datetime.timezone.utc)
+                self.assertEqual(it.start("--until", until.isoformat()).wait(60), 0)
+                self.assertEqual(it.verdict(before_ms=done), [], it.log()[-3000:])
+            it.finish()
+            self.assertEqual(it.verdict(), [], it.log()[-3000:])
 
     def test_nohup_is_heeded(self):
         before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
