@@ -29,6 +29,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 using testing::UnorderedElementsAre;
+using testing::UnorderedElementsAreArray;
 
 namespace fs = std::filesystem;
 
@@ -84,6 +85,26 @@ class ToolTest : public BrokerCase {
     return path(name);
   }
 
+  void append(const std::string& name, const std::string& text) const {
+    std::ofstream(path(name), std::ios::app) << text;
+  }
+
+  static std::vector<std::string> values(int from, int to) {
+    std::vector<std::string> all;
+    for (int i = from; i < to; ++i) {
+      all.push_back(fmt::format("{{\"id\": \"{}\"}}", i));
+    }
+    return all;
+  }
+
+  static std::set<std::string> distinct(const std::vector<std::string>& all) {
+    return {all.begin(), all.end()};
+  }
+
+  static std::string lines(int from, int to) {
+    return fmt::format("{}\n", fmt::join(values(from, to), "\n"));
+  }
+
   std::vector<std::string> whole_command(std::vector<std::string> words) const {
     words.insert(words.begin(), "weir");
     words.insert(words.end(), {"--bootstrap", cluster.bootstrap});
@@ -101,6 +122,41 @@ class ToolTest : public BrokerCase {
     const int code = tool_main(static_cast<int>(raw.size()), raw.data());
     std::fflush(stdout);
     return {code, testing::internal::GetCapturedStdout(), testing::internal::GetCapturedStderr()};
+  }
+
+  // The program itself, which can be killed.
+  pid_t start(std::vector<std::string> words) const {
+    words = whole_command(std::move(words));
+    std::vector<char*> raw;
+    for (std::string& word : words) {
+      raw.push_back(word.data());
+    }
+    raw.push_back(nullptr);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::execv(WEIR_TOOL, raw.data());
+      ::_exit(127);
+    }
+    return child;
+  }
+
+  // As a shell says it.
+  static int exit_code(pid_t child) {
+    int status = 0;
+    EXPECT_EQ(::waitpid(child, &status, 0), child);
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  }
+
+  // Once it has written down in path("state") how far it is.
+  void kill_at_checkpoint(pid_t child) const {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (!fs::exists(path("state/produce")) || fs::is_empty(path("state/produce"))) {
+      ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+      ASSERT_EQ(::waitpid(child, nullptr, WNOHANG), 0) << "it ended by itself";
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    ::kill(child, SIGKILL);
+    ASSERT_EQ(exit_code(child), 128 + SIGKILL);
   }
 
   Outcome produce(const std::string& to, const std::string& file) const {
@@ -237,45 +293,74 @@ TEST_F(ToolTest, AKilledRunIsGoneOnWithWhereTheStateIsAndLosesNothing) {
   constexpr int kFirst = 5'000;
   constexpr int kAll = 6'000;
   const std::string to = topic("raw", 2);
-  const auto lines = [](int from, int to_line) {
-    std::string text;
-    for (int i = from; i < to_line; ++i) {
-      text += fmt::format("{{\"id\": \"{}\"}}\n", i);
-    }
-    return text;
-  };
   const std::string file = write("in", lines(0, kFirst));
   ::setenv("WEIR__STATE", path("state").c_str(), 1);
-  std::vector<std::string> following =
-      whole_command({"produce", "--topic", to, "--key", "id", "--follow", file});
-  std::vector<char*> raw;
-  for (std::string& word : following) {
-    raw.push_back(word.data());
-  }
-  raw.push_back(nullptr);
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::execv(WEIR_TOOL, raw.data());
-    ::_exit(127);
-  }
-  // Until it has written down how far it is.
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-  while (!fs::exists(path("state/produce")) || fs::is_empty(path("state/produce"))) {
-    ASSERT_LT(std::chrono::steady_clock::now(), deadline);
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  ::kill(child, SIGKILL);
-  int status = 0;
-  ASSERT_EQ(::waitpid(child, &status, 0), child);
-  ASSERT_TRUE(WIFSIGNALED(status));
-  std::ofstream(file, std::ios::app) << lines(kFirst, kAll);
+  kill_at_checkpoint(start({"produce", "--topic", to, "--key", "id", "--follow", file}));
+  append("in", lines(kFirst, kAll));
 
   const Outcome sent = produce(to, file);
   ASSERT_EQ(sent.code, 0) << sent.notice;
   EXPECT_THAT(sent.notice, HasSubstr("going on where an earlier run was cut off"));
-  const std::vector<std::string> values = values_of(read_all(to));
-  EXPECT_EQ(std::set<std::string>(values.begin(), values.end()).size(), std::size_t{kAll});
-  EXPECT_LT(values.size(), std::size_t{kAll + kFirst}) << "it began anew";
+  const std::vector<std::string> all = values_of(read_all(to));
+  EXPECT_EQ(distinct(all), distinct(values(0, kAll)));
+  EXPECT_LT(all.size(), std::size_t{kAll + kFirst}) << "it began anew";
+}
+
+TEST_F(ToolTest, AKilledRunOverACompressedFileIsGoneOnWithAndLosesNothing) {
+  constexpr int kAll = 50'000;
+  const std::string to = topic("raw", 2);
+  write("in", lines(0, kAll));
+  ASSERT_EQ(std::system(fmt::format("gzip {}", path("in")).c_str()), 0);
+  const std::string file = path("in.gz");
+  ::setenv("WEIR__STATE", path("state").c_str(), 1);
+  // So slow that it isn't at the end when it writes down how far it is.
+  kill_at_checkpoint(
+      start({"produce", "--topic", to, "--key", "id", "--kafka", "batch.num.messages=1", file}));
+  const std::size_t first = read_all(to).size();
+  ASSERT_LT(first, std::size_t{kAll});
+
+  const Outcome sent = produce(to, file);
+  ASSERT_EQ(sent.code, 0) << sent.notice;
+  const std::vector<std::string> all = values_of(read_all(to));
+  EXPECT_EQ(distinct(all), distinct(values(0, kAll)));
+  EXPECT_LT(all.size(), kAll + first) << "it began anew";
+}
+
+TEST_F(ToolTest, AFollowedFileIsSentOnceThroughRotationsOfBothKinds) {
+  const std::string to = topic("raw", 2);
+  const std::string file = write("in", lines(0, 100));
+  const auto arrived = [&](int count) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    std::vector<std::string> all;
+    while (std::cmp_less(all.size(), count) && std::chrono::steady_clock::now() < deadline) {
+      all = values_of(read_all(to));
+    }
+    EXPECT_THAT(all, UnorderedElementsAreArray(values(0, count)));
+  };
+  const pid_t child =
+      start({"produce", "--topic", to, "--key", "id", "--state", path("state"), "--follow", file});
+  arrived(100);
+  // Renamed; its writer learns of it later than the new file is there.
+  fs::rename(file, path("in.1"));
+  append("in.1", lines(100, 200));
+  write("in", lines(200, 300));
+  arrived(300);
+  // Copied and cut, as logrotate's copytruncate does.
+  fs::copy_file(file, path("in.2"));
+  fs::resize_file(file, 0);
+  append("in", lines(300, 310));
+  arrived(310);
+  ::kill(child, SIGTERM);
+  EXPECT_EQ(exit_code(child), 0);
+
+  fs::rename(file, path("in.3"));
+  append("in.3", lines(310, 320));
+  write("in", lines(320, 330));
+  const pid_t next =
+      start({"produce", "--topic", to, "--key", "id", "--state", path("state"), "--follow", file});
+  arrived(330);
+  ::kill(next, SIGTERM);
+  EXPECT_EQ(exit_code(next), 0);
 }
 
 TEST_F(ToolTest, TapShowsWhatIsThereAndEnds) {
