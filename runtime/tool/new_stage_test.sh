@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A stage outside of the tree: weir is installed, `weir new stage` writes a project, that is built
-# against the installation, and its tests pass.
+# What `weir new stage` writes is built, and its tests pass: outside of the tree, as a project of its
+# own against an installed weir, and in the tree, where README's line then tries it.
 #
 #   new_stage_test.sh BUILD_FOLDER SOURCE_FOLDER CXX_COMPILER [CXX_FLAG...]
 set -euo pipefail
@@ -22,6 +22,30 @@ step "build it and run its tests"
 ctest --test-dir shout/build -N | grep "Total Tests: [1-9]"
 step "try it" | grep '{"text":"hello, Ada"}'
 shout/build/shout lint shout/config/shout.yaml
+
+# The tree's own lists of stages and messages; the runtime is the installed one, not compiled again.
+mkdir tree
+(cd "$source" && cp --parents stages/CMakeLists.txt proto/CMakeLists.txt \
+  runtime/cmake/weir_stage.cmake "$scratch/tree")
+cd tree
+weir new stage shout
+cat >CMakeLists.txt <<'END'
+cmake_minimum_required(VERSION 3.25)
+project(tree LANGUAGES CXX)
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+enable_testing()
+find_package(weir REQUIRED)
+add_subdirectory(proto)
+add_subdirectory(stages)
+END
+cmake -S . -B build/release --log-level=NOTICE -DCMAKE_PREFIX_PATH="$scratch/weir"
+cmake --build build/release
+ctest --test-dir build/release --no-tests=error
+try=$(sed -n 's/^| try it | `\(.*\)` |$/\1/p' "$source/README.md")
+bash -c "${try//\\|/|}" | tee said
+grep -q "hello, Ada" said
+cd ..
 
 if grep -rlF "$source/" weir/lib/cmake weir/include; then
   echo "the installation points into the source tree" >&2
