@@ -1,7 +1,12 @@
 // The decoder against protobuf's own JSON parser: what one accepts the other accepts, as the same
 // message; where they differ on purpose (the list in decoder.h), a row here says so.
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
+#include <cstdlib>
+#include <functional>
 #include <random>
+#include <regex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -285,6 +290,13 @@ const std::vector<std::string>& values() {
       R"({"value":0})",
       R"({"paths":["a","b_c"]})",
       R"({"values":[1,"x"]})",
+      R"({"":5})",
+      R"([{"":5}])",
+      R"([{"id":"x","":{}},{"number":3}])",
+      R"({"":"x","a":"b"})",
+      R"({"a":{"":1,"b":2}})",
+      R"({"value":5,"":6})",
+      R"({"":[{"":1}]})",
       R"({"fields":{"a":1}})",
       R"({"@type":"type.googleapis.com/weir.codec.test.Small","id":"x","number":3})",
       R"({"id":"x","number":3,"@type":"type.googleapis.com/weir.codec.test.Small"})",
@@ -320,26 +332,131 @@ std::vector<std::string> field_names() {
   return names;
 }
 
-// Where the decoder is stricter than the oracle on purpose; decoder.h lists why.
-bool is_stricter_on_purpose(const Status& status, std::string_view json) {
-  const std::string& message = status.message();
-  if (status.reason() == reason::kInvalidJson || status.reason() == reason::kInvalidUtf8) {
-    simdjson::dom::parser parser;
-    simdjson::dom::element ignored;
-    return parser.parse(simdjson::padded_string(json)).get(ignored) != simdjson::SUCCESS;
+// Whether `holds` of a value somewhere in `element`; names of members are none.
+bool any_value(simdjson::dom::element element,
+               const std::function<bool(simdjson::dom::element)>& holds) {
+  if (holds(element)) {
+    return true;
   }
-  return message.find("expected no list within a list") != std::string::npos ||
-         message.find("without brackets or quotes") != std::string::npos ||
-         message.find("expected a number, found \"") != std::string::npos ||
-         message.find("is out of range") != std::string::npos;
+  const auto within = [&holds](auto value) { return any_value(value, holds); };
+  if (element.is_array()) {
+    const simdjson::dom::array list = element.get_array();
+    return std::any_of(list.begin(), list.end(), within);
+  }
+  if (element.is_object()) {
+    for (const auto member : simdjson::dom::object(element.get_object())) {
+      if (within(member.value)) {
+        return true;
+      }
+    }
+  }
+  return false;
 }
 
-// Where the oracle refuses what the decoder takes on purpose.
-bool is_laxer_on_purpose(std::string_view json) {
-  return json.find("\"\"") != std::string_view::npos ||  // an empty name
-         json.find("e4") != std::string_view::npos ||    // beyond double, skipped
-         json.find("e30") != std::string_view::npos ||
-         json.find("google.protobuf.ListValue") != std::string_view::npos;
+bool has_list_in_list(simdjson::dom::element value) {
+  if (!value.is_array()) {
+    return false;
+  }
+  const simdjson::dom::array list = value.get_array();
+  return std::any_of(list.begin(), list.end(), [](auto item) { return item.is_array(); });
+}
+
+// A number for strtod, none for JSON.
+bool is_lax_number(simdjson::dom::element value) {
+  static const std::regex kNumber(R"(-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?)");
+  std::string_view text;
+  if (value.get(text) != simdjson::SUCCESS || text.empty()) {
+    return false;
+  }
+  const std::string terminated(text);
+  char* end = nullptr;
+  std::strtod(terminated.c_str(), &end);
+  return *end == '\0' && !std::regex_match(terminated, kNumber);
+}
+
+bool is_odd_mask(simdjson::dom::element value) {
+  std::string_view text;
+  return value.get(text) == simdjson::SUCCESS &&
+         text.find_first_of("()[]\"'") != std::string_view::npos;
+}
+
+// Where the decoder is stricter than the oracle on purpose; decoder.h lists why. What the decoder
+// says is not enough: that must be so.
+bool is_stricter_on_purpose(const Status& status, const std::string& json) {
+  simdjson::dom::parser parser;
+  simdjson::dom::element record;
+  const auto error = parser.parse(simdjson::padded_string(json)).get(record);
+  if (status.reason() == reason::kInvalidJson || status.reason() == reason::kInvalidUtf8) {
+    // simdjson refuses numbers that are too large, too.
+    static const std::regex kNoFraction(R"(\.(?!\d))");
+    return error != simdjson::SUCCESS &&
+           (error != simdjson::NUMBER_ERROR || std::regex_search(json, kNoFraction));
+  }
+  if (error != simdjson::SUCCESS) {
+    return false;
+  }
+  const auto says = [&status](const char* what) {
+    return status.message().find(what) != std::string::npos;
+  };
+  return (says("expected no list within a list") && any_value(record, has_list_in_list)) ||
+         (says("without brackets or quotes") && any_value(record, is_odd_mask)) ||
+         (says("expected a number, found \"") && any_value(record, is_lax_number));
+}
+
+std::string replaced(const std::string& text, const std::regex& what,
+                     const std::function<std::string(const std::string& match)>& by) {
+  std::string out;
+  auto from = text.cbegin();
+  for (std::sregex_iterator i(text.begin(), text.end(), what), end; i != end; ++i) {
+    out.append(from, (*i)[0].first).append(by(i->str()));
+    from = (*i)[0].second;
+  }
+  return out.append(from, text.cend());
+}
+
+// Where the decoder takes on purpose what the oracle refuses, or takes for something else. Without
+// that which the oracle alone stumbles over, it says the same.
+bool is_laxer_on_purpose(const Everything& actual, const std::string& json) {
+  static const std::regex kNumber(R"(-?\d+(\.\d+)?[eE]\+?\d+)");
+  static const std::regex kEmptyName(R"(""\s*:)");
+  static const std::regex kList("google.protobuf.ListValue");
+  const std::string small = replaced(json, kNumber, [](const std::string& number) {
+    return std::isinf(std::strtod(number.c_str(), nullptr)) ? "0" : number;
+  });
+  int names = 0;
+  replaced(small, kEmptyName, [&names](const std::string&) { return ++names, ""; });
+  // Which of them: one is a key where it is in a map.
+  for (unsigned renamed = 0; renamed < 1U << names; ++renamed) {
+    int name = 0;
+    const std::string mended = replaced(small, kEmptyName, [&](const std::string& empty) {
+      return ((renamed >> name++) & 1U) != 0 ? R"("no such field":)" : empty;
+    });
+    Everything expected;
+    if (oracle(mended, expected) && equal(expected, actual)) {
+      return true;
+    }
+  }
+  Everything expected;
+  return std::regex_search(small, kList) &&
+         oracle(std::regex_replace(small, kList, "google.protobuf.Value"), expected);
+}
+
+// Whatever the two make of `json`, they agree, or differ on purpose. True: both take it.
+bool expect_agreement_or_purpose(Subject& subject, const std::string& json) {
+  Everything expected;
+  Everything actual;
+  const bool accepted = oracle(json, expected);
+  const Status status = subject.decode(json, actual);
+  const std::string_view message = status.is_ok() ? "accepted" : std::string_view(status.message());
+  if (!status.is_ok()) {
+    EXPECT_EQ(status.remedy(), Remedy::dead_letter);
+    EXPECT_TRUE(!accepted || is_stricter_on_purpose(status, json)) << json << "\n" << message;
+  } else if (!accepted || !equal(expected, actual)) {
+    EXPECT_TRUE(is_laxer_on_purpose(actual, json))
+        << json << "\nexpected " << (accepted ? expected.ShortDebugString() : "a refusal")
+        << "\nactual   " << actual.ShortDebugString();
+  }
+  return accepted && status.is_ok();
 }
 
 TEST(Oracle, EachFieldTakesAndRefusesWhatProtobufsParserDoes) {
@@ -348,21 +465,7 @@ TEST(Oracle, EachFieldTakesAndRefusesWhatProtobufsParserDoes) {
   for (const std::string& name : field_names()) {
     for (const std::string& value : values()) {
       const std::string json = "{\"" + name + "\": " + value + "}";
-      Everything expected;
-      Everything actual;
-      const bool accepted = oracle(json, expected);
-      const Status status = subject.decode(json, actual);
-      accepted_count += accepted ? 1 : 0;
-      if (accepted != status.is_ok()) {
-        EXPECT_TRUE(accepted ? is_stricter_on_purpose(status, json) : is_laxer_on_purpose(json))
-            << json << "\n"
-            << (status.is_ok() ? "accepted" : status.message());
-      } else if (accepted) {
-        EXPECT_TRUE(equal(expected, actual)) << json << "\nexpected " << expected.ShortDebugString()
-                                             << "\nactual   " << actual.ShortDebugString();
-      } else {
-        EXPECT_EQ(status.remedy(), Remedy::dead_letter);
-      }
+      accepted_count += expect_agreement_or_purpose(subject, json) ? 1 : 0;
     }
   }
   EXPECT_GT(accepted_count, 1000);
@@ -440,12 +543,7 @@ TEST(Oracle, TheRecordAsAWhole) {
                            "{\"string_field\":\"\\u12\"}",
                            "{\"a\":\"\\ud800\"}",
                            "\xEF\xBB\xBF{}"}) {
-    Everything expected;
-    Everything actual;
-    const bool accepted = oracle(json, expected);
-    const Status status = subject.decode(json, actual);
-    EXPECT_TRUE(accepted == status.is_ok() || (accepted && is_stricter_on_purpose(status, json)))
-        << json;
+    expect_agreement_or_purpose(subject, json);
   }
 }
 
@@ -479,13 +577,38 @@ TEST(Oracle, StrictnessOfItsOwnIsPinned) {
     ASSERT_FALSE(status.is_ok()) << row.json;
     EXPECT_EQ(status.reason(), row.reason) << row.json << ": " << status.message();
   }
-  for (const char* json :
-       {R"({"":1})", R"({"unknown":1e999})",
-        R"({"any":{"@type":"type.googleapis.com/google.protobuf.ListValue","value":[1]}})"}) {
-    Everything message;
-    EXPECT_FALSE(oracle(json, message)) << json;
-    EXPECT_TRUE(subject.decode(json, message).is_ok()) << json;
+}
+
+TEST(Oracle, WhatItAloneTakesIsPinned) {
+  struct Row {
+    const char* json;
+    const char* meaning;
+  };
+
+  Subject subject(Everything::descriptor());
+  for (const Row& row : std::vector<Row>{
+           {R"({"":1})", "{}"},
+           {R"({"unknown":1e999})", "{}"},
+           {R"({"small":{"id":"x","":1}})", R"({"small":{"id":"x"}})"},
+           // The parser takes it for a field with the number of the list.
+           {R"({"wrapped":[{"value":5,"":6}]})", R"({"wrapped":[{"value":5}]})"},
+       }) {
+    Everything expected;
+    Everything actual;
+    const bool accepted = oracle(row.json, actual);
+    ASSERT_TRUE(oracle(row.meaning, expected)) << row.json;
+    EXPECT_FALSE(accepted && equal(expected, actual)) << row.json;
+    ASSERT_TRUE(subject.decode(row.json, actual).is_ok()) << row.json;
+    EXPECT_TRUE(equal(expected, actual)) << row.json << ": " << actual.ShortDebugString();
   }
+  Everything message;
+  const char* any =
+      R"({"any":{"@type":"type.googleapis.com/google.protobuf.ListValue","value":[1]}})";
+  EXPECT_FALSE(oracle(any, message));
+  ASSERT_TRUE(subject.decode(any, message).is_ok());
+  pb::ListValue list;
+  ASSERT_TRUE(message.any().UnpackTo(&list));
+  EXPECT_EQ(list.ShortDebugString(), "values { number_value: 1 }");
 }
 
 TEST(Oracle, WhatDecodesParsesBackHoweverDeep) {
@@ -582,32 +705,17 @@ TEST(Oracle, AgreesOnRandomRecords) {
   Subject subject(Everything::descriptor());
   Subject again(Everything::descriptor());
   int accepted_count = 0;
-  int stricter = 0;
   for (int i = 0; i < kRecords && !HasFailure(); ++i) {
     const std::string json = generator.record();
-    Everything expected;
-    Everything actual;
-    const bool accepted = oracle(json, expected);
-    const Status status = subject.decode(json, actual);
-    const std::string wire = subject.wire();
-    if (accepted && status.is_ok()) {
-      ++accepted_count;
-      EXPECT_TRUE(equal(expected, actual)) << json << "\nexpected " << expected.ShortDebugString()
-                                           << "\nactual   " << actual.ShortDebugString();
-    } else if (accepted) {
-      ++stricter;
-      EXPECT_TRUE(is_stricter_on_purpose(status, json)) << json << "\n" << status.message();
-    } else if (status.is_ok()) {
-      EXPECT_TRUE(is_laxer_on_purpose(json)) << json;
-    }
+    accepted_count += expect_agreement_or_purpose(subject, json) ? 1 : 0;
     // The same bytes, whatever this decoder has seen before.
     if (i % 16 == 0) {
-      EXPECT_EQ(again.decode(json, actual).is_ok(), status.is_ok());
-      EXPECT_EQ(again.wire(), wire);
+      Everything ignored;
+      EXPECT_EQ(subject.decode(json, ignored).is_ok(), again.decode(json, ignored).is_ok());
+      EXPECT_EQ(subject.wire(), again.wire());
     }
   }
   EXPECT_GT(accepted_count, kRecords / 8);
-  EXPECT_LT(stricter, kRecords / 10);
 }
 
 TEST(Oracle, SyntaxIsJudgedAsSimdjsonsFullParserDoes) {
