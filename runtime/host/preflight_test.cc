@@ -97,7 +97,8 @@ TEST(Preflight, ATopicThatWeirWroteCarriesTheClockOfItsRoot) {
 }
 
 // raw.x into x.v1, with the dead letters x.dead_letters.v1; `topics` are what the cluster has.
-Status check_all(const std::map<std::string, TopicDescription>& topics) {
+Status check_all(const std::map<std::string, TopicDescription>& topics,
+                 Output output = Output::derived) {
   config::Deployment deployment;
   deployment.id = "ingest-x";
   deployment.file = "ingest-x.yaml";
@@ -108,6 +109,7 @@ Status check_all(const std::map<std::string, TopicDescription>& topics) {
   plan.input_topics = {"raw.x"};
   plan.output_topics = {"x.v1", "x.dead_letters.v1"};
   plan.settings.outputs.resize(1);
+  plan.settings.outputs[0].rekeys = output == Output::root;
   return check_topics(deployment, plan,
                       [&](const std::string& name) -> Result<std::optional<TopicDescription>> {
                         const auto found = topics.find(name);
@@ -154,6 +156,25 @@ TEST(Preflight, AnOutputThatForgetsByKeyOrStampsAnewIsRefused) {
                   .message(),
               MatchesRegex("topic x.v1 is compacted[^\n]+\n"
                            "topic x.dead_letters.v1 carries the broker's clock[^\n]+"));
+}
+
+TEST(Preflight, AnOutputThatForgetsBeforeItsInputIsRefused) {
+  TopicDescription week = derived(4);
+  week.configs["retention.ms"] = std::to_string(7 * kDay);
+  EXPECT_THAT(
+      check_all({{"raw.x", with(4)}, {"x.v1", week}, {"x.dead_letters.v1", derived(4)}}).message(),
+      HasSubstr("topic x.v1 keeps records for 7d, its input raw.x without a limit"));
+}
+
+TEST(Preflight, ARootHasTheBrokersClockAndPartitionsOfItsOwn) {
+  const auto check_root = [](const TopicDescription& root) {
+    return check_all({{"raw.x", with(4)}, {"x.v1", root}, {"x.dead_letters.v1", derived(4)}},
+                     Output::root);
+  };
+  EXPECT_TRUE(check_root(with(6)).is_ok());
+  EXPECT_THAT(check_root(derived(6)).message(),
+              MatchesRegex("topic x.v1 is a new root[^\n]+--entity-name x.v1 --add-config "
+                           "message.timestamp.type=LogAppendTime[^\n]+"));
 }
 
 TEST(Preflight, AMissingInputIsLookedForWhereItComesFrom) {

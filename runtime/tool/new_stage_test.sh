@@ -11,6 +11,7 @@ trap 'rm -rf "$scratch"' EXIT
 cmake --install "$build" --prefix "$scratch/weir" >/dev/null
 export PATH=$scratch/weir/bin:$PATH
 cd "$scratch"
+
 weir new stage shout --out-of-tree shout 2>steps
 # What it says to do next, as it is typed there.
 step() {
@@ -24,11 +25,18 @@ step "try it" | grep '{"text":"hello, Ada"}'
 shout/build/shout lint shout/config/shout.yaml
 
 # The tree's own lists of stages and messages; the runtime is the installed one, not compiled again.
-mkdir tree
+mkdir -p tree/docs
 (cd "$source" && cp --parents stages/CMakeLists.txt proto/CMakeLists.txt \
   runtime/cmake/weir_stage.cmake "$scratch/tree")
+(cd tree/docs && weir new stage shout)
+# Neither over what is there nor anywhere else.
+for place in tree .; do
+  code=0
+  (cd $place && weir new stage shout) || code=$?
+  test $code = 64
+done
+test ! -e stages
 cd tree
-weir new stage shout
 cat >CMakeLists.txt <<'END'
 cmake_minimum_required(VERSION 3.25)
 project(tree LANGUAGES CXX)
