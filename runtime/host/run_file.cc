@@ -12,10 +12,9 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <google/protobuf/struct.pb.h>
-#include <google/protobuf/util/json_util.h>
 
 #include "host/command_line.h"
+#include "host/json_struct.h"
 #include "http/escape.h"
 
 namespace weir {
@@ -23,27 +22,19 @@ namespace weir {
 namespace {
 
 namespace fs = std::filesystem;
-using google::protobuf::Struct;
-using google::protobuf::Value;
-
-const Value& field(const Struct& object, const std::string& name) {
-  static const Value none;
-  const auto found = object.fields().find(name);
-  return found == object.fields().end() ? none : found->second;
-}
 
 std::optional<RunEntry> parse(const std::string& json) {
-  Struct run;
-  if (!google::protobuf::util::JsonStringToMessage(json, &run).ok()) {
+  const auto run = parse_json(json);
+  if (!run) {
     return std::nullopt;
   }
-  RunEntry entry{.deployment = field(run, "deployment").string_value(),
-                 .version = static_cast<int>(field(run, "version").number_value()),
-                 .instance = field(run, "instance").string_value(),
-                 .pid = static_cast<std::int64_t>(field(run, "pid").number_value()),
-                 .address = field(run, "http").string_value()};
-  if (const Value& failure = field(run, "failure"); failure.has_struct_value()) {
-    const Struct& why = failure.struct_value();
+  RunEntry entry{.deployment = field(*run, "deployment").string_value(),
+                 .version = static_cast<int>(field(*run, "version").number_value()),
+                 .instance = field(*run, "instance").string_value(),
+                 .pid = static_cast<std::int64_t>(field(*run, "pid").number_value()),
+                 .address = field(*run, "http").string_value()};
+  if (const auto& failure = field(*run, "failure"); failure.has_struct_value()) {
+    const auto& why = failure.struct_value();
     entry.failure = {field(why, "at").string_value(),
                      static_cast<int>(field(why, "exit_code").number_value()),
                      field(why, "reason").string_value()};
@@ -52,19 +43,21 @@ std::optional<RunEntry> parse(const std::string& json) {
 }
 
 std::string json_of(const RunEntry& entry) {
-  std::string failure;
-  if (entry.failure) {
-    failure = fmt::format(R"(,"failure":{{"at":{},"exit_code":{},"reason":{}}})",
-                          json_string(entry.failure->at), entry.failure->exit_code,
-                          json_string(entry.failure->reason));
-  }
-  return fmt::format(R"({{"deployment":{},"version":{},"instance":{},"pid":{},"http":{}{}}})"
-                     "\n",
-                     json_string(entry.deployment), entry.version, json_string(entry.instance),
-                     entry.pid, json_string(entry.address), failure);
+  return fmt::format(
+      R"({{"deployment": {}, "version": {}, "instance": {}, "pid": {}, "http": {}, "failure": {}}})"
+      "\n",
+      json_string(entry.deployment), entry.version, json_string(entry.instance), entry.pid,
+      json_string(entry.address), failure_json(entry));
 }
 
 }  // namespace
+
+std::string failure_json(const RunEntry& entry) {
+  return entry.failure ? fmt::format(R"({{"at": {}, "exit_code": {}, "reason": {}}})",
+                                     json_string(entry.failure->at), entry.failure->exit_code,
+                                     json_string(entry.failure->reason))
+                       : "null";
+}
 
 bool RunEntry::is_gone() const {
   return !failure && pid != 0 && ::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH;

@@ -1,5 +1,6 @@
 // What programs of one host leave for each other: which processes of deployments run here, where
-// they answer, and which ended themselves with an error.
+// they answer, and which ended themselves with an error. Programs of other versions read and write
+// them, too: what a reader doesn't know it ignores, what it misses is empty.
 #pragma once
 
 #include <cstdint>
@@ -30,6 +31,9 @@ struct RunEntry {
   // Its process is no more, and couldn't say why.
   bool is_gone() const;
 };
+
+// Its failure as JSON: an object, or null.
+std::string failure_json(const RunEntry& entry);
 
 // Those that have not ended well, by deployment, version and instance. `state`: the deployments'.
 std::vector<RunEntry> read_run_files(const std::filesystem::path& state);

@@ -7,13 +7,12 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <google/protobuf/struct.pb.h>
-#include <google/protobuf/util/json_util.h>
 
+#include "host/json_struct.h"
 #include "host/run_file.h"
 #include "http/escape.h"
 #include "text/words.h"
 #include "tool/http_get.h"
-#include "tool/progress.h"
 #include "tool/verbs.h"
 
 namespace weir {
@@ -37,23 +36,17 @@ struct Found {
   Struct answer{};
 };
 
-bool parse(const std::string& json, Struct& parsed) {
-  return google::protobuf::util::JsonStringToMessage(json, &parsed).ok();
-}
-
-const Value& field(const Struct& object, const std::string& name) {
-  static const Value none;
-  const auto found = object.fields().find(name);
-  return found == object.fields().end() ? none : found->second;
-}
-
 void ask(Found& one) {
   constexpr std::chrono::seconds kWait(2);
   if (one.is_gone || one.run.address.empty()) {
     return;
   }
   Result<std::string> answer = http_get(one.run.address, "/status.json", kWait);
-  if (answer.is_ok() && parse(answer.value(), one.answer)) {
+  if (!answer.is_ok()) {
+    return;
+  }
+  if (auto parsed = parse_json(answer.value())) {
+    one.answer = std::move(*parsed);
     one.document = std::move(answer).value();
     one.run.deployment = field(one.answer, "deployment").string_value();
     one.run.version = static_cast<int>(field(one.answer, "version").number_value());
@@ -141,18 +134,12 @@ void print_json(const std::vector<Found>& all) {
   for (const Found& one : all) {
     std::string document = one.document.empty() ? "null" : one.document;
     std::replace(document.begin(), document.end(), '\n', ' ');
-    std::string failure = "null";
-    if (one.run.failure) {
-      failure = fmt::format(R"({{"at": {}, "exit_code": {}, "reason": {}}})",
-                            json_string(one.run.failure->at), one.run.failure->exit_code,
-                            json_string(one.run.failure->reason));
-    }
     rows += fmt::format(
         R"({}{{"deployment": {}, "version": {}, "instance": {}, "pid": {}, "http": {}, )"
         R"("state": {}, "failure": {}, "status": {}}})",
         rows.empty() ? "" : ",\n", json_string(one.run.deployment), one.run.version,
         json_string(one.run.instance), one.run.pid, json_string(one.run.address),
-        json_string(state_of(one)), failure, document);
+        json_string(state_of(one)), failure_json(one.run), document);
   }
   fmt::print("[{}]\n", rows);
 }
