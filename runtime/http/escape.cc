@@ -2,6 +2,8 @@
 
 #include <cstddef>
 
+#include <fmt/ranges.h>
+
 #include "text/words.h"
 
 namespace weir {
@@ -68,6 +70,15 @@ std::string printable(std::string_view text) {
 
 std::string json_string(std::string_view text) {
   return json_quote(printable(text));
+}
+
+std::string json_list(const std::vector<std::string>& texts) {
+  std::vector<std::string> quoted;
+  quoted.reserve(texts.size());
+  for (const std::string& text : texts) {
+    quoted.push_back(json_string(text));
+  }
+  return fmt::format("[{}]", fmt::join(quoted, ", "));
 }
 
 std::string html_text(std::string_view text) {

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace weir {
 
@@ -12,6 +13,9 @@ std::string printable(std::string_view text);
 
 // `text` as a JSON string, quotes included.
 std::string json_string(std::string_view text);
+
+// A JSON array of them.
+std::string json_list(const std::vector<std::string>& texts);
 
 // `text` for an element's content or a quoted attribute.
 std::string html_text(std::string_view text);

@@ -40,15 +40,6 @@ std::string count_text(std::int64_t count) {
   return fmt::to_string(count);
 }
 
-std::string json_list(const std::vector<std::string>& texts) {
-  std::vector<std::string> quoted;
-  quoted.reserve(texts.size());
-  for (const std::string& text : texts) {
-    quoted.push_back(json_string(text));
-  }
-  return fmt::format("[{}]", fmt::join(quoted, ", "));
-}
-
 std::string json_of(const PartitionStatus& p) {
   return fmt::format(
       R"({{"input": {}, "topic": {}, "partition": {}, "phase": "{}", "committed": {}, "end": {}, )"

@@ -1,7 +1,10 @@
 // weir status: the processes of this host, or of given addresses, and how they are.
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
+#include <optional>
+#include <system_error>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -34,6 +37,7 @@ struct Found {
   bool is_gone = false;
   std::string document{};  // its status.json; empty: no answer
   Struct answer{};
+  std::string silence{};  // why there is no answer to what was asked
 };
 
 void ask(Found& one) {
@@ -42,15 +46,16 @@ void ask(Found& one) {
     return;
   }
   Result<std::string> answer = http_get(one.run.address, "/status.json", kWait);
-  if (!answer.is_ok()) {
+  auto parsed = answer.is_ok() ? parse_json(answer.value()) : std::nullopt;
+  if (!parsed) {
+    one.silence = answer.is_ok() ? fmt::format("what {} answers is no status", one.run.address)
+                                 : answer.status().message();
     return;
   }
-  if (auto parsed = parse_json(answer.value())) {
-    one.answer = std::move(*parsed);
-    one.document = std::move(answer).value();
-    one.run.deployment = field(one.answer, "deployment").string_value();
-    one.run.version = static_cast<int>(field(one.answer, "version").number_value());
-  }
+  one.answer = std::move(*parsed);
+  one.document = std::move(answer).value();
+  one.run.deployment = field(one.answer, "deployment").string_value();
+  one.run.version = static_cast<int>(field(one.answer, "version").number_value());
 }
 
 std::string state_of(const Found& one) {
@@ -61,9 +66,10 @@ std::string state_of(const Found& one) {
                                    : field(one.answer, "state").string_value();
 }
 
-bool is_well(const Found& one) {
-  const std::string state = state_of(one);
-  return state != "failed" && state != "gone" && state != "no answer";
+// One that serves no endpoint can't be asked: it lives.
+bool is_ready(const Found& one) {
+  return one.document.empty() ? state_of(one) == "no endpoint"
+                              : field(one.answer, "ready").bool_value();
 }
 
 // What a process said of its end, on one line.
@@ -72,21 +78,42 @@ std::string last_words(const RunEntry::Failure& failure) {
                      failure.reason.substr(0, failure.reason.find('\n')));
 }
 
+// Why it isn't ready.
+std::vector<std::string> reasons_of(const Found& one) {
+  if (one.run.failure) {
+    return {last_words(*one.run.failure)};
+  }
+  if (one.is_gone) {
+    return {"its process is gone and did not end well"};
+  }
+  if (!one.silence.empty()) {
+    return {one.silence};
+  }
+  std::vector<std::string> reasons;
+  for (const Value& reason : field(one.answer, "reasons").list_value().values()) {
+    reasons.push_back(reason.string_value());
+  }
+  return reasons;
+}
+
 struct Lag {
   double records = 0;
   double seconds = 0;
-  bool is_known = true;  // of every partition
 };
 
-Lag lag_of(const Struct& answer) {
-  Lag lag;
+// nullopt: it has no partition, or doesn't know the lag of every one.
+std::optional<Lag> lag_of(const Struct& answer) {
+  std::optional<Lag> lag;
   for (const Value& lane : field(answer, "lanes").list_value().values()) {
     for (const Value& partition : field(lane.struct_value(), "partitions").list_value().values()) {
       const Value& records = field(partition.struct_value(), "lag_records");
-      lag.is_known = lag.is_known && records.kind_case() == Value::kNumberValue;
-      lag.records += records.number_value();
-      lag.seconds =
-          std::max(lag.seconds, field(partition.struct_value(), "lag_seconds").number_value());
+      if (records.kind_case() != Value::kNumberValue) {
+        return std::nullopt;
+      }
+      const double seconds = field(partition.struct_value(), "lag_seconds").number_value();
+      lag = lag ? *lag : Lag{};
+      lag->records += records.number_value();
+      lag->seconds = std::max(lag->seconds, seconds);
     }
   }
   return lag;
@@ -103,28 +130,25 @@ void print_table(const std::vector<Found>& all) {
              "HTTP");
   for (const Found& one : all) {
     const bool has_answer = !one.document.empty();
-    const Lag lag = lag_of(one.answer);
+    const std::optional<Lag> lag = lag_of(one.answer);
     fmt::print(
         "{:{}}  {:>7}  {:8}  {:>7}  {:11}  {:5}  {:>5}  {:>11}  {:>9}  {}\n",
         printable(one.run.deployment), width,
         one.run.version == 0 ? "" : std::to_string(one.run.version), printable(one.run.instance),
         one.run.pid == 0 ? "" : std::to_string(one.run.pid), printable(state_of(one)),
-        !has_answer                               ? ""
-        : field(one.answer, "ready").bool_value() ? "yes"
-                                                  : "no",
+        !has_answer     ? ""
+        : is_ready(one) ? "yes"
+                        : "no",
         has_answer ? std::to_string(field(one.answer, "lanes").list_value().values_size()) : "",
-        !has_answer    ? ""
-        : lag.is_known ? grouped(static_cast<std::uint64_t>(lag.records))
-                       : "?",
-        !has_answer    ? ""
-        : lag.is_known ? fmt::format("{:.1f}", lag.seconds)
-                       : "?",
+        !has_answer ? ""
+        : lag       ? grouped(static_cast<std::uint64_t>(lag->records))
+                    : "-",
+        !has_answer ? ""
+        : lag       ? fmt::format("{:.1f}", lag->seconds)
+                    : "-",
         printable(one.run.address));
-    for (const Value& reason : field(one.answer, "reasons").list_value().values()) {
-      fmt::print("  {}\n", printable(reason.string_value()));
-    }
-    if (one.run.failure) {
-      fmt::print("  {}\n", printable(last_words(*one.run.failure)));
+    for (const std::string& reason : reasons_of(one)) {
+      fmt::print("  {}\n", printable(reason));
     }
   }
 }
@@ -136,17 +160,48 @@ void print_json(const std::vector<Found>& all) {
     std::replace(document.begin(), document.end(), '\n', ' ');
     rows += fmt::format(
         R"({}{{"deployment": {}, "version": {}, "instance": {}, "pid": {}, "http": {}, )"
-        R"("state": {}, "failure": {}, "status": {}}})",
+        R"("state": {}, "ready": {}, "reasons": {}, "failure": {}, "status": {}}})",
         rows.empty() ? "" : ",\n", json_string(one.run.deployment), one.run.version,
         json_string(one.run.instance), one.run.pid, json_string(one.run.address),
-        json_string(state_of(one)), failure_json(one.run), document);
+        json_string(state_of(one)), is_ready(one), json_list(reasons_of(one)),
+        failure_json(one.run), document);
   }
   fmt::print("[{}]\n", rows);
 }
 
+// Ok, or which are not ready.
+Status judge(const std::vector<Found>& all) {
+  std::vector<std::string> others;
+  for (const Found& one : all) {
+    if (!is_ready(one)) {
+      const RunEntry& run = one.run;
+      others.push_back(run.instance.empty() ? run.address
+                                            : fmt::format("{} {}", run.deployment, run.instance));
+    }
+  }
+  return others.empty()
+             ? Status::ok()
+             : Status::stop(ExitCode::failed, fmt::format("{} of {} not ready: {}", others.size(),
+                                                          all.size(), fmt::join(others, ", ")));
+}
+
+// Ok, or why nobody can say which processes there are.
+Status check_run_files(const std::string& state) {
+  const std::filesystem::path directory = std::filesystem::path(state) / "run";
+  std::error_code failed;
+  const std::filesystem::directory_iterator look(directory, failed);
+  return failed ? Status::stop(ExitCode::failed,
+                               fmt::format("{}: {}; --state says where stages keep their state, "
+                                           "`state:` in their YAML",
+                                           directory.string(), failed.message()))
+                : Status::ok();
+}
+
 Status show(const StatusOptions& options) {
   std::vector<Found> all;
+  Status readable;
   if (options.addresses.empty()) {
+    readable = check_run_files(options.state);
     for (RunEntry& run : read_run_files(options.state)) {
       const bool is_gone = run.is_gone();
       all.push_back({std::move(run), is_gone});
@@ -162,21 +217,10 @@ Status show(const StatusOptions& options) {
     print_json(all);
   } else if (!all.empty()) {
     print_table(all);
-  } else {
+  } else if (readable.is_ok()) {
     fmt::print(stderr, "no process of a stage in {}/run\n", options.state);
   }
-  for (const Found& one : all) {
-    if (!is_well(one)) {
-      const RunEntry& run = one.run;
-      return Status::stop(ExitCode::failed,
-                          fmt::format("{} ({}): {}", run.deployment.empty() ? "?" : run.deployment,
-                                      run.address.empty() ? std::to_string(run.pid) : run.address,
-                                      run.failure   ? last_words(*run.failure)
-                                      : one.is_gone ? "its process is gone and did not end well"
-                                                    : state_of(one)));
-    }
-  }
-  return Status::ok();
+  return readable.is_ok() ? judge(all) : readable;
 }
 
 }  // namespace
@@ -185,9 +229,11 @@ void add_status(CLI::App& app, Status& done) {
   CLI::App* command =
       app.add_subcommand("status", "The processes of deployments: state, readiness, lag");
   command->footer(
-      "Exit code 1 when a process is gone without having ended, failed, or is silent. One that "
-      "ended itself with an error stays listed, with the reason, until its deployment and "
-      "instance is started again or its file in STATE/run is removed.");
+      "Exit code 0: all that are listed are ready (one with `http: off` can't be asked: that it "
+      "lives is enough), or none is, because all ended well. 1: one isn't, and below it stands "
+      "why; or STATE/run can't be read. A process that is gone, or ended itself with an error, "
+      "stays listed until its deployment and instance is started again or its file in STATE/run is "
+      "removed.");
   const auto options = std::make_shared<StatusOptions>();
   command
       ->add_option("--state", options->state,

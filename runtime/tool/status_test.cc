@@ -33,7 +33,7 @@ class StatusVerb : public testing::Test {
                        name, pid, http);
   }
 
-  // Exit code; what it printed is in answer_.
+  // Exit code; what it printed is in answer_, and on standard error in verdict_.
   int status(std::vector<std::string> words = {}) {
     words.insert(words.begin(), {"weir", "status", "--state", state_.string()});
     std::vector<char*> raw;
@@ -41,23 +41,32 @@ class StatusVerb : public testing::Test {
       raw.push_back(word.data());
     }
     testing::internal::CaptureStdout();
+    testing::internal::CaptureStderr();
     const int code = tool_main(static_cast<int>(raw.size()), raw.data());
     std::fflush(stdout);
     answer_ = testing::internal::GetCapturedStdout();
+    verdict_ = testing::internal::GetCapturedStderr();
     return code;
   }
 
   static std::unique_ptr<Endpoint> serve(ProcessState state) {
+    PartitionStatus partition;
+    partition.lag_records = 1200;
+    partition.lag_seconds = 2.5;
+    return serve(state, {partition, partition});
+  }
+
+  static std::unique_ptr<Endpoint> serve(ProcessState state,
+                                         std::vector<PartitionStatus> partitions) {
     ProcessStatus status;
     status.deployment = "ingest-x";
     status.version = 3;
     status.state = state;
     status.ready = state == ProcessState::running;
-    status.lanes.push_back({0, "running", {}, "", {}});
-    PartitionStatus partition;
-    partition.lag_records = 1200;
-    partition.lag_seconds = 2.5;
-    status.lanes[0].partitions = {partition, partition};
+    if (!status.ready) {
+      status.reasons = {"lane 0: the broker is away"};
+    }
+    status.lanes.push_back({0, "running", std::move(partitions), "", {}});
     auto endpoint =
         Endpoint::start({}, {{"/status.json", [status] { return status_document(status); }}});
     EXPECT_TRUE(endpoint.is_ok());
@@ -69,6 +78,7 @@ class StatusVerb : public testing::Test {
   }
 
   std::string answer_;
+  std::string verdict_;
   const fs::path state_ = fs::path(testing::TempDir()) / fmt::format("status-{}", ::getpid());
 };
 
@@ -77,6 +87,36 @@ TEST_F(StatusVerb, TellsStateReadinessAndLag) {
   add_run_file("ingest-x", ::getpid(), address_of(*endpoint));
   EXPECT_EQ(status(), 0);
   EXPECT_THAT(answer_, ContainsRegex("ingest-x +3 +0 +[0-9]+ +running +yes +1 +2,400 +2.5 "));
+}
+
+TEST_F(StatusVerb, ALagThatIsNotKnownOfEveryPartitionIsNone) {
+  PartitionStatus known;
+  known.lag_records = 0;
+  known.lag_seconds = 0.0;
+  for (const auto& [partitions, shown] :
+       {std::pair<std::vector<PartitionStatus>, std::string>{{}, "- +-"},
+        {{known, PartitionStatus()}, "- +-"},
+        {{known, known}, "0 +0.0"}}) {
+    const auto endpoint = serve(ProcessState::running, partitions);
+    EXPECT_EQ(status({"--at", address_of(*endpoint)}), 0);
+    EXPECT_THAT(answer_, ContainsRegex("running +yes +1 +" + shown + " "));
+  }
+}
+
+TEST_F(StatusVerb, WhatIsNotReadyIsNoSuccessAndItsReasonStandsBelowIt) {
+  const auto ready = serve(ProcessState::running);
+  const auto waits = serve(ProcessState::waiting);
+  EXPECT_EQ(status({"--at", address_of(*ready), "--at", address_of(*waits)}), 1);
+  EXPECT_THAT(answer_, ContainsRegex("waiting +no .*\n  lane 0: the broker is away\n"));
+  EXPECT_EQ(verdict_, fmt::format("1 of 2 not ready: {}\n", address_of(*waits)));
+  EXPECT_EQ(status({"--at", address_of(*waits), "--output", "json"}), 1);
+  EXPECT_THAT(answer_, HasSubstr(R"("ready": false, "reasons": ["lane 0: the broker is away"])"));
+}
+
+TEST_F(StatusVerb, AProcessWithoutAnEndpointIsReadyWhileItLives) {
+  add_run_file("ingest-x", ::getpid(), "");
+  EXPECT_EQ(status(), 0);
+  EXPECT_THAT(answer_, HasSubstr(" no endpoint "));
 }
 
 TEST_F(StatusVerb, AProcessThatWasKilledIsGone) {
@@ -106,7 +146,8 @@ TEST_F(StatusVerb, AProcessThatFailedOrIsSilentIsNotWell) {
   EXPECT_EQ(status({"--at", address_of(*endpoint)}), 1);
   EXPECT_THAT(answer_, HasSubstr("failed"));
   EXPECT_EQ(status({"--at", "127.0.0.1:1"}), 1);
-  EXPECT_THAT(answer_, HasSubstr("no answer"));
+  EXPECT_THAT(answer_, AllOf(HasSubstr("no answer"), HasSubstr("  127.0.0.1:1 doesn't answer\n")));
+  EXPECT_EQ(verdict_, "1 of 1 not ready: 127.0.0.1:1\n");
 }
 
 TEST_F(StatusVerb, AnEndpointIsAskedByItsAddress) {
@@ -119,6 +160,14 @@ TEST_F(StatusVerb, AnEndpointIsAskedByItsAddress) {
 TEST_F(StatusVerb, NoProcessIsNoFailure) {
   EXPECT_EQ(status(), 0);
   EXPECT_EQ(answer_, "");
+}
+
+TEST_F(StatusVerb, APlaceWhereNoStageRanTellsNothing) {
+  fs::remove_all(state_ / "run");
+  EXPECT_EQ(status(), 1);
+  EXPECT_THAT(verdict_, AllOf(HasSubstr("run: No such file"), HasSubstr("--state")));
+  EXPECT_EQ(status({"--output", "json"}), 1);
+  EXPECT_EQ(answer_, "[]\n");
 }
 
 }  // namespace
