@@ -30,6 +30,7 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kWatchEvery{100};
+constexpr std::chrono::seconds kSeenEvery{5};
 // A stage that holds its lane for longer is taken to hang.
 constexpr std::chrono::seconds kBeatMax{60};
 // What lanes have to end when a second signal comes.
@@ -248,6 +249,14 @@ class Process {
     return status;
   }
 
+  // Whoever finds this process gone wants to know since when.
+  void note_alive() {
+    if (const auto now = steady_clock::now(); now - seen_ >= kSeenEvery) {
+      seen_ = now;
+      run_file_.alive();
+    }
+  }
+
   void set_state(ProcessState state, std::string why_not_ready = "") {
     const std::lock_guard hold(lanes_mutex_);
     state_ = state;
@@ -260,6 +269,7 @@ class Process {
     const auto describe = [&admin](const std::string& topic) { return admin->describe(topic); };
     const auto give_up_at = steady_clock::now() + until_.silence_max;
     while (true) {
+      note_alive();
       Status checked = check_topics(deployment_, plan, describe);
       if (checked.is_ok() || checked.remedy() != Remedy::retry) {
         return checked;
@@ -310,6 +320,7 @@ class Process {
     bool is_cut_off = false;
     auto leave_at = steady_clock::time_point::max();
     while (true) {
+      note_alive();
       if (signals_.wait(kWatchEvery)) {
         log_.info(is_told ? "told again, ending at once" : "told to end, draining");
         for (const auto& lane : lanes_) {
@@ -368,6 +379,7 @@ class Process {
   const Log log_;
   Metrics metrics_;
   const RunFile run_file_;
+  steady_clock::time_point seen_ = steady_clock::now();
   bool is_told_to_stop_ = false;
   bool is_drained_ = true;
   // The endpoint's thread asks while main's changes.

@@ -8,6 +8,8 @@
 #include <chrono>
 #include <fstream>
 #include <iterator>
+#include <set>
+#include <string_view>
 #include <tuple>
 
 #include <fmt/chrono.h>
@@ -23,6 +25,56 @@ namespace {
 
 namespace fs = std::filesystem;
 
+std::string rfc3339(std::chrono::system_clock::time_point time) {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}Z", std::chrono::floor<std::chrono::seconds>(time));
+}
+
+std::string read(const fs::path& file) {
+  std::ifstream in(file);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+std::string quoted_for_shell(const std::string& word) {
+  constexpr std::string_view kPlain =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./:=,@%+";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) {
+    return word;
+  }
+  std::string quoted = "'";
+  for (const char c : word) {
+    quoted += c == '\'' ? "'\\''" : std::string(1, c);
+  }
+  return quoted + "'";
+}
+
+// What started this process.
+std::string own_command() {
+  std::error_code failed;
+  std::string command = "cd " + quoted_for_shell(fs::current_path(failed).string()) + " &&";
+  const std::string words = read("/proc/self/cmdline");
+  for (std::size_t begin = 0; begin < words.size();) {
+    const std::size_t end = std::min(words.find('\0', begin), words.size());
+    command += " " + quoted_for_shell(words.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return command;
+}
+
+std::vector<std::string> variables_of(const config::Deployment& deployment) {
+  std::set<std::string> names;
+  for (const config::Setting& setting : deployment.settings) {
+    if (setting.place.source.starts_with("WEIR__")) {
+      names.insert(setting.place.source);
+    }
+    for (const std::string& part : setting.parts) {
+      if (part.starts_with("${") && !part.starts_with("${file:")) {
+        names.insert(part.substr(2, part.size() - 3));
+      }
+    }
+  }
+  return {names.begin(), names.end()};
+}
+
 std::optional<RunEntry> parse(const std::string& json) {
   const auto run = parse_json(json);
   if (!run) {
@@ -32,7 +84,11 @@ std::optional<RunEntry> parse(const std::string& json) {
                  .version = static_cast<int>(field(*run, "version").number_value()),
                  .instance = field(*run, "instance").string_value(),
                  .pid = static_cast<std::int64_t>(field(*run, "pid").number_value()),
-                 .address = field(*run, "http").string_value()};
+                 .address = field(*run, "http").string_value(),
+                 .command = field(*run, "command").string_value()};
+  for (const auto& variable : field(*run, "variables").list_value().values()) {
+    entry.variables.push_back(variable.string_value());
+  }
   if (const auto& failure = field(*run, "failure"); failure.has_struct_value()) {
     const auto& why = failure.struct_value();
     entry.failure = {field(why, "at").string_value(),
@@ -44,10 +100,12 @@ std::optional<RunEntry> parse(const std::string& json) {
 
 std::string json_of(const RunEntry& entry) {
   return fmt::format(
-      R"({{"deployment": {}, "version": {}, "instance": {}, "pid": {}, "http": {}, "failure": {}}})"
+      R"({{"deployment": {}, "version": {}, "instance": {}, "pid": {}, "http": {}, "failure": {}, )"
+      R"("command": {}, "variables": {}}})"
       "\n",
       json_string(entry.deployment), entry.version, json_string(entry.instance), entry.pid,
-      json_string(entry.address), failure_json(entry));
+      json_string(entry.address), failure_json(entry), json_string(entry.command),
+      json_list(entry.variables));
 }
 
 }  // namespace
@@ -68,12 +126,14 @@ std::vector<RunEntry> read_run_files(const fs::path& state) {
   std::error_code failed;
   for (fs::directory_iterator i(state / "run", failed), end; !failed && i != end;
        i.increment(failed)) {
-    std::ifstream in(i->path());
-    const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
     if (i->path().extension() != ".json") {
       continue;
     }
-    if (std::optional<RunEntry> entry = parse(text)) {
+    if (std::optional<RunEntry> entry = parse(read(i->path()))) {
+      std::error_code unseen;
+      if (const auto written = fs::last_write_time(i->path(), unseen); !unseen) {
+        entry->seen = rfc3339(std::chrono::file_clock::to_sys(written));
+      }
       all.push_back(std::move(*entry));
     }
   }
@@ -89,7 +149,9 @@ RunFile::RunFile(const config::Deployment& deployment)
       self_{.deployment = deployment.id,
             .version = deployment.version,
             .instance = deployment.instance,
-            .pid = ::getpid()} {}
+            .pid = ::getpid(),
+            .command = own_command(),
+            .variables = variables_of(deployment)} {}
 
 void RunFile::started(const std::string& address) const {
   for (const RunEntry& other : read_run_files(state_)) {
@@ -104,10 +166,14 @@ void RunFile::started(const std::string& address) const {
   write(entry);
 }
 
+void RunFile::alive() const {
+  std::error_code failed;
+  fs::last_write_time(path(self_.version), fs::file_time_type::clock::now(), failed);
+}
+
 void RunFile::failed(const Status& why) const {
-  const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
   RunEntry entry = self_;
-  entry.failure = {fmt::format("{:%Y-%m-%dT%H:%M:%S}Z", now), static_cast<int>(exit_code_of(why)),
+  entry.failure = {rfc3339(std::chrono::system_clock::now()), static_cast<int>(exit_code_of(why)),
                    why.message()};
   write(entry);
 }

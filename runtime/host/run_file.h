@@ -25,8 +25,11 @@ struct RunEntry {
   int version = 0;  // 0: not known, as below
   std::string instance;
   std::int64_t pid = 0;
-  std::string address{};             // HOST:PORT of its endpoint; empty: it serves none
-  std::optional<Failure> failure{};  // it ended itself with this
+  std::string address{};                 // HOST:PORT of its endpoint; empty: it serves none
+  std::optional<Failure> failure{};      // it ended itself with this
+  std::string command{};                 // what started it, for a shell
+  std::vector<std::string> variables{};  // of the environment, that its settings came from: names
+  std::string seen{};                    // RFC 3339, when it last showed that it lives
 
   // Its process is no more, and couldn't say why.
   bool is_gone() const;
@@ -47,6 +50,9 @@ class RunFile {
 
   // Also forgets other versions of this instance that failed or are gone: it takes their place.
   void started(const std::string& address) const;
+
+  // Sets `seen` to now; to be called now and then.
+  void alive() const;
 
   // Stays until the next start.
   void failed(const Status& why) const;

@@ -49,6 +49,28 @@ TEST_F(RunFiles, AProcessIsListedFromItsStartToItsGoodEnd) {
   EXPECT_THAT(all(), IsEmpty());
 }
 
+TEST_F(RunFiles, AnEntrySaysWhatStartedItAndWhenItLastLived) {
+  config::Deployment deployment;
+  deployment.id = "ingest-x";
+  deployment.state = state_.string();
+  deployment.settings = {
+      {{"lanes"}, "4", {"WEIR__LANES"}, {}},
+      {{"name"}, "x", {"x.yaml", 1, 1}, {"${WHO}", "default of ${WHAT}"}},
+      {{"kafka", "sasl.password"}, "***", {"x.yaml", 2, 1}, {"${file:/secret}"}}};
+  const RunFile file(deployment);
+  file.started("");
+  ASSERT_THAT(all(), SizeIs(1));
+  EXPECT_THAT(all()[0].command, ::testing::MatchesRegex("cd " + fs::current_path().string() +
+                                                        " && .*run_file_test.*"));
+  EXPECT_THAT(all()[0].variables, ::testing::ElementsAre("WEIR__LANES", "WHO"));
+  fs::last_write_time(state_ / "run" / "ingest-x.v1-.json",
+                      std::chrono::file_clock::from_sys(
+                          std::chrono::sys_seconds(std::chrono::seconds(1'715'904'000))));
+  EXPECT_EQ(all()[0].seen, "2024-05-17T00:00:00Z");
+  file.alive();
+  EXPECT_GT(all()[0].seen, "2026");
+}
+
 TEST_F(RunFiles, AFailureStaysUntilTheNextStart) {
   of(2).failed(Status::stop(ExitCode::disk, "full\n\"disk\""));
   ASSERT_THAT(all(), SizeIs(1));

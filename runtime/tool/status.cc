@@ -84,16 +84,30 @@ std::vector<std::string> reasons_of(const Found& one) {
     return {last_words(*one.run.failure)};
   }
   if (one.is_gone) {
-    return {"its process is gone and did not end well"};
+    return {fmt::format("gone without a word; it was last seen alive at {}", one.run.seen)};
   }
   if (!one.silence.empty()) {
-    return {one.silence};
+    return {one.run.seen.empty()
+                ? one.silence
+                : fmt::format("{}; it was last seen alive at {}", one.silence, one.run.seen)};
   }
   std::vector<std::string> reasons;
   for (const Value& reason : field(one.answer, "reasons").list_value().values()) {
     reasons.push_back(reason.string_value());
   }
   return reasons;
+}
+
+// How one that ended is started again; empty: it has not, or didn't say.
+std::string next_command(const Found& one) {
+  if ((!one.run.failure && !one.is_gone) || one.run.command.empty()) {
+    return "";
+  }
+  const std::string variables =
+      one.run.variables.empty()
+          ? ""
+          : fmt::format("   # with {} set as before", fmt::join(one.run.variables, ", "));
+  return one.run.command + variables;
 }
 
 struct Lag {
@@ -150,6 +164,9 @@ void print_table(const std::vector<Found>& all) {
     for (const std::string& reason : reasons_of(one)) {
       fmt::print("  {}\n", printable(reason));
     }
+    if (const std::string command = next_command(one); !command.empty()) {
+      fmt::print("  start it again: {}\n", printable(command));
+    }
   }
 }
 
@@ -160,11 +177,13 @@ void print_json(const std::vector<Found>& all) {
     std::replace(document.begin(), document.end(), '\n', ' ');
     rows += fmt::format(
         R"({}{{"deployment": {}, "version": {}, "instance": {}, "pid": {}, "http": {}, )"
-        R"("state": {}, "ready": {}, "reasons": {}, "failure": {}, "status": {}}})",
+        R"("state": {}, "ready": {}, "reasons": {}, "failure": {}, "seen": {}, "command": {}, )"
+        R"("variables": {}, "status": {}}})",
         rows.empty() ? "" : ",\n", json_string(one.run.deployment), one.run.version,
         json_string(one.run.instance), one.run.pid, json_string(one.run.address),
         json_string(state_of(one)), is_ready(one), json_list(reasons_of(one)),
-        failure_json(one.run), document);
+        failure_json(one.run), json_string(one.run.seen), json_string(one.run.command),
+        json_list(one.run.variables), document);
   }
   fmt::print("[{}]\n", rows);
 }

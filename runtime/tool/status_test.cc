@@ -119,10 +119,27 @@ TEST_F(StatusVerb, AProcessWithoutAnEndpointIsReadyWhileItLives) {
   EXPECT_THAT(answer_, HasSubstr(" no endpoint "));
 }
 
-TEST_F(StatusVerb, AProcessThatWasKilledIsGone) {
+TEST_F(StatusVerb, AProcessThatWasKilledIsGoneSinceItWasLastSeenAndSaysHowItIsStartedAgain) {
+  const fs::path file = state_ / "run" / "ingest-x.v7-b.json";
+  std::ofstream(file) << R"({"deployment": "ingest-x", "version": 7, "instance": "b",)"
+                         R"("pid": 1073741823, "http": "127.0.0.1:1",)"
+                         R"("command": "cd /srv && ingest run x.yaml",)"
+                         R"("variables": ["WEIR__INSTANCE", "WHO"]})";
+  fs::last_write_time(file, std::chrono::file_clock::from_sys(
+                                std::chrono::sys_seconds(std::chrono::seconds(1'715'904'000))));
+  EXPECT_EQ(status(), 1);
+  EXPECT_THAT(answer_, ContainsRegex("ingest-x +7 +b +1073741823 +gone "));
+  EXPECT_THAT(answer_, HasSubstr("last seen alive at 2024-05-17T00:00:00Z\n"
+                                 "  start it again: cd /srv && ingest run x.yaml"
+                                 "   # with WEIR__INSTANCE, WHO set as before\n"));
+  EXPECT_EQ(verdict_, "1 of 1 not ready: ingest-x b\n");
+}
+
+TEST_F(StatusVerb, ARunFileOfAnEarlierVersionIsReadAsFarAsItGoes) {
   add_run_file("ingest-x", 0x3fffffff, "127.0.0.1:1");
   EXPECT_EQ(status(), 1);
   EXPECT_THAT(answer_, ContainsRegex("ingest-x +7 +0 +1073741823 +gone "));
+  EXPECT_THAT(answer_, Not(HasSubstr("start it again")));
 }
 
 TEST_F(StatusVerb, AProcessThatEndedItselfSaysWhenAndWhy) {

@@ -62,11 +62,34 @@ class ProcessTest(unittest.TestCase):
                 self.assertEqual(process.wait(30), 0)
                 self.assertIn('"outcome":"drained"', it.log().splitlines()[-1])
 
-    def status(self, it):
-        """(exit code, {state: why it failed}) of `weir status`."""
+    def rows(self, it):
+        """(exit code, rows) of `weir status`."""
         said = subprocess.run([lab.BIN / "weir", "status", "--state", it.directory / "state",
                                "--output", "json"], capture_output=True, text=True)
-        return said.returncode, {p["state"]: p["failure"] for p in json.loads(said.stdout)}
+        return said.returncode, json.loads(said.stdout)
+
+    def status(self, it):
+        """(exit code, {state: why it failed}) of `weir status`."""
+        code, rows = self.rows(it)
+        return code, {p["state"]: p["failure"] for p in rows}
+
+    def test_a_killed_process_is_gone_since_it_was_seen_and_its_command_starts_it_again(self):
+        with lab.Lab(self.brokers, seed=10) as it:
+            it.produce(100)
+            process = it.start(instance="b")
+            it.wait_until_processed()
+            _, [before] = self.rows(it)
+            lab.wait_for(lambda: self.rows(it)[1][0]["seen"] > before["seen"], what="a new sign")
+            lab.kill(process)
+            code, [row] = self.rows(it)
+            self.assertEqual((code, row["state"]), (1, "gone"))
+            self.assertIn("WEIR__INSTANCE", row["variables"])
+            self.assertIn(f"last seen alive at {row['seen']}", row["reasons"][0])
+            again = subprocess.run(["sh", "-c", row["command"] + " --until-end"], text=True,
+                                   capture_output=True, timeout=60,
+                                   env={**os.environ, "WEIR__INSTANCE": "b"})
+            self.assertEqual(again.returncode, 0, again.stderr)
+            self.assertEqual(self.rows(it), (0, []))
 
     def test_a_refusal_is_listed_until_the_next_start_and_hides_no_live_process(self):
         with lab.Lab(self.brokers, seed=7) as it:
