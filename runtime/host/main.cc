@@ -2,6 +2,10 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <filesystem>
+#include <string>
+#include <system_error>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -11,16 +15,21 @@
 #include "config/deployment.h"
 #include "config/document.h"
 #include "config/lint.h"
+#include "config/yaml.h"
 #include "host/build.h"
 #include "host/cluster.h"
 #include "host/command_line.h"
+#include "host/log.h"
 #include "host/preflight.h"
 #include "host/process.h"
+#include "host/run_file.h"
 #include "host/try.h"
 
 namespace weir {
 
 namespace {
+
+namespace fs = std::filesystem;
 
 Result<config::Deployment> load(const std::string& file, const StageSpec& spec,
                                 bool takes_other_stages = false) {
@@ -35,8 +44,44 @@ Result<config::Deployment> load(const std::string& file, const StageSpec& spec,
   return std::move(*loaded.deployment);
 }
 
-// `is_said` becomes true where the outcome needs no plain words beside the log's last line: whoever
-// collects the log expects JSON alone.
+// What can be known of a deployment whose file doesn't load: its id, instance, state, and which
+// variables would have set something.
+config::Deployment presumed(const std::string& file) {
+  const config::Environment environment = config::process_environment();
+  const config::Document document = config::read_yaml_file(file);
+  const auto value = [&](const char* key, const char* variable, const char* otherwise) {
+    if (const auto found = environment.find(variable); found != environment.end()) {
+      return found->second;
+    }
+    const config::Node* node = document.root ? document.root->find(key) : nullptr;
+    return node != nullptr && node->kind == config::Node::Kind::scalar ? node->text : otherwise;
+  };
+  config::Deployment deployment;
+  deployment.file = file;
+  deployment.id = fs::path(file).stem();
+  deployment.version = 0;
+  deployment.instance = value("instance", "WEIR__INSTANCE", "0");
+  deployment.state = value("state", "WEIR__STATE", "state");
+  for (const auto& [variable, unused] : environment) {
+    if (variable.starts_with("WEIR__")) {
+      deployment.settings.push_back({.path = {}, .value = {}, .place = {variable}, .parts = {}});
+    }
+  }
+  return deployment;
+}
+
+// For `weir status`, if it can be known where: a mistyped path must not leave folders behind, nor a
+// variable that isn't resolved an entry that no start takes away again.
+void note_refusal(const config::Deployment& deployment, const Status& why) {
+  constexpr std::string_view kPathOrVariable = "/$";
+  std::error_code failed;
+  if (fs::exists(deployment.file, failed) && fs::is_directory(deployment.state, failed) &&
+      deployment.instance.find_first_of(kPathOrVariable) == std::string::npos) {
+    RunFile(deployment).failed(why);
+  }
+}
+
+// `is_said` becomes true where the log's last line has said the outcome.
 Status run(const std::string& file, const StageSpec& spec, RunUntil until, const std::string& time,
            bool& is_said) {
   if (!time.empty()) {
@@ -48,9 +93,23 @@ Status run(const std::string& file, const StageSpec& spec, RunUntil until, const
           fmt::format("--until {}: say a time such as 2026-01-31T00:00:00Z, or --until-end", time));
     }
   }
-  WEIR_TRY_ASSIGN(const config::Deployment deployment, load(file, spec));
+  const Result<config::Deployment> deployment = load(file, spec);
+  if (deployment.is_ok()) {
+    is_said = true;
+    return run_process(deployment.value(), spec, until);
+  }
+  const config::Deployment refused = presumed(file);
+  note_refusal(refused, deployment.status());
+  // The person who mistyped something reads a list better in plain words; who collects the log
+  // expects JSON alone.
   is_said = ::isatty(STDERR_FILENO) == 0;
-  return run_process(deployment, spec, until);
+  if (is_said) {
+    const auto exit_code = static_cast<int>(exit_code_of(deployment.status()));
+    Log(refused.id, config::LogLevel::info, refused.instance)
+        .error("ended", {{"outcome", deployment.status().message()},
+                         {"exit_code", std::to_string(exit_code)}});
+  }
+  return deployment.status();
 }
 
 // All that can be said without a broker. Files of other stages show what lies around this one's;

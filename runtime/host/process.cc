@@ -144,7 +144,10 @@ class Process {
     WEIR_TRY_ASSIGN(const std::unique_ptr<Endpoint> endpoint, serve());
     const std::string address =
         endpoint ? fmt::format("{}:{}", deployment_.http->host, endpoint->port()) : "";
-    run_file_.started(address);
+    if (!run_file_.started(address)) {
+      log_.warning("weir status doesn't list this process: can't write into run of its state",
+                   {{"state", deployment_.state}});
+    }
     log_.info("starting", {{"version", std::to_string(deployment_.version)},
                            {"build", kBuildVersion},
                            {"http", address},

@@ -153,17 +153,10 @@ RunFile::RunFile(const config::Deployment& deployment)
             .command = own_command(),
             .variables = variables_of(deployment)} {}
 
-void RunFile::started(const std::string& address) const {
-  for (const RunEntry& other : read_run_files(state_)) {
-    if (other.deployment == self_.deployment && other.instance == self_.instance &&
-        (other.failure || other.is_gone())) {
-      std::error_code failed;
-      fs::remove(path(other.version), failed);
-    }
-  }
+bool RunFile::started(const std::string& address) const {
   RunEntry entry = self_;
   entry.address = address;
-  write(entry);
+  return write(entry);
 }
 
 void RunFile::alive() const {
@@ -183,12 +176,23 @@ void RunFile::ended_well() const {
   fs::remove(path(self_.version), failed);
 }
 
+void RunFile::forget_others() const {
+  for (const RunEntry& other : read_run_files(state_)) {
+    if (other.deployment == self_.deployment && other.instance == self_.instance &&
+        (other.failure || other.is_gone())) {
+      std::error_code failed;
+      fs::remove(path(other.version), failed);
+    }
+  }
+}
+
 fs::path RunFile::path(int version) const {
   return state_ / "run" / fmt::format("{}.v{}-{}.json", self_.deployment, version, self_.instance);
 }
 
 // Whole or not at all, whoever reads meanwhile.
-void RunFile::write(const RunEntry& entry) const {
+bool RunFile::write(const RunEntry& entry) const {
+  forget_others();
   const fs::path file = path(entry.version);
   const fs::path unfinished = fs::path(file) += ".new";
   std::error_code failed;
@@ -196,9 +200,11 @@ void RunFile::write(const RunEntry& entry) const {
   std::ofstream out(unfinished);
   out << json_of(entry);
   out.close();
-  if (out.good()) {
-    fs::rename(unfinished, file, failed);
+  if (!out.good()) {
+    return false;
   }
+  fs::rename(unfinished, file, failed);
+  return !failed;
 }
 
 }  // namespace weir

@@ -42,14 +42,16 @@ std::string failure_json(const RunEntry& entry);
 std::vector<RunEntry> read_run_files(const std::filesystem::path& state);
 
 // The entry of this process: <state>/run/<deployment>.v<version>-<instance>.json. Its caller holds
-// the instance's lock, so that nobody else's is overwritten. A directory that can't be written is
-// no failure: then others don't see the process.
+// the instance's lock, so that nobody else's is overwritten; or knows no version, which no process
+// that runs has. A directory that can't be written is no failure: then others don't see the
+// process.
 class RunFile {
  public:
   explicit RunFile(const config::Deployment& deployment);
 
-  // Also forgets other versions of this instance that failed or are gone: it takes their place.
-  void started(const std::string& address) const;
+  // This and failed() take the place of what the instance left behind, in whichever version:
+  // entries that failed or are gone. False: it can't be written.
+  bool started(const std::string& address) const;
 
   // Sets `seen` to now; to be called now and then.
   void alive() const;
@@ -61,7 +63,8 @@ class RunFile {
 
  private:
   std::filesystem::path path(int version) const;
-  void write(const RunEntry& entry) const;
+  bool write(const RunEntry& entry) const;
+  void forget_others() const;
 
   const std::filesystem::path state_;
   const RunEntry self_;

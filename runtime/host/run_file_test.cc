@@ -97,5 +97,25 @@ TEST_F(RunFiles, AStartTakesThePlaceOfAnotherVersionThatFailedAndNotOfOneThatLiv
   EXPECT_EQ(all()[2].address, "127.0.0.1:4");
 }
 
+TEST_F(RunFiles, AStartThatKnewNoVersionHidesNoneThatLivesAndGoesWithTheNext) {
+  of(1).started("127.0.0.1:1");
+  of(2).failed(Status::stop(ExitCode::disk, "full"));
+  of(0).failed(Status::stop(ExitCode::config, "no YAML"));
+  ASSERT_THAT(all(), SizeIs(2));
+  EXPECT_EQ(all()[0].failure->reason, "no YAML");
+  EXPECT_EQ(all()[1].address, "127.0.0.1:1");
+  of(1).failed(Status::stop(ExitCode::config, "topic missing"));
+  ASSERT_THAT(all(), SizeIs(1));
+  EXPECT_EQ(all()[0].failure->reason, "topic missing");
+}
+
+TEST_F(RunFiles, AProcessLearnsThatOthersCanNotSeeIt) {
+  fs::create_directories(state_);
+  std::ofstream(state_ / "run") << "no folder";
+  EXPECT_FALSE(of(1).started(""));
+  fs::remove(state_ / "run");
+  EXPECT_TRUE(of(1).started(""));
+}
+
 }  // namespace
 }  // namespace weir

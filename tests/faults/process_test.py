@@ -1,6 +1,7 @@
 """What a process makes of its command line and its surroundings: signals, descriptors, readers of
 its log that go."""
 
+import contextlib
 import datetime
 import json
 import os
@@ -106,7 +107,7 @@ class ProcessTest(unittest.TestCase):
             self.assertEqual(lab.end(process), 0)
             self.assertEqual(self.status(it), (0, {}))
 
-    def test_every_end_is_one_line_of_json_and_plain_words_are_for_a_terminal(self):
+    def test_every_end_is_one_line_of_json_also_on_a_terminal(self):
         with lab.Lab(self.brokers, seed=8) as it:
             run = [lab.BIN / "ingest", "run", it.config, "--until-end", "--wait", "0"]
             elsewhere = {"WEIR__KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1"}
@@ -126,13 +127,55 @@ class ProcessTest(unittest.TestCase):
                 self.assertEqual(last["level"], "error" if code else "info")
             self.assertEqual(lab.end(live), 0)
 
-            terminal, its_end = os.openpty()
-            subprocess.run(run, cwd=it.directory, stderr=its_end, timeout=60,
-                           env={**os.environ, **nowhere})
-            os.close(its_end)
-            said = os.read(terminal, 1 << 16).decode()
-            os.close(terminal)
-            self.assertRegex(said.splitlines()[-1], f"^topic nowhere.{it.name} doesn't exist")
+            said = self.on_a_terminal(run, cwd=it.directory, env={**os.environ, **nowhere})
+            last = json.loads(said.splitlines()[-1])
+            self.assertEqual((last["what"], last["exit_code"]), ("ended", "78"))
+            self.assertEqual(said.count(f"topic nowhere.{it.name} doesn't exist"), 1, said)
+
+    def on_a_terminal(self, command, **options):
+        """What it says there."""
+        terminal, its_end = os.openpty()
+        process = subprocess.Popen(command, stderr=its_end, **options)
+        os.close(its_end)
+        said = b""
+        with contextlib.suppress(OSError):  # EIO: the other end is closed
+            while chunk := os.read(terminal, 1 << 16):
+                said += chunk
+        os.close(terminal)
+        process.wait(60)
+        return said.decode()
+
+    def test_a_file_that_doesn_t_load_is_listed_until_the_next_start_and_hides_no_process(self):
+        with lab.Lab(self.brokers, seed=11) as it:
+            good = it.config.read_text()
+            run = [lab.BIN / "ingest", "run", it.config, "--until-end"]
+            it.config.write_text(good + "lanes: 3\n")
+            self.assertEqual(subprocess.run(run, cwd=it.directory, capture_output=True).returncode,
+                             78)
+            self.assertFalse((it.directory / "state").exists(), "a mistyped path leaves nothing")
+
+            it.config.write_text(good)
+            process = it.start()
+            lab.wait_for(lambda: self.status(it) == (0, {"running": None}), what="the start")
+            it.config.write_text(good + "lanes: 3\n")
+            done = subprocess.run(run, cwd=it.directory, capture_output=True, text=True,
+                                  env={**os.environ, "WEIR__INSTANCE": "0"})
+            self.assertEqual(done.returncode, 78)
+            ended = json.loads(done.stderr)
+            self.assertEqual((ended["what"], ended["deployment"], ended["exit_code"]),
+                             ("ended", it.deployment, "78"))
+            self.assertIn("lanes", ended["outcome"])
+            code, found = self.status(it)
+            self.assertEqual((code, sorted(found)), (1, ["failed", "running"]))
+            self.assertEqual(found["failed"]["reason"], ended["outcome"])
+            [refused] = [row for row in self.rows(it)[1] if row["state"] == "failed"]
+            self.assertEqual((refused["version"], refused["variables"]), (0, ["WEIR__INSTANCE"]))
+            self.assertRegex(self.on_a_terminal(run, cwd=it.directory), rf"^{it.config}:\d+:1: ")
+
+            self.assertEqual(lab.end(process), 0)
+            it.config.write_text(good)
+            it.finish()
+            self.assertEqual(self.status(it), (0, {}))
 
     def test_a_model_that_is_missing_is_named_before_any_broker_is_asked(self):
         config = lab.CHECKOUT / "config/spam.yaml"
