@@ -225,6 +225,8 @@ class Process {
     status.version = deployment_.version;
     status.build = kBuildVersion;
     status.started = started_;
+    status.dead_letters = {metrics_.totals().dead_letters, metrics_.dead_letter_reason(),
+                           deployment_.dead_letters()};
     status.lanes = metrics_.lanes();
     const std::lock_guard hold(lanes_mutex_);
     status.state = state_;

@@ -563,6 +563,16 @@ TurnCounts Metrics::totals() const {
           .output_bytes = sum[output_bytes]};
 }
 
+std::string Metrics::dead_letter_reason() const {
+  const std::lock_guard lock(process_->mutex);
+  const Totals sum = process_->totals();
+  const auto cells = std::span(sum).subspan(dead_letters_by_reason, kWordCells);
+  const auto most = std::max_element(cells.begin(), cells.end());
+  return *most == 0
+             ? ""
+             : process_->reasons.dead_letters.at(static_cast<std::size_t>(most - cells.begin()));
+}
+
 std::vector<LaneStatus> Metrics::lanes() const {
   const std::int64_t now = in_ms(process_->identity.now());
   std::vector<LaneStatus> result;

@@ -40,6 +40,9 @@ class Metrics {
   // Of all committed turns of this process so far.
   TurnCounts totals() const;
 
+  // The reason of most dead letters among those turns; empty: there were none.
+  std::string dead_letter_reason() const;
+
   // What the lanes do now, by index.
   std::vector<LaneStatus> lanes() const;
 

@@ -169,6 +169,27 @@ TEST(Metrics, WhatAnAbortedTurnSetAsideCountsOnceWhenItIsRepeated) {
               ElementsAre("{outcome=\"committed\"} 2", "{outcome=\"aborted\"} 1"));
 }
 
+TEST(Metrics, TheReasonOfMostDeadLettersIsThatOfAllLanesTogether) {
+  Process process;
+  EXPECT_EQ(process.metrics.dead_letter_reason(), "");
+  const auto first = process.lane(0);
+  auto second = process.lane(1);
+  for (const auto& [lane, reason] : {std::pair{first.get(), "a"},
+                                     {first.get(), "b"},
+                                     {first.get(), "b"},
+                                     {second.get(), "c"},
+                                     {second.get(), "a"},
+                                     {second.get(), "a"}}) {
+    lane->record_dead_lettered(some_origin(), reason, "");
+  }
+  EXPECT_EQ(process.metrics.dead_letter_reason(), "") << "nothing is committed yet";
+  first->turn_committed({}, milliseconds(1));
+  EXPECT_EQ(process.metrics.dead_letter_reason(), "b");
+  second->turn_committed({}, milliseconds(1));
+  second.reset();
+  EXPECT_EQ(process.metrics.dead_letter_reason(), "a");
+}
+
 TEST(Metrics, APartitionsSeriesEndWhenItIsRevoked) {
   Process process;
   const auto lane = process.lane();

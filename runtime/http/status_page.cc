@@ -125,10 +125,13 @@ Response status_document(const ProcessStatus& status) {
   }
   std::string body = fmt::format(
       "{{\n  \"deployment\": {},\n  \"version\": {},\n  \"build\": {},\n  \"started\": {},\n"
-      "  \"state\": \"{}\",\n  \"ready\": {},\n  \"reasons\": {},\n  \"lanes\": [{}]\n}}\n",
+      "  \"state\": \"{}\",\n  \"ready\": {},\n  \"reasons\": {},\n"
+      "  \"dead_letters\": {{\"count\": {}, \"reason\": {}, \"topic\": {}}},\n"
+      "  \"lanes\": [{}]\n}}\n",
       json_string(status.deployment), status.version, json_string(status.build),
       json_string(rfc3339(status.started)), name_of(status.state), status.ready,
-      json_list(status.reasons), fmt::join(lanes, ","));
+      json_list(status.reasons), status.dead_letters.count, json_string(status.dead_letters.reason),
+      json_string(status.dead_letters.topic), fmt::join(lanes, ","));
   return {.status = 200, .content_type = kJson, .body = std::move(body)};
 }
 
@@ -144,6 +147,10 @@ Response status_page(const ProcessStatus& status) {
       rfc3339(status.started));
   for (const std::string& reason : status.reasons) {
     page += "<p>Not ready: " + html_text(reason) + "</p>\n";
+  }
+  if (const DeadLetterStatus& dead = status.dead_letters; dead.count > 0) {
+    page += fmt::format("<p>Dead letters since then: {}, most often {}; in {}</p>\n", dead.count,
+                        html_text(dead.reason), html_text(dead.topic));
   }
   for (const LaneStatus& lane : status.lanes) {
     append_lane(page, lane);

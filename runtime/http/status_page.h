@@ -48,6 +48,13 @@ struct LaneStatus {
   std::optional<std::chrono::system_clock::time_point> last_error_at;
 };
 
+// Of committed turns, since the process started.
+struct DeadLetterStatus {
+  std::uint64_t count = 0;
+  std::string reason;  // the most frequent; empty: there are none
+  std::string topic;
+};
+
 struct ProcessStatus {
   std::string deployment;
   int version = 1;    // of the deployment, as in its topics
@@ -56,6 +63,7 @@ struct ProcessStatus {
   ProcessState state = ProcessState::starting;
   bool ready = false;
   std::vector<std::string> reasons;  // why it is not ready
+  DeadLetterStatus dead_letters;
   std::vector<LaneStatus> lanes;
 };
 

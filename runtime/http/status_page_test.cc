@@ -24,6 +24,7 @@ ProcessStatus running() {
   status.started = system_clock::time_point(seconds(1'700'000'000));
   status.state = ProcessState::running;
   status.ready = true;
+  status.dead_letters = {3, "json_syntax", "ingest-comments.dead_letters.v2"};
   LaneStatus lane;
   lane.state = "running";
   lane.partitions.push_back({.input = "in",
@@ -59,6 +60,7 @@ TEST(StatusDocument, HoldsEveryField) {
   "state": "running",
   "ready": true,
   "reasons": [],
+  "dead_letters": {"count": 3, "reason": "json_syntax", "topic": "ingest-comments.dead_letters.v2"},
   "lanes": [
     {"index": 0, "state": "running", "last_error": "turn aborted: \"fenced\"", )"
             R"("last_error_at": "2023-11-14T22:14:20Z", "partitions": [
@@ -72,7 +74,8 @@ TEST(StatusDocument, HoldsEveryField) {
 
 TEST(StatusDocument, IsWholeWithoutLanes) {
   EXPECT_THAT(status_document({}).body,
-              AllOf(HasSubstr("\"state\": \"starting\""), HasSubstr("\"lanes\": []\n}")));
+              AllOf(HasSubstr("\"state\": \"starting\""), HasSubstr("\"count\": 0"),
+                    HasSubstr("\"lanes\": []\n}")));
 }
 
 TEST(StatusPage, IsOnePageWithoutScriptsOrExternalAssets) {
@@ -82,6 +85,7 @@ TEST(StatusPage, IsOnePageWithoutScriptsOrExternalAssets) {
       response.body,
       AllOf(HasSubstr("<meta http-equiv=\"refresh\""),
             HasSubstr("ingest-comments v2: running, ready"), HasSubstr("<td>raw.comments</td>"),
+            HasSubstr("Dead letters since then: 3, most often json_syntax"),
             HasSubstr("<td class=\"n\">10</td>"), HasSubstr("<td class=\"n\">?</td>"),
             Not(HasSubstr("<script")), Not(HasSubstr("://")), Not(HasSubstr("src="))));
 }
@@ -91,8 +95,9 @@ TEST(StatusPage, ShowsForeignTextAsText) {
   status.reasons = {"<script>alert('x')</script> & more"};
   status.lanes[0].last_error = "a < b";
   PartitionStatus& partition = status.lanes[0].partitions[0];
-  for (std::string* text : {&status.deployment, &status.build, &status.lanes[0].state,
-                            &partition.input, &partition.topic}) {
+  for (std::string* text :
+       {&status.deployment, &status.build, &status.lanes[0].state, &partition.input,
+        &partition.topic, &status.dead_letters.reason, &status.dead_letters.topic}) {
     *text = "<script>";
   }
   EXPECT_THAT(status_page(status).body,

@@ -98,6 +98,19 @@ std::vector<std::string> reasons_of(const Found& one) {
   return reasons;
 }
 
+// What it set aside since it started, and how to see that; empty: nothing.
+std::string dead_letters_of(const Struct& answer) {
+  const Struct& dead = field(answer, "dead_letters").struct_value();
+  const double count = field(dead, "count").number_value();
+  return count > 0
+             ? fmt::format(
+                   "dead letters since its start: {}, most often {}; to see them: weir tap {} "
+                   "--until-end",
+                   grouped(static_cast<std::uint64_t>(count)), field(dead, "reason").string_value(),
+                   field(dead, "topic").string_value())
+             : "";
+}
+
 // How one that ended is started again; empty: it has not, or didn't say.
 std::string next_command(const Found& one) {
   if ((!one.run.failure && !one.is_gone) || one.run.command.empty()) {
@@ -163,6 +176,9 @@ void print_table(const std::vector<Found>& all) {
         printable(one.run.address));
     for (const std::string& reason : reasons_of(one)) {
       fmt::print("  {}\n", printable(reason));
+    }
+    if (const std::string dead = dead_letters_of(one.answer); !dead.empty()) {
+      fmt::print("  {}\n", printable(dead));
     }
     if (const std::string command = next_command(one); !command.empty()) {
       fmt::print("  start it again: {}\n", printable(command));

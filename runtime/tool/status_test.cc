@@ -57,12 +57,14 @@ class StatusVerb : public testing::Test {
   }
 
   static std::unique_ptr<Endpoint> serve(ProcessState state,
-                                         std::vector<PartitionStatus> partitions) {
+                                         std::vector<PartitionStatus> partitions,
+                                         const DeadLetterStatus& dead_letters = {}) {
     ProcessStatus status;
     status.deployment = "ingest-x";
     status.version = 3;
     status.state = state;
     status.ready = state == ProcessState::running;
+    status.dead_letters = dead_letters;
     if (!status.ready) {
       status.reasons = {"lane 0: the broker is away"};
     }
@@ -101,6 +103,18 @@ TEST_F(StatusVerb, ALagThatIsNotKnownOfEveryPartitionIsNone) {
     EXPECT_EQ(status({"--at", address_of(*endpoint)}), 0);
     EXPECT_THAT(answer_, ContainsRegex("running +yes +1 +" + shown + " "));
   }
+}
+
+TEST_F(StatusVerb, DeadLettersHaveTheCommandThatShowsThem) {
+  const auto none = serve(ProcessState::running, {}, {0, "", "ingest-x.dead_letters.v3"});
+  const auto some = serve(ProcessState::running, {}, {1234, "bad", "ingest-x.dead_letters.v3"});
+  EXPECT_EQ(status({"--at", address_of(*none)}), 0);
+  EXPECT_THAT(answer_, Not(HasSubstr("dead")));
+  EXPECT_EQ(status({"--at", address_of(*some)}), 0);
+  EXPECT_THAT(
+      answer_,
+      HasSubstr("\n  dead letters since its start: 1,234, most often bad; to see them: weir "
+                "tap ingest-x.dead_letters.v3 --until-end\n"));
 }
 
 TEST_F(StatusVerb, WhatIsNotReadyIsNoSuccessAndItsReasonStandsBelowIt) {

@@ -80,6 +80,8 @@ class ProcessTest(unittest.TestCase):
             process = it.start(instance="b")
             it.wait_until_processed()
             _, [before] = self.rows(it)
+            self.assertGreater(before["status"]["dead_letters"]["count"], 0)
+            self.assertEqual(before["status"]["dead_letters"]["topic"], it.dead_letters)
             lab.wait_for(lambda: self.rows(it)[1][0]["seen"] > before["seen"], what="a new sign")
             lab.kill(process)
             code, [row] = self.rows(it)
