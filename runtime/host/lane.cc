@@ -82,7 +82,9 @@ void Lane::run() {
   outcome_ = run_loop(stores_);
   is_ready_ = false;
   if (!outcome_.is_ok()) {
-    log_.error("lane ended", {{"lane", std::to_string(index_)}, {"why", outcome_.message()}});
+    log_.error("lane ended", {{"lane", std::to_string(index_)},
+                              {"why", outcome_.message()},
+                              {"committed", committed_text(probe_.partitions())}});
   }
   has_ended_ = true;
 }

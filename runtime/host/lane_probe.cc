@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace weir {
 
@@ -11,6 +12,20 @@ constexpr std::chrono::seconds kDeadLettersLoggedEvery{10};
 // More than clocks of one cluster differ by.
 constexpr std::chrono::hours kAheadMax{1};
 }  // namespace
+
+std::string committed_text(const std::vector<PartitionStatus>& partitions) {
+  constexpr std::size_t kNamedMax = 32;
+  const std::size_t named = std::min(partitions.size(), kNamedMax);
+  std::vector<std::string> each;
+  for (std::size_t i = 0; i < named; ++i) {
+    const PartitionStatus& p = partitions[i];
+    each.push_back(fmt::format("{}/{}: {}", p.topic, p.partition.value(), p.committed.value()));
+  }
+  if (partitions.size() > named) {
+    each.push_back(fmt::format("and {} more", partitions.size() - named));
+  }
+  return fmt::format("{}", fmt::join(each, ", "));
+}
 
 LaneProbe::LaneProbe(Metrics& metrics, int lane, std::vector<Input> inputs, const Log& log)
     : MetricsProbe(metrics, lane, inputs),
@@ -37,8 +52,9 @@ void LaneProbe::partition_restored(InputPartition where, NextOffset committed) {
 }
 
 void LaneProbe::partitions_revoked(bool lost) {
+  log_.info(lost ? "partitions lost" : "partitions revoked",
+            {{"lane", lane_name_}, {"committed", committed_text(partitions())}});
   MetricsProbe::partitions_revoked(lost);
-  log_.info(lost ? "partitions lost" : "partitions revoked", {{"lane", lane_name_}});
 }
 
 void LaneProbe::record_dead_lettered(const Origin& origin, std::string_view reason,
@@ -103,9 +119,11 @@ void LaneProbe::producer_recreated(std::string_view reason, std::string_view why
 }
 
 void LaneProbe::consumer_rejoined(std::string_view reason, std::string_view why) {
+  log_.warning("consumer joins again", {{"lane", lane_name_},
+                                        {"reason", std::string(reason)},
+                                        {"why", std::string(why)},
+                                        {"committed", committed_text(partitions())}});
   MetricsProbe::consumer_rejoined(reason, why);
-  log_.warning("consumer joins again",
-               {{"lane", lane_name_}, {"reason", std::string(reason)}, {"why", std::string(why)}});
 }
 
 void LaneProbe::state_restored(InputPartition where, std::string_view why) {

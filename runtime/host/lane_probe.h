@@ -13,9 +13,13 @@
 
 namespace weir {
 
+// Where each partition stands, "topic/partition: committed offset"; of many, the first few dozen.
+std::string committed_text(const std::vector<PartitionStatus>& partitions);
+
 // Counts everything, as MetricsProbe does, and logs what a person looks for: assignment, restoring,
-// whatever was recovered from, dead letters in sum, and once per partition a stream time that lies
-// far ahead of this machine's clock. On the lane's thread.
+// whatever was recovered from, the committed offsets of what it owned no longer, dead letters in
+// sum, and once per partition a stream time that lies far ahead of this machine's clock. On the
+// lane's thread.
 class LaneProbe final : public MetricsProbe {
  public:
   LaneProbe(Metrics& metrics, int lane, std::vector<Input> inputs, const Log& log);

@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <limits>
+#include <tuple>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -32,6 +34,37 @@ TEST(LaneProbe, DeadLettersAreLoggedAsManyAsWereCommitted) {
   const std::string said = ::testing::internal::GetCapturedStderr();
   EXPECT_THAT(said, HasSubstr(R"("count":"2","first":"raw/3 offset 5: bad: why")"));
   EXPECT_THAT(said, Not(HasSubstr("offset 4")));
+}
+
+// What somebody asks at night of a partition that is somewhere else since.
+TEST(LaneProbe, WhatIsOwnedNoLongerIsLoggedWithItsCommittedOffset) {
+  Metrics metrics({.deployment = "d", .version = 1, .parts = {}});
+  const Log log("d", config::LogLevel::info);
+  LaneProbe probe(metrics, 0, {{"in", "raw"}, {"side", "more"}}, log);
+  const auto said = [&](const auto& happens) {
+    for (const auto& [input, partition, committed] : {std::tuple{0, 3, 7}, {0, 4, 9}, {1, 0, 2}}) {
+      probe.partition_assigned(
+          {InputIndex(static_cast<std::uint16_t>(input)), Partition(partition)},
+          PartitionPhase::running, NextOffset(0), NextOffset(committed));
+    }
+    probe.offset_committed({InputIndex(0), Partition(4)}, NextOffset(11), StreamTime(0));
+    ::testing::internal::CaptureStderr();
+    happens();
+    return ::testing::internal::GetCapturedStderr();
+  };
+  constexpr const char* kStood = R"("committed":"raw/3: 7, raw/4: 11, more/0: 2"})";
+  EXPECT_THAT(said([&] { probe.partitions_revoked(false); }), HasSubstr(kStood));
+  EXPECT_THAT(said([&] { probe.consumer_rejoined("fenced", "why"); }), HasSubstr(kStood));
+}
+
+TEST(LaneProbe, OfManyPartitionsTheFirstAreNamed) {
+  std::vector<PartitionStatus> many(34);
+  for (PartitionStatus& p : many) {
+    p.topic = "t";
+  }
+  EXPECT_THAT(committed_text(many), ::testing::EndsWith(", t/0: 0, and 2 more"));
+  many.resize(32);
+  EXPECT_THAT(committed_text(many), ::testing::EndsWith(", t/0: 0"));
 }
 
 // A window that never ends again looked like any other.

@@ -30,7 +30,8 @@ std::string_view name_of(config::LogLevel level) {
 }  // namespace
 
 Log::Log(const std::string& deployment, config::LogLevel least, const std::string& instance)
-    : whose_(fmt::format(R"("deployment":{})", json_string(deployment))), least_(least) {
+    : whose_(fmt::format(R"("pid":{},"deployment":{})", ::getpid(), json_string(deployment))),
+      least_(least) {
   if (!instance.empty()) {
     whose_ += fmt::format(R"(,"instance":{})", json_string(instance));
   }

@@ -1,11 +1,24 @@
 #include "host/log.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
+#include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace weir {
 namespace {
+
+TEST(Log, ALineSaysWhoseItIs) {
+  ::testing::internal::CaptureStderr();
+  Log("d", config::LogLevel::info, "b").info("what");
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              ::testing::HasSubstr(fmt::format(
+                  R"("level":"info","pid":{},"deployment":"d","instance":"b","what":"what"}})",
+                  ::getpid())));
+}
 
 // Each lane reads with a codec of its own, which finds the same unknown fields.
 TEST(Log, WhatAllLanesFindIsSaidOnceAndAtMostAHundredTimes) {

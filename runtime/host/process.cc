@@ -365,6 +365,12 @@ class Process {
                                  ? Status::stop(ExitCode::temporary, hangs)
                                  : Status::stop(exit_code_of(failed),
                                                 fmt::format("{}\n{}", failed.message(), hangs));
+        for (const LaneStatus& lane : metrics_.lanes()) {
+          if (!lanes_[static_cast<std::size_t>(lane.index)]->has_ended()) {
+            log_.warning("lane left behind", {{"lane", std::to_string(lane.index)},
+                                              {"committed", committed_text(lane.partitions)}});
+          }
+        }
         note_end(ended);
         ::_exit(static_cast<int>(exit_code_of(ended)));
       }

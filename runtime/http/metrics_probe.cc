@@ -743,6 +743,10 @@ void MetricsProbe::state_restored(InputPartition /*where*/, std::string_view /*w
   lane_->cells[restores].add(1);
 }
 
+std::vector<PartitionStatus> MetricsProbe::partitions() const {
+  return lane_->status(in_ms(process_.identity.now())).partitions;
+}
+
 // ---- the reference ----
 
 namespace {

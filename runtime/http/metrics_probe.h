@@ -83,6 +83,9 @@ class MetricsProbe : public Probe {
   void consumer_rejoined(std::string_view reason, std::string_view why) override;
   void state_restored(InputPartition where, std::string_view why) override;
 
+  // Those that the lane owns now.
+  std::vector<PartitionStatus> partitions() const;
+
  private:
   Metrics::Process& process_;
   std::shared_ptr<Metrics::Lane> lane_;

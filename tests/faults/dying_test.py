@@ -116,6 +116,8 @@ class DyingTest(unittest.TestCase):
             last_words = it.log().strip().splitlines()[-1]
             self.assertIn("a lane hangs, most likely in the stage", last_words)
             self.assertIn("the next start repeats it", last_words)
+            self.assertRegex(it.log(), '"lane left behind","lane":"0","committed":'
+                             rf'"{it.raw}/0: \d+, {it.raw}/1: \d+"')
 
     def test_a_lane_that_hangs_is_left_behind_when_another_failed(self):
         with Dying(self.brokers, seed=11) as it:

@@ -5,6 +5,7 @@ import contextlib
 import datetime
 import json
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -200,6 +201,13 @@ class ProcessTest(unittest.TestCase):
             outputs = sum(map(len, checker.read(it.brokers, it.output).values()))
             dead = sum(map(len, checker.read(it.brokers, it.dead_letters).values()))
             self.assertTrue(0 < dead < outputs < 500 - dead, "a sample of each")
+            self.assertEqual({line["pid"] for line in map(json.loads, it.log().splitlines())},
+                             {it.processes[-1].pid})
+            revoked = re.findall(r'"partitions revoked",.*"committed":"(.+?)"', it.log())
+            stood = dict(each.split(": ") for each in ", ".join(revoked).split(", "))
+            self.assertEqual(stood, {
+                f"{it.raw}/{partition}": str(offset) for partition, (offset, _) in
+                checker.committed(self.brokers, it.group, it.raw).items()})
             self.assertEqual(
                 [did[name] for name in ("records_in", "outputs", "duplicates", "dropped",
                                         "dead_letters")],
