@@ -126,7 +126,7 @@ Status Lane::run_loop(SegmentStores& stores) {
       }
     }
     if (done.is_ok()) {
-      set_obstacle(is_cut_off_ ? "the broker doesn't answer" : "");
+      set_obstacle(is_cut_off_ ? "the broker doesn't answer" : "", unreachable_since);
       is_recovering = false;
       pause_next = kRetryPauseMin;
       last_answer = clock.now();
@@ -135,7 +135,7 @@ Status Lane::run_loop(SegmentStores& stores) {
     if (done.remedy() == Remedy::stop) {
       return done;
     }
-    set_obstacle(done.message());
+    set_obstacle(done.message(), last_answer);
     if (clock.now() - last_logged >= kRetryLoggedEvery) {
       last_logged = clock.now();
       log_.warning("not done yet, trying again", {{"lane", std::to_string(index_)},
@@ -169,9 +169,19 @@ Status Lane::run_loop(SegmentStores& stores) {
   return Status::ok();
 }
 
-void Lane::set_obstacle(const std::string& obstacle) {
+void Lane::set_obstacle(const std::string& obstacle, steady_clock::time_point since) {
   const std::lock_guard hold(obstacle_mutex_);
   obstacle_ = obstacle;
+  obstacle_since_ = since;
+}
+
+std::string Lane::obstacle() const {
+  const std::lock_guard hold(obstacle_mutex_);
+  const auto lasts =
+      std::chrono::floor<std::chrono::seconds>(steady_clock::now() - obstacle_since_);
+  return obstacle_.empty() || lasts < kSilenceNoted
+             ? obstacle_
+             : fmt::format("{}, for {} s now", obstacle_, lasts.count());
 }
 
 void Lane::pause(std::chrono::milliseconds time) const {

@@ -60,11 +60,8 @@ class Lane {
   // The brokers haven't answered for a while, idle as the lane may be.
   bool is_cut_off() const { return is_cut_off_; }
 
-  // What it waits for while it isn't ready, where that is a failure; else empty.
-  std::string obstacle() const {
-    const std::lock_guard hold(obstacle_mutex_);
-    return obstacle_;
-  }
+  // What it waits for while it isn't ready, where that is a failure, and for how long; else empty.
+  std::string obstacle() const;
 
   // When the lane's thread last came by. A lane that hangs in a stage shows here.
   std::chrono::steady_clock::time_point last_beat() const { return last_beat_; }
@@ -72,7 +69,7 @@ class Lane {
  private:
   void run();
   Status run_loop(SegmentStores& stores);
-  void set_obstacle(const std::string& obstacle);
+  void set_obstacle(const std::string& obstacle, std::chrono::steady_clock::time_point since);
   void pause(std::chrono::milliseconds time) const;
 
   const int index_;
@@ -92,6 +89,7 @@ class Lane {
   std::atomic<std::chrono::steady_clock::time_point> last_beat_{std::chrono::steady_clock::now()};
   mutable std::mutex obstacle_mutex_;
   std::string obstacle_;
+  std::chrono::steady_clock::time_point obstacle_since_;
   Status outcome_;
   bool is_drained_ = true;
   std::thread thread_;

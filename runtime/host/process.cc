@@ -227,16 +227,19 @@ class Process {
     status.started = started_;
     status.dead_letters = {metrics_.totals().dead_letters, metrics_.dead_letter_reason(),
                            deployment_.dead_letters()};
-    status.lanes = metrics_.lanes();
     const std::lock_guard hold(lanes_mutex_);
+    status.lanes = metrics_.lanes();
     status.state = state_;
     status.ready = state_ == ProcessState::running;
     for (std::size_t i = 0; i < lanes_.size(); ++i) {
       if (!lanes_[i]->is_ready()) {
         status.ready = false;
         const std::string obstacle = lanes_[i]->obstacle();
-        status.reasons.push_back(obstacle.empty() ? fmt::format("lane {} is not ready", i)
-                                                  : fmt::format("lane {}: {}", i, obstacle));
+        const std::string& phase = status.lanes[i].state;
+        status.reasons.push_back(
+            obstacle.empty()
+                ? fmt::format("lane {} is {}", i, phase == "running" ? "not ready" : phase)
+                : fmt::format("lane {}: {}", i, obstacle));
       }
       const auto silence = steady_clock::now() - lanes_[i]->last_beat();
       if (silence > kBeatMax) {

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -153,7 +154,8 @@ class BrokerTest(unittest.TestCase):
             self.assertNotIn(gone, it.log())
             self.broker.kill()
             lab.wait_for(lambda: gone in it.log(), what="word of the broker")
-            lab.wait_for(lambda: "lane 0: the broker doesn't answer" in status(), what="the reason")
+            lab.wait_for(lambda: re.search(r"lane 0: the broker doesn't answer, for \d+ s now",
+                                           status()), what="the reason")
             time.sleep(2)
             self.broker.start()
             lab.wait_for(lambda: back in it.log(), what="word of its return")
