@@ -20,6 +20,11 @@ constexpr std::chrono::milliseconds kRetryPauseMax{1000};
 constexpr std::chrono::seconds kRetryLoggedEvery{10};
 // A connection that is merely made anew takes less.
 constexpr std::chrono::seconds kSilenceNoted{3};
+// One that asks all the time and was answered this recently isn't cut off.
+constexpr std::chrono::seconds kAnswerIsFresh{1};
+// A member's heartbeats alone are answered every three seconds.
+constexpr std::chrono::seconds kSilenceMax{10};
+constexpr const char* kBrokerIsSilent = "the broker doesn't answer";
 
 class SteadyClock final : public Clock {
  public:
@@ -111,13 +116,19 @@ Status Lane::run_loop(SegmentStores& stores) {
   auto last_answer = clock.now();
   auto unreachable_since = steady_clock::time_point::max();
   auto last_logged = steady_clock::time_point();
+  bool expects_answers = false;
   while (!stopping_) {
     last_beat_ = clock.now();
     Status done = loop.advance();
     // Of the two clients the source's asks all the time, so it alone notices when brokers are back.
     unreachable_since = source.is_reachable() ? steady_clock::time_point::max()
                                               : std::min(unreachable_since, clock.now());
-    is_cut_off_ = clock.now() - unreachable_since > kSilenceNoted;
+    // One that hangs keeps its connections. Whoever waits to be given partitions may rightly hear
+    // nothing for long.
+    const auto silence = clock.now() - source.last_answer();
+    expects_answers = silence < kAnswerIsFresh ? loop.is_ready() : expects_answers;
+    is_cut_off_ = clock.now() - unreachable_since > kSilenceNoted ||
+                  (expects_answers && silence > kSilenceMax);
     is_ready_ = done.is_ok() && loop.is_ready() && !is_cut_off_;
     if (done.is_ok() && until_.end && loop.has_reached_end()) {
       done = loop.drain();  // a failure of it is recovered from as any other
@@ -126,7 +137,7 @@ Status Lane::run_loop(SegmentStores& stores) {
       }
     }
     if (done.is_ok()) {
-      set_obstacle(is_cut_off_ ? "the broker doesn't answer" : "", unreachable_since);
+      set_obstacle(is_cut_off_ ? kBrokerIsSilent : "", source.last_answer());
       is_recovering = false;
       pause_next = kRetryPauseMin;
       last_answer = clock.now();
@@ -135,7 +146,11 @@ Status Lane::run_loop(SegmentStores& stores) {
     if (done.remedy() == Remedy::stop) {
       return done;
     }
-    set_obstacle(done.message(), last_answer);
+    if (is_cut_off_) {
+      set_obstacle(kBrokerIsSilent, source.last_answer());
+    } else {
+      set_obstacle(done.message(), last_answer);
+    }
     if (clock.now() - last_logged >= kRetryLoggedEvery) {
       last_logged = clock.now();
       log_.warning("not done yet, trying again", {{"lane", std::to_string(index_)},

@@ -88,6 +88,7 @@ void Client::register_callbacks(rd_kafka_conf_t* conf, rd_kafka_type_t type, Sha
               static_cast<Shared*>(self)->ledger.answered(api_key, is_clean);
               if (is_clean) {
                 static_cast<Shared*>(self)->is_reachable = true;
+                static_cast<Shared*>(self)->last_answer = std::chrono::steady_clock::now();
                 if (!is_part_of_connecting(api_key)) {
                   static_cast<Shared*>(self)->is_refused = false;
                 }

@@ -44,6 +44,9 @@ class Client {
   // Some broker answered since all of them were down.
   bool is_reachable() const { return shared_->is_reachable; }
 
+  // When a request was last answered without an error; before that, when the client was made.
+  std::chrono::steady_clock::time_point last_answer() const { return shared_->last_answer; }
+
   // librdkafka's last complaint, for messages about things that take too long; may be empty.
   std::string last_trouble() const;
 
@@ -61,6 +64,8 @@ class Client {
     Callbacks callbacks;
     std::function<void(int, std::string_view)> log;
     std::atomic<bool> is_reachable{true};
+    std::atomic<std::chrono::steady_clock::time_point> last_answer{
+        std::chrono::steady_clock::now()};
     std::atomic<bool> is_refused{false};
     std::atomic<bool> is_closing{false};
     ResendLedger ledger;

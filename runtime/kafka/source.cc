@@ -72,6 +72,10 @@ bool KafkaSource::is_reachable() const {
   return client_ && client_->is_reachable();
 }
 
+steady_clock::time_point KafkaSource::last_answer() const {
+  return client_ ? client_->last_answer() : steady_clock::now();
+}
+
 std::optional<InputIndex> KafkaSource::input_of(std::string_view topic) const {
   const auto found = std::find(settings_.inputs.begin(), settings_.inputs.end(), topic);
   if (found == settings_.inputs.end()) {
@@ -455,8 +459,10 @@ Result<std::vector<Committed>> KafkaSource::committed(std::span<const InputParti
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
     const Status failure = failure_of_call(code, doing);
     // The client asks again by itself while a transaction holds offsets, and says only that it took
-    // too long.
-    return failure.remedy() == Remedy::retry && is_reachable()
+    // too long. A broker that answers nothing else either has another trouble.
+    const bool is_answered =
+        is_reachable() && steady_clock::now() - last_answer() < settings_.cluster.request_wait_max;
+    return failure.remedy() == Remedy::retry && is_answered
                ? Status::retry(failure.message() +
                                "; if this goes on for longer than transaction.timeout.ms, a "
                                "transaction that the broker failed to end holds them: "

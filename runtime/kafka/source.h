@@ -46,6 +46,9 @@ class KafkaSource final : public Source {
   // Some broker answered since all of them were down.
   bool is_reachable() const;
 
+  // When some broker last answered. A member that has partitions asks every few seconds at least.
+  std::chrono::steady_clock::time_point last_answer() const;
+
  private:
   class TopicCache;
   using List = rd_kafka_topic_partition_list_s;

@@ -163,6 +163,31 @@ class BrokerTest(unittest.TestCase):
             self.assert_goes_on(it, process)
             self.assertEqual((it.log().count(gone), it.log().count(back)), (1, 1), it.log())
 
+    def test_a_broker_that_hangs_is_named_although_it_keeps_its_connections(self):
+        def reasons(it):
+            rows = subprocess.run([lab.BIN / "weir", "status", "--state", it.directory / "state"],
+                                  capture_output=True, text=True, timeout=30)
+            return rows.stdout
+        broker = json.loads((self.broker.directory / "broker.json").read_text())["pid"]
+        with self.lab(seed=35, lanes=1, session_timeout_ms=45_000) as idle, \
+                self.lab(seed=36, lanes=1) as busy:
+            for it in (idle, busy):
+                it.produce(200)
+            processes = idle.start(), busy.start(WEIR_PAUSE_AT="before_commit:1")
+            idle.wait_until_processed()
+            lab.wait_until_paused(processes[1])
+            os.kill(broker, signal.SIGSTOP)
+            try:
+                processes[1].send_signal(signal.SIGCONT)
+                for it in (idle, busy):
+                    lab.wait_for(lambda: re.search(r"lane 0: the broker doesn't answer, for \d+ s",
+                                                   reasons(it)), 20, lambda: reasons(it))
+                    lab.wait_for(lambda: "the broker doesn't answer, waiting for it" in it.log(), 5)
+            finally:
+                os.kill(broker, signal.SIGCONT)
+            for it, process in zip((idle, busy), processes):
+                self.assert_goes_on(it, process)
+
     def test_a_stop_without_a_broker_says_that_a_turn_is_left_open(self):
         with self.lab(seed=24, lanes=1) as it:
             it.produce(300)
