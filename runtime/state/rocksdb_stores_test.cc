@@ -560,6 +560,22 @@ TEST_F(RocksdbStoresTest, AFullDiskStopsAndWhatIsOnItIsWhole) {
   EXPECT_EQ(exit_code, 0);
 }
 
+// What a crash leaves of it: here something in the directory can't be removed.
+TEST_F(RocksdbStoresTest, AStoreThatIsWipedByHalfIsToBeRestored) {
+  ASSERT_TRUE(write_nth(*open(), 0).is_ok());
+  Child child("wipe-by-half", root_);
+  for (std::string line = child.line(); !line.empty(); line = child.line()) {
+    ADD_FAILURE() << line;
+  }
+  const int exit_code = child.wait();
+  if (exit_code == kCantMount) {
+    GTEST_SKIP() << "needs the right to mount a small disk";
+  }
+  EXPECT_EQ(exit_code, 0);
+  EXPECT_TRUE(fs::exists(directory()));
+  EXPECT_EQ(refusal().remedy(), Remedy::restore);
+}
+
 void say(const std::string& line) {
   const std::string text = line + '\n';
   [[maybe_unused]] const ssize_t written = ::write(STDOUT_FILENO, text.data(), text.size());
@@ -632,7 +648,30 @@ int fill_disk(const fs::path& root) {
   return 0;
 }
 
+// Disks that only this process sees hold the directory. Says what is wrong.
+int wipe_by_half(const fs::path& root) {
+  const fs::path directory = root / "comments.v1-0";
+  const auto hold = [&](const char* name) {
+    fs::create_directory(directory / name);
+    return mount_small_disk(directory / name, "1m");
+  };
+  // One is listed before the manifest, whether a directory lists what is newest first or last.
+  if (!hold("older")) {
+    return kCantMount;
+  }
+  fs::rename(directory / "manifest", root / "kept");
+  fs::copy_file(root / "kept", directory / "manifest");
+  hold("newer");
+  if (RocksdbStores(root, kSmall).wipe(kIdentity).exit_code() != ExitCode::disk) {
+    say("what can't be removed was not said");
+  }
+  return 0;
+}
+
 int run_child(std::string_view role, const fs::path& root) {
+  if (role == "wipe-by-half") {
+    return wipe_by_half(root);
+  }
   if (role == "fill-disk") {
     return fill_disk(root);
   }
