@@ -268,6 +268,37 @@ TEST_F(KafkaSinkTest, ARefusedRecordIsNamedAndTheOthersAreNot) {
   ok(until_done([&] { return sink.commit(); }));
 }
 
+TEST_F(KafkaSinkTest, ARefusalThatOnlyTheCommitMeetsIsNamed) {
+  const std::string output = topic("output", 1, {{"max.message.bytes", "20000"}});
+  KafkaSink sink(writing({output}));
+  ok(until_done([&] { return sink.open(); }));
+  const std::string large = incompressible(40'000);
+  ok(sink.begin());
+  ok(sink.send(std::array{record("k", large, 42)}));
+  const Status failure = until_done([&] { return sink.commit(); });
+  ASSERT_FALSE(failure.is_ok());
+  ASSERT_EQ(failure.remedy(), Remedy::abort) << failure.message();
+  ASSERT_THAT(sink.refusals(), SizeIs(1));
+  EXPECT_EQ(sink.refusals()[0].origin.offset, Offset(42));
+  ok(until_done([&] { return sink.abort(); }));
+}
+
+// What the consumer is to do about it is asked after the producer was made anew.
+TEST_F(KafkaSinkTest, ADoubtAboutATransactionThatWasCutOffLastsUntilTheNextBegins) {
+  const std::string output = topic("output", 1, {{"max.message.bytes", "20000"}});
+  KafkaSink sink(writing({output}));
+  ok(until_done([&] { return sink.open(); }));
+  const std::string large = incompressible(40'000);
+  ok(sink.begin());
+  ok(sink.send(std::array{record("k", large)}));
+  ASSERT_FALSE(until_done([&] { return sink.flush(); }).is_ok());
+  ASSERT_EQ(sink.doubt(), Doubt::producer);
+  ok(until_done([&] { return sink.recreate(); }));
+  EXPECT_EQ(sink.doubt(), Doubt::producer);
+  ok(sink.begin());
+  EXPECT_EQ(sink.doubt(), Doubt::none);
+}
+
 TEST_F(KafkaSinkTest, WhatItSendsIsCompressed) {
   // Only compressed is this small enough for its topic.
   const std::string output = topic("output", 1, {{"max.message.bytes", "2000"}});
