@@ -181,6 +181,11 @@ int stage_main(int argc, char** argv, const StageSpec& spec) {
   bool is_said = false;
 
   CLI::App* run_command = app.add_subcommand("run", "Run the deployment until SIGTERM");
+  run_command->footer(
+      "SIGTERM, SIGINT or SIGHUP ends it when the turn is committed; where the broker doesn't\n"
+      "answer, without that and within 45 s: the next start repeats the turn. A second one ends "
+      "it\n"
+      "within seconds.");
   run_command->add_option("CONFIG", file, "The deployment's YAML file")->required();
   run_command->add_flag("--until-end", until.end, "Process what is there now, commit, end with 0");
   run_command->add_option("--until", until_time,

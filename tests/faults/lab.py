@@ -71,6 +71,25 @@ class OwnBroker:
     def kill(self, node=None):
         ops_kafka("kill", *self.place(node))
 
+    @contextlib.contextmanager
+    def frozen(self):
+        """Takes connections in this context, and answers nothing."""
+        pid = json.loads((self.directory / "broker.json").read_text())["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def away(self):
+        """Killed in this context; it is there again after it."""
+        self.kill()
+        try:
+            yield
+        finally:
+            self.start()
+
 
 class Site:
     """Topics, a directory of deployments and processes of them on a broker. Use as a context: ends
