@@ -262,6 +262,12 @@ Status KafkaSource::assign_read() {
                : Status::rejoin("other", fmt::format("assigning partitions of group {}: {}",
                                                      settings_.group, rd_kafka_err2str(code)));
   }
+  // The client ends the process when it is given another assignment, as a revocation that waits in
+  // its queue makes us give it, before it has heard that these partitions were stopped. It answers
+  // this question after that.
+  rd_kafka_topic_partition_list_t* assigned = nullptr;
+  static_cast<void>(rd_kafka_assignment(client_->get(), &assigned));
+  const ListPtr unused(assigned);
   return Status::ok();
 }
 

@@ -182,6 +182,27 @@ TEST_F(KafkaSourceTest, TheListenerIsToldOfEveryHandOver) {
   EXPECT_EQ(first_listener.revocations, 2);
 }
 
+// A seek makes the client forget that it lost them. And the client (2.0.2) ended the process: it
+// stopped the partitions once more before it had heard that they were stopped.
+TEST_F(KafkaSourceTest, PartitionsThatWereLostAreSaidToBeAlsoBehindASeek) {
+  const std::string input = topic("input");
+  SourceSettings settings = reading({input});
+  settings.session_silence_max = std::chrono::milliseconds(2000);
+  settings.poll_silence_max = std::chrono::milliseconds(2000);
+  ScriptedListener listener;
+  std::vector<bool> lost;
+  listener.on_revoked = [&](bool is_lost) { lost.push_back(is_lost); };
+  KafkaSource source(settings);
+  ok(source.open(listener));
+  std::vector<Seen> seen;
+  ok(poll_until(source, seen, [&](const Batch&) { return !listener.owned.empty(); }));
+  while (source.membership().is_ok()) {  // not polled for so long, the client leaves the group
+  }
+  ok(source.seek(std::array{Position{kFirst, NextOffset(0)}}));
+  ok(poll_until(source, seen, [&](const Batch&) { return !lost.empty(); }));
+  EXPECT_THAT(lost, testing::ElementsAre(true));
+}
+
 TEST_F(KafkaSourceTest, AFailureOfTheListenerIsTheResultOfPollAndItIsAskedAgain) {
   const std::string input = topic("input");
   fill(input, 5);
