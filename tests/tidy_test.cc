@@ -31,7 +31,7 @@ const std::map<std::string, Names, std::less<>> kDirections = {
     {"dedup", {"api", "text"}},
     {"loop", {"api", "dedup", "fingerprint", "text"}},
     {"state", {"api", "dedup"}},
-    {"kafka", {"api", "loop"}},
+    {"kafka", {"api", "loop", "text"}},
     {"codec", {"api", "loop", "text"}},
     {"http", {"api", "loop", "text"}},
     {"catalog", {"api", "fingerprint", "loop"}},

@@ -39,7 +39,7 @@ std::vector<MetricsProbe::Input> probe_inputs(const LanePlan& plan) {
   return inputs;
 }
 
-SourceSettings source_settings(const LanePlan& plan, const ClientSettings& clients,
+SourceSettings source_settings(const LanePlan& plan, const KafkaSettings& clients,
                                const std::string& instance) {
   SourceSettings settings;
   settings.cluster = clients.cluster;
@@ -51,7 +51,7 @@ SourceSettings source_settings(const LanePlan& plan, const ClientSettings& clien
   return settings;
 }
 
-SinkSettings sink_settings(const LanePlan& plan, const ClientSettings& clients,
+SinkSettings sink_settings(const LanePlan& plan, const KafkaSettings& clients,
                            const std::string& transactional_id) {
   SinkSettings settings;
   settings.cluster = clients.cluster;
@@ -65,7 +65,7 @@ SinkSettings sink_settings(const LanePlan& plan, const ClientSettings& clients,
 }  // namespace
 
 Lane::Lane(int index, const config::Deployment& deployment, const StageSpec& spec, LanePlan plan,
-           ClientSettings clients, SegmentStores& stores, Metrics& metrics, const Log& log,
+           KafkaSettings clients, SegmentStores& stores, Metrics& metrics, const Log& log,
            RunUntil until)
     : index_(index),
       deployment_(deployment),

@@ -10,7 +10,7 @@
 
 #include "assembly/lane_plan.h"
 #include "config/deployment.h"
-#include "host/cluster.h"
+#include "host/kafka_settings.h"
 #include "host/lane_probe.h"
 #include "host/log.h"
 
@@ -35,7 +35,7 @@ class Lane {
  public:
   // `deployment`, `spec`, `stores`, `metrics` and `log` are borrowed and outlive the lane.
   Lane(int index, const config::Deployment& deployment, const StageSpec& spec, LanePlan plan,
-       ClientSettings clients, SegmentStores& stores, Metrics& metrics, const Log& log,
+       KafkaSettings clients, SegmentStores& stores, Metrics& metrics, const Log& log,
        RunUntil until);
   ~Lane();
   Lane(const Lane&) = delete;
@@ -76,7 +76,7 @@ class Lane {
   const config::Deployment& deployment_;
   const StageSpec& spec_;
   const LanePlan plan_;
-  const ClientSettings clients_;
+  const KafkaSettings clients_;
   SegmentStores& stores_;
   const Log& log_;
   const RunUntil until_;

@@ -14,8 +14,8 @@
 #include <fmt/format.h>
 
 #include "host/build.h"
-#include "host/cluster.h"
 #include "host/command_line.h"
+#include "host/kafka_settings.h"
 #include "host/preflight.h"
 #include "host/run_file.h"
 #include "http/endpoint.h"
@@ -152,7 +152,7 @@ class Process {
                            {"build", kBuildVersion},
                            {"http", address},
                            {"file", deployment_.file}});
-    const ClientSettings clients = client_settings(deployment_, log_);
+    const KafkaSettings clients = kafka_settings(deployment_, log_);
     Status checked = wait_for_topics(plan, clients.cluster);
     if (!checked.is_ok() || is_told_to_stop_) {
       return checked;

@@ -9,6 +9,7 @@
 #include "kafka/requests.h"
 #include "kafka/topic_guard.h"
 #include "loop/partitioner.h"
+#include "text/quantity.h"
 
 namespace weir {
 
@@ -526,8 +527,8 @@ Status KafkaSink::fatal_failure(std::string_view doing, int code, std::string_vi
             ExitCode::temporary,
             fmt::format(
                 "{}. That is the fourth time within a minute: another live process uses this "
-                "transactional id, or transactions take longer than {} ms",
-                text, settings_.transaction_age_max.count()));
+                "transactional id, or transactions take longer than {}",
+                text, duration_text(settings_.transaction_age_max)));
       }
       return Status::recreate("fenced", std::move(text));
     case RD_KAFKA_RESP_ERR_INVALID_TXN_STATE: {

@@ -12,6 +12,7 @@
 #include "kafka/requests.h"
 #include "kafka/sink.h"
 #include "kafka/topic_guard.h"
+#include "text/quantity.h"
 #include "weir/test_points.h"
 
 namespace weir {
@@ -215,8 +216,8 @@ void KafkaSource::stay_away() {
 Status KafkaSource::away() const {
   return Status::retry(fmt::format(
       "group {} remembers its member {} with other topics; staying away until it has forgotten, "
-      "which takes session.timeout.ms ({} ms)",
-      settings_.group, settings_.instance, settings_.session_silence_max.count()));
+      "which takes session.timeout.ms ({})",
+      settings_.group, settings_.instance, duration_text(settings_.session_silence_max)));
 }
 
 // Asks the listener where to read. Its failure leaves the partitions unread, and poll says so; the

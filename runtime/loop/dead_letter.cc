@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "loop/own_headers.h"
+#include "weir/dead_letter.h"
 
 namespace weir {
 
@@ -16,14 +17,14 @@ OutRecord DeadLetters::make(const RawRecord& record, StreamTime time, std::strin
                             std::string_view message) {
   constexpr std::size_t kMessageBytesMax = 4096;
   const std::array<std::pair<std::string_view, std::string>, 8> own{{
-      {"weir-reason", std::string(reason)},
-      {"weir-message", std::string(message.substr(0, kMessageBytesMax))},
-      {"weir-topic", settings_.inputs[record.where.input.value()].topic},
-      {"weir-partition", std::to_string(record.where.partition.value())},
-      {"weir-offset", std::to_string(record.offset.value())},
-      {"weir-timestamp", std::to_string(record.timestamp.value())},
-      {"weir-stage", settings_.deployment},
-      {"weir-version", std::to_string(settings_.version)},
+      {kReasonHeader, std::string(reason)},
+      {kMessageHeader, std::string(message.substr(0, kMessageBytesMax))},
+      {kTopicHeader, settings_.inputs[record.where.input.value()].topic},
+      {kPartitionHeader, std::to_string(record.where.partition.value())},
+      {kOffsetHeader, std::to_string(record.offset.value())},
+      {kTimestampHeader, std::to_string(record.timestamp.value())},
+      {kStageHeader, settings_.deployment},
+      {kVersionHeader, std::to_string(settings_.version)},
   }};
   auto letter = std::make_unique<Letter>();
   for (const Header& header : record.headers) {

@@ -790,8 +790,7 @@ TEST_F(LoopTest, AnotherDedupRuleNeedsAnotherVersionEvenIfTheDiskIsLost) {
     const Status stopped = run();
     ASSERT_FALSE(stopped.is_ok());
     EXPECT_EQ(stopped.exit_code(), ExitCode::config);
-    EXPECT_THAT(stopped.message(),
-                HasSubstr("with dedup 1000 ms in 4 buckets, key fields:key, and"));
+    EXPECT_THAT(stopped.message(), HasSubstr("with dedup 1s in 4 buckets, key fields:key, and"));
   }
 }
 

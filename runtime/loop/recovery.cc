@@ -1,6 +1,8 @@
 // What a lane does when something failed, and when the group decides: the other half of Loop.
 
 #include "loop/loop.h"
+#include "text/quantity.h"
+#include "weir/dead_letter.h"
 #include "weir/test_points.h"
 
 namespace weir {
@@ -109,8 +111,9 @@ Status Loop::remember_refusals() {
               settings_.inputs[refusal.origin.where.input.value()].topic + " partition " +
               std::to_string(refusal.origin.where.partition.value()) + " offset " +
               std::to_string(refusal.origin.offset.value()) + ": " + refusal.message +
-              ". Raise the limits of the dead letters' topic, for a large value to its bytes and "
-              "64 KiB (kafka-configs.sh --alter --entity-type topics --add-config "
+              ". Raise the limits of the dead letters' topic, for a large value to its bytes and " +
+              size_text(kDeadLetterHeaderBytesMax) +
+              " (kafka-configs.sh --alter --entity-type topics --add-config "
               "max.message.bytes=…)");
     }
     refused_.emplace(refusal.origin, refusal);

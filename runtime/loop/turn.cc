@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "loop/settings.h"
+#include "text/quantity.h"
 
 namespace weir {
 
@@ -43,8 +44,8 @@ std::chrono::milliseconds Turn::wait_max(const Limits& limits,
 }
 
 std::string InputSettings::dedup_rule() const {
-  return dedup ? std::to_string(dedup->length.count()) + " ms in " +
-                     std::to_string(dedup->buckets) + " buckets, key " + key_rule
+  return dedup ? duration_text(dedup->length) + " in " + std::to_string(dedup->buckets) +
+                     " buckets, key " + key_rule
                : "off";
 }
 

@@ -58,13 +58,13 @@ TEST(CommitMetadata, ComesBackAsPrinted) {
   const auto parsed = CommitMetadata::parse(CommitMetadata{NextOffset(12),
                                                            StreamTime(1'700'000'000'000),
                                                            {"Ab-_1", "2"},
-                                                           "1000 ms in 4 buckets, key fields:a;d=b"}
+                                                           "1s in 4 buckets, key fields:a;d=b"}
                                                 .print());
   ASSERT_TRUE(parsed.has_value());
   EXPECT_EQ(parsed->rebuild_from, NextOffset(12));
   EXPECT_EQ(parsed->time, StreamTime(1'700'000'000'000));
   EXPECT_EQ(parsed->outputs, (std::vector<std::string>{"Ab-_1", "2"}));
-  EXPECT_EQ(parsed->dedup_rule, "1000 ms in 4 buckets, key fields:a;d=b");
+  EXPECT_EQ(parsed->dedup_rule, "1s in 4 buckets, key fields:a;d=b");
 }
 
 TEST(CommitMetadata, OfSomebodyElseIsNotTakenForOurs) {

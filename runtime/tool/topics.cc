@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include "config/deployment.h"
-#include "host/cluster.h"
+#include "host/kafka_settings.h"
 #include "host/log.h"
 #include "http/escape.h"
 #include "tool/reach.h"
@@ -48,9 +48,9 @@ Result<std::vector<config::Deployment>> load_all(const std::vector<std::string>&
 // The one cluster that all the files name, unless --bootstrap does.
 Result<ClusterSettings> cluster_of(const std::vector<config::Deployment>& deployments,
                                    const Reach& reach, const Log& log) {
-  ClusterSettings cluster = client_settings(deployments.front(), log).cluster;
+  ClusterSettings cluster = kafka_settings(deployments.front(), log).cluster;
   for (const config::Deployment& other : deployments) {
-    const std::string bootstrap = client_settings(other, log).cluster.bootstrap;
+    const std::string bootstrap = kafka_settings(other, log).cluster.bootstrap;
     if (bootstrap != cluster.bootstrap && reach.bootstrap.empty()) {
       return Status::stop(
           ExitCode::usage,

@@ -266,7 +266,7 @@ class BrokerTest(unittest.TestCase):
                          {"WEIR__INPUTS__EVENTS__DEDUP": "off"}):
                 shutil.rmtree(it.directory / "state")
                 self.assert_ends(it, it.start(**rule), CONFIG,
-                                 "committed with dedup 86400000 ms in 4 buckets", "new version")
+                                 "committed with dedup 24h in 4 buckets", "new version")
             it.produce(100)
             it.finish()
             self.assertEqual(it.verdict(), [])

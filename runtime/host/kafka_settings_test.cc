@@ -1,4 +1,4 @@
-#include "host/cluster.h"
+#include "host/kafka_settings.h"
 
 #include <string>
 #include <utility>
@@ -56,7 +56,7 @@ TEST(KafkaProperty, HowOutputsAreWrittenIsNotTheDeploymentsToSay) {
 }
 
 struct Clients {
-  ClientSettings settings;
+  KafkaSettings settings;
   std::string said;
 };
 
@@ -66,14 +66,14 @@ Clients clients_of(std::vector<config::KafkaProperty> properties) {
   deployment.kafka = std::move(properties);
   const Log log(deployment.id, config::LogLevel::warning);
   testing::internal::CaptureStderr();
-  Clients made{client_settings(deployment, log), ""};
+  Clients made{kafka_settings(deployment, log), ""};
   made.settings.cluster.log(3, "all brokers are down");
   made.settings.cluster.log(4, "a broker went away");
   made.said = testing::internal::GetCapturedStderr();
   return made;
 }
 
-TEST(ClientSettings, WhatTheLaneMustKnowIsTakenOutOfWhatPassesThrough) {
+TEST(KafkaSettings, WhatTheLaneMustKnowIsTakenOutOfWhatPassesThrough) {
   const auto [settings, said] = clients_of({{"bootstrap.servers", "a:1,b:2"},
                                             {"session.timeout.ms", "6000"},
                                             {"queued.min.messages", "5"},
@@ -92,7 +92,7 @@ TEST(ClientSettings, WhatTheLaneMustKnowIsTakenOutOfWhatPassesThrough) {
   EXPECT_EQ(settings.cluster.properties[1].value, "p");
 }
 
-TEST(ClientSettings, TheClientsErrorsAreWarningsAndTheRestIsForDebugging) {
+TEST(KafkaSettings, TheClientsErrorsAreWarningsAndTheRestIsForDebugging) {
   const std::string said = clients_of({}).said;
   EXPECT_THAT(said, HasSubstr(R"("level":"warning")"));
   EXPECT_THAT(said, HasSubstr("all brokers are down"));

@@ -10,7 +10,7 @@
 
 namespace weir {
 
-struct ClientSettings {
+struct KafkaSettings {
   ClusterSettings cluster;
   // The properties that both a client and its lane must know; librdkafka's names for them are
   // session.timeout.ms, max.poll.interval.ms and transaction.timeout.ms.
@@ -30,6 +30,6 @@ Status check_turn(const config::Deployment& deployment);
 
 // `deployment`'s properties passed check_kafka_property. `log` is borrowed, and told here
 // when topics can't be told apart by their ids.
-ClientSettings client_settings(const config::Deployment& deployment, const Log& log);
+KafkaSettings kafka_settings(const config::Deployment& deployment, const Log& log);
 
 }  // namespace weir

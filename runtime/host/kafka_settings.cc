@@ -1,4 +1,4 @@
-#include "host/cluster.h"
+#include "host/kafka_settings.h"
 
 #include <charconv>
 
@@ -12,7 +12,7 @@ namespace weir {
 namespace {
 
 // The setting that a property of this name fills; nullptr: it passes through.
-std::chrono::milliseconds* own_setting(ClientSettings& settings, std::string_view name) {
+std::chrono::milliseconds* own_setting(KafkaSettings& settings, std::string_view name) {
   return name == "session.timeout.ms"       ? &settings.session_silence_max
          : name == "max.poll.interval.ms"   ? &settings.poll_silence_max
          : name == "transaction.timeout.ms" ? &settings.transaction_age_max
@@ -37,7 +37,7 @@ Status parse(std::string_view name, std::string_view value, std::chrono::millise
 }  // namespace
 
 Status check_kafka_property(std::string_view name, std::string_view value) {
-  ClientSettings settings;
+  KafkaSettings settings;
   if (std::chrono::milliseconds* setting = own_setting(settings, name)) {
     return parse(name, value, *setting);
   }
@@ -45,7 +45,7 @@ Status check_kafka_property(std::string_view name, std::string_view value) {
 }
 
 Status check_turn(const config::Deployment& deployment) {
-  ClientSettings settings;
+  KafkaSettings settings;
   for (const config::KafkaProperty& property : deployment.kafka) {
     if (std::chrono::milliseconds* setting = own_setting(settings, property.name)) {
       WEIR_TRY(parse(property.name, property.value, *setting));
@@ -67,8 +67,8 @@ Status check_turn(const config::Deployment& deployment) {
                    .within(deployment.file);
 }
 
-ClientSettings client_settings(const config::Deployment& deployment, const Log& log) {
-  ClientSettings settings;
+KafkaSettings kafka_settings(const config::Deployment& deployment, const Log& log) {
+  KafkaSettings settings;
   ClusterSettings& cluster = settings.cluster;
   for (const config::KafkaProperty& property : deployment.kafka) {
     if (std::chrono::milliseconds* setting = own_setting(settings, property.name)) {
