@@ -25,6 +25,8 @@ struct DedupWindow {
   Bucket bucket_of(StreamTime time) const;
 
   Bucket oldest_live(StreamTime time) const { return Bucket(bucket_of(time).value() - buckets); }
+
+  friend bool operator==(const DedupWindow&, const DedupWindow&) = default;
 };
 
 enum class Verdict : std::uint8_t { fresh, duplicate };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 
 #include "weir/record.h"
 
@@ -35,5 +36,11 @@ class StreamClock {
   StreamTime committed_;
   StreamTime now_;
 };
+
+// Kafka's timestamp for what derives from a record at stream time `time`. At least 1: clients take
+// 0 for "now", which would not be a function of the log.
+inline Timestamp derived_timestamp(StreamTime time) {
+  return Timestamp(std::max<std::int64_t>(time.value(), 1));
+}
 
 }  // namespace weir

@@ -173,7 +173,7 @@ Status Assignment::check_same(std::size_t i, const TopicIdentity& now) const {
     return Status::stop(ExitCode::bad_input,
                         "topic " + before.topic + " had " + std::to_string(before.partitions) +
                             " partitions and has " + std::to_string(now.partitions) +
-                            ": equal keys may now lie on different partitions" + kWayOut);
+                            ": equal keys may now lie on different partitions" + way_out);
   }
   return Status::ok();
 }
@@ -311,15 +311,15 @@ Result<Position> Assignment::place(OwnedPartition& owned, const Committed& commi
 
 // The manifest binds the state on disk to the rule, this the group: also where the disk is new.
 Status Assignment::check_rule(const OwnedPartition& owned, const CommitMetadata& metadata) const {
-  const std::string rule = settings_.inputs[owned.where.input.value()].dedup_rule();
-  return metadata.dedup_rule == rule
+  const DedupRule rule = settings_.inputs[owned.where.input.value()].dedup_rule();
+  return metadata.rule == rule
              ? Status::ok()
-             : Status::stop(ExitCode::config,
-                            name_of(owned.where) +
-                                ": the group's offset was committed with dedup " +
-                                metadata.dedup_rule + ", and the configuration says " + rule +
-                                ": what the new rule must know of earlier records was not kept. "
-                                "Set it back, or deploy a new version");
+             : Status::stop(
+                   ExitCode::config,
+                   name_of(owned.where) + ": the group's offset was committed with dedup " +
+                       metadata.rule.text() + ", and the configuration says " + rule.text() +
+                       ": what the new rule must know of earlier records was not kept. "
+                       "Set it back, or deploy a new version");
 }
 
 // Each topic that was written to before is still one of the outputs. An output that was added since

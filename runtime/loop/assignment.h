@@ -8,10 +8,10 @@
 
 #include "dedup/seen_index.h"
 #include "dedup/stream_time.h"
+#include "loop/commit_metadata.h"
 #include "loop/io.h"
 #include "loop/probe.h"
 #include "loop/settings.h"
-#include "loop/turn.h"
 
 namespace weir {
 

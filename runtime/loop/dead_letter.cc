@@ -1,17 +1,12 @@
 #include "loop/dead_letter.h"
 
-#include <algorithm>
 #include <array>
 #include <utility>
 
-#include "loop/own_headers.h"
-#include "weir/dead_letter.h"
+#include "dedup/stream_time.h"
+#include "weir/headers.h"
 
 namespace weir {
-
-Timestamp derived_timestamp(StreamTime time) {
-  return Timestamp(std::max<std::int64_t>(time.value(), 1));
-}
 
 OutRecord DeadLetters::make(const RawRecord& record, StreamTime time, std::string_view reason,
                             std::string_view message) {
@@ -28,7 +23,7 @@ OutRecord DeadLetters::make(const RawRecord& record, StreamTime time, std::strin
   }};
   auto letter = std::make_unique<Letter>();
   for (const Header& header : record.headers) {
-    if (!is_own_header(header) || header.name == kRetryHeader) {
+    if (is_of_the_record(header)) {
       letter->headers.push_back(header);
     }
   }

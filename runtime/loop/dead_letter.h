@@ -32,8 +32,4 @@ class DeadLetters {
   std::vector<std::unique_ptr<Letter>> letters_;
 };
 
-// Kafka's timestamp for what derives from a record at stream time `time`. At least 1: the client
-// takes 0 for "now", which would not be a function of the log.
-Timestamp derived_timestamp(StreamTime time);
-
 }  // namespace weir

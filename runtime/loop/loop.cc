@@ -102,6 +102,9 @@ Status Loop::run_once() {
 
 // Steps 2 to 5.
 Status Loop::take(std::span<const RawRecord> records, std::span<Row> rows) {
+  if (rows.size() == 1) {
+    judge(rows[0]);
+  }
   deaths_.begin(records);
   timed(probe_, Step::decode, [&] { decode(records, rows); });
   const Status seen = timed(probe_, Step::deduplicate, [&] { return deduplicate(rows); });
@@ -152,15 +155,30 @@ void Loop::admit(Batch& batch) {
   }
 }
 
+// What the process died on often enough is set aside; unread, unless it is known to be safe to
+// decode. Of a record that runs alone.
+void Loop::judge(Row& row) const {
+  const Origin origin{row.raw->where, row.raw->offset};
+  row.is_deadly = deaths_.deaths(origin) >= settings_.limits.deaths_max;
+  if (row.is_deadly && !deaths_.died_in_process_only(origin)) {
+    row.failure = died("; it was set aside unread");
+  }
+}
+
+Status Loop::died(std::string_view what_was_done) const {
+  return Status::dead_letter("process_died",
+                             "the process died " + std::to_string(settings_.limits.deaths_max) +
+                                 " times on this record" + std::string(what_was_done));
+}
+
 // ---- 2 decode ----
 
 void Loop::decode(std::span<const RawRecord> records, std::span<Row> rows) {
   decoded_.resize(records.size());
   records_.assign(records.size(), std::nullopt);
   pool_.reset();
-  if (is_deadly(rows) && !deaths_.died_in_process_only({records[0].where, records[0].offset})) {
-    rows[0].failure = death("; it was set aside unread");
-    return;
+  if (!rows[0].failure.is_ok()) {
+    return;  // alone, and set aside unread
   }
   const DecodeCounts counts = codec_.decode(records, decoded_);
   turn_.counts.unknown_fields += counts.unknown_fields;
@@ -184,18 +202,6 @@ void Loop::decode(std::span<const RawRecord> records, std::span<Row> rows) {
     parts.pool = &pool_;
     records_[i].emplace(parts);
   }
-}
-
-// The process died on it often enough. Only of a record that runs alone.
-bool Loop::is_deadly(std::span<const Row> rows) const {
-  return rows.size() == 1 &&
-         deaths_.deaths({rows[0].raw->where, rows[0].raw->offset}) >= settings_.limits.deaths_max;
-}
-
-Status Loop::death(std::string_view what_was_done) const {
-  return Status::dead_letter("process_died",
-                             "the process died " + std::to_string(settings_.limits.deaths_max) +
-                                 " times on this record" + std::string(what_was_done));
 }
 
 // ---- 3 deduplicate ----
@@ -256,14 +262,13 @@ Status Loop::see(OwnedPartition& owned, std::span<Row> rows) {
 
 void Loop::transform(std::span<Row> rows) {
   fresh_.clear();
-  const bool is_deadly = this->is_deadly(rows);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     Row& row = rows[i];
     if (row.is_restoring || row.is_duplicate || !row.failure.is_ok()) {
       continue;
     }
-    if (is_deadly) {
-      row.failure = death("; it was set aside");
+    if (row.is_deadly) {
+      row.failure = died("; it was set aside");
       continue;
     }
     if (!refused_.empty()) {

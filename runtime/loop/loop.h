@@ -11,7 +11,7 @@
 #include "loop/dead_letter.h"
 #include "loop/death_ledger.h"
 #include "loop/io.h"
-#include "loop/own_headers.h"
+#include "loop/passed_headers.h"
 #include "loop/probe.h"
 #include "loop/settings.h"
 #include "loop/turn.h"
@@ -35,14 +35,8 @@ struct LoopParts {
 // Reads, deduplicates, transforms and commits, turn by turn. A turn is one transaction: all that it
 // produced becomes visible with its offsets, or none of it.
 //
-// Invariants:
-//  1. Kafka commits before local state does: the index never covers more than the committed offset.
-//  2. Offsets are sent only of partitions owned now and running, with membership taken after the
-//  poll.
-//  3. After a failure inside a turn nothing of it remains: aborted, rewound, discarded.
-//  4. A record below the expected offset of its partition is a redelivery and is ignored.
-//
-// The caller repeats advance(), and drains at the end.
+// runtime/README.md lists the invariants that comments name by number. The caller repeats
+// advance(), and drains at the end.
 class Loop final : public AssignmentListener {
  public:
   Loop(LaneSettings settings, const LoopParts& parts);
@@ -73,7 +67,8 @@ class Loop final : public AssignmentListener {
     bool is_duplicate = false;
     StreamTime time;
     std::optional<KeyHash> key;
-    Status failure;  // ok, or why it is a dead letter
+    Status failure;          // ok, or why it is a dead letter
+    bool is_deadly = false;  // the process died on it often enough
   };
 
   Result<std::vector<Position>> assigned(std::span<const InputPartition> partitions) override;
@@ -84,9 +79,9 @@ class Loop final : public AssignmentListener {
   Status recover(const Status& failure);
   void admit(Batch& batch);
   Status take(std::span<const RawRecord> records, std::span<Row> rows);
+  void judge(Row& row) const;
+  Status died(std::string_view what_was_done) const;
   void decode(std::span<const RawRecord> records, std::span<Row> rows);
-  bool is_deadly(std::span<const Row> rows) const;
-  Status death(std::string_view what_was_done) const;
   Status deduplicate(std::span<Row> rows);
   Status see(OwnedPartition& owned, std::span<Row> rows);
   void transform(std::span<Row> rows);

@@ -237,30 +237,54 @@ TEST_F(LoopTest, ACommitTellsTheEndThatIsNotReachedYet) {
   EXPECT_EQ(probe_.end, NextOffset(20));
 }
 
-TEST_F(LoopTest, ARecordThatKillsTheProcessIsSetAsideAloneAndForgottenOnceCommitted) {
-  const std::filesystem::path path =
-      std::filesystem::temp_directory_path() / ("weir-loop-deaths-" + std::to_string(getpid()));
-  std::filesystem::remove(path);
-  deaths_path_ = path.string();
-  send("a:1");
-  send("b:die");
-  send("c:1");
-  const auto has_died = [](int status) { return status != 0; };
-  for (int life = 0; life < settings_.limits.deaths_max; ++life) {
-    EXPECT_EXIT(static_cast<void>(run()), has_died, "") << life;
+class DeadlyRecord : public LoopTest {
+ protected:
+  void SetUp() override { std::filesystem::remove(path_); }
+
+  void TearDown() override { std::filesystem::remove(path_); }
+
+  // Lives until the record is known, with b's rest in the middle; then one more.
+  void live_with(const std::string& rest) {
+    deaths_path_ = path_.string();
+    send("a:1");
+    send("b:" + rest);
+    send("c:1");
+    const auto has_died = [](int status) { return status != 0; };
+    for (int life = 0; life < settings_.limits.deaths_max; ++life) {
+      EXPECT_EXIT(static_cast<void>(run()), has_died, "") << life;
+    }
+    ASSERT_TRUE(run().is_ok());
+    EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "c:1"));
+    EXPECT_THAT(values(kLabDeadLetters), ElementsAre("b:" + rest));
+    EXPECT_EQ(dead_letter_headers()["weir-reason"], "process_died");
   }
-  ASSERT_TRUE(run().is_ok());
-  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "c:1"));
-  EXPECT_THAT(values(kLabDeadLetters), ElementsAre("b:die"));
-  EXPECT_EQ(dead_letter_headers()["weir-reason"], "process_died");
-  send("b:a later copy");
-  ASSERT_TRUE(run().is_ok());
-  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "c:1"));
+
+  const std::filesystem::path path_ =
+      std::filesystem::temp_directory_path() / ("weir-loop-deaths-" + std::to_string(getpid()));
+};
+
+TEST_F(DeadlyRecord, IsSetAsideAloneAndForgottenOnceCommitted) {
+  live_with("die");
   crash();
   const auto ledger = DeathLedger::open(deaths_path_);
   ASSERT_TRUE(ledger.is_ok());
   EXPECT_EQ(ledger.value()->deaths({{InputIndex(0), Partition(0)}, Offset(1)}), 0);
-  std::filesystem::remove(path);
+}
+
+// As after the disk was lost: then it is read again, into the index only.
+TEST_F(DeadlyRecord, OfTheStageIsInTheIndex) {
+  live_with("die");
+  send("b:a later copy");
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "c:1"));
+}
+
+TEST_F(DeadlyRecord, OfTheCodecIsSetAsideUnread) {
+  live_with("die_unread");
+  EXPECT_THAT(dead_letter_headers()["weir-message"], HasSubstr("set aside unread"));
+  send("b:a later copy");
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "c:1", "b:a later copy"));
 }
 
 TEST_F(LoopTest, ADuplicateOfADeadLetterIsADuplicate) {
@@ -695,6 +719,28 @@ TEST_F(LoopTest, PartitionsAddedToAnOutputUnderARunningLaneStop) {
   const Status stopped = run();
   ASSERT_FALSE(stopped.is_ok());
   EXPECT_THAT(stopped.message(), HasSubstr("topic out.v1 had 1 partitions and has 2"));
+  EXPECT_THAT(stopped.message(), HasSubstr("which writes all of it again"));
+}
+
+TEST_F(LoopTest, AnOutputRecreatedBeforeTheFirstTurnStops) {
+  start();
+  ASSERT_TRUE(lane_->step().is_ok());  // founds the group
+  crash();
+  kafka_.recreate_topic(kLabOutput);
+  const Status stopped = run();
+  ASSERT_FALSE(stopped.is_ok());
+  EXPECT_THAT(stopped.message(), HasSubstr("none of the outputs now"));
+}
+
+TEST_F(LoopTest, AClusterThatTellsNoTopicIdsAnyMoreStopsNothing) {
+  settings_.inputs[0].dedup.reset();  // whose manifest binds it to the input's
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  crash();
+  kafka_.hide_topic_ids();
+  send("b:1");
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "b:1"));
 }
 
 // People empty it when they have dealt with what was in it.

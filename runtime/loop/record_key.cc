@@ -2,7 +2,7 @@
 
 #include <exception>
 
-#include "loop/own_headers.h"
+#include "weir/headers.h"
 
 namespace weir {
 

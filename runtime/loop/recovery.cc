@@ -2,7 +2,7 @@
 
 #include "loop/loop.h"
 #include "text/quantity.h"
-#include "weir/dead_letter.h"
+#include "weir/headers.h"
 #include "weir/test_points.h"
 
 namespace weir {
@@ -111,10 +111,9 @@ Status Loop::remember_refusals() {
               settings_.inputs[refusal.origin.where.input.value()].topic + " partition " +
               std::to_string(refusal.origin.where.partition.value()) + " offset " +
               std::to_string(refusal.origin.offset.value()) + ": " + refusal.message +
-              ". Raise the limits of the dead letters' topic, for a large value to its bytes and " +
-              size_text(kDeadLetterHeaderBytesMax) +
-              " (kafka-configs.sh --alter --entity-type topics --add-config "
-              "max.message.bytes=…)");
+              ". Raise the limits of the dead letters' topic, for a large value its "
+              "max.message.bytes to that value's and " +
+              size_text(kDeadLetterHeaderBytesMax));
     }
     refused_.emplace(refusal.origin, refusal);
   }

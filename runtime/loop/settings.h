@@ -10,6 +10,7 @@
 #include <google/protobuf/descriptor.h>
 
 #include "dedup/seen_index.h"
+#include "loop/commit_metadata.h"
 #include "loop/io.h"
 #include "loop/limits.h"
 #include "weir/out.h"
@@ -37,8 +38,7 @@ struct InputSettings {
   std::string key_rule;  // part of the state's identity: another rule, another index
   Start start;
 
-  // In words; "off" without a window. Offsets and state go with one rule only.
-  std::string dedup_rule() const;
+  DedupRule dedup_rule() const { return {dedup, dedup ? key_rule : ""}; }
 };
 
 struct LaneSettings {

@@ -7,9 +7,6 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <string>
-#include <string_view>
-#include <vector>
 
 #include "loop/io.h"
 #include "loop/limits.h"
@@ -47,18 +44,5 @@ struct Turn {
 // limit `now`: as many as are done within `batch_time_max`, and at most twice as many as before.
 std::size_t next_batch_max(const Limits& limits, std::size_t now, std::size_t records,
                            std::chrono::nanoseconds took);
-
-// The metadata committed with each offset: what a lane that has lost its disk needs to go on.
-struct CommitMetadata {
-  NextOffset rebuild_from;  // r: the first offset of the oldest bucket live there
-  StreamTime time;          // T at the committed offset
-  // Ids of the topics that hold the outputs; one that can't be asked for is left out.
-  std::vector<std::string> outputs;
-  std::string dedup_rule;  // InputSettings::dedup_rule: what r and the index are worth
-
-  std::string print() const;
-  // nullopt when somebody else than weir committed.
-  static std::optional<CommitMetadata> parse(std::string_view text);
-};
 
 }  // namespace weir

@@ -54,26 +54,5 @@ TEST(NextBatch, GrowsBackUntilItIsWhole) {
   EXPECT_EQ(next_batch_max(Limits(), 2000, 0, 0ms), 2000U);
 }
 
-TEST(CommitMetadata, ComesBackAsPrinted) {
-  const auto parsed = CommitMetadata::parse(CommitMetadata{NextOffset(12),
-                                                           StreamTime(1'700'000'000'000),
-                                                           {"Ab-_1", "2"},
-                                                           "1s in 4 buckets, key fields:a;d=b"}
-                                                .print());
-  ASSERT_TRUE(parsed.has_value());
-  EXPECT_EQ(parsed->rebuild_from, NextOffset(12));
-  EXPECT_EQ(parsed->time, StreamTime(1'700'000'000'000));
-  EXPECT_EQ(parsed->outputs, (std::vector<std::string>{"Ab-_1", "2"}));
-  EXPECT_EQ(parsed->dedup_rule, "1s in 4 buckets, key fields:a;d=b");
-}
-
-TEST(CommitMetadata, OfSomebodyElseIsNotTakenForOurs) {
-  for (const char* text : {"", "weir1", "weir1;r=;t=1;o=;d=off", "weir1;r=1;t=2;o=a",
-                           "weir1;r=1;t=2;o=a;d=", "weir1;r=1;t=2;d=off", "weir1;r=-1;t=2;o=;d=off",
-                           "weir1;r=99999999999999999999;t=2;o=;d=off", "r=1;t=2;o=;d=off"}) {
-    EXPECT_FALSE(CommitMetadata::parse(text).has_value()) << text;
-  }
-}
-
 }  // namespace
 }  // namespace weir

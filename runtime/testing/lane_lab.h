@@ -13,7 +13,8 @@
 namespace weir {
 
 // Values are "key:rest". The declared dedup key is what stands before the colon. A value without a
-// colon can't be decoded; one that begins with the colon has no key.
+// colon can't be decoded; one that begins with the colon has no key; on "die_unread" behind it the
+// process dies.
 class TextCodec final : public Codec {
  public:
   DecodeCounts decode(std::span<const RawRecord> records, std::span<Decoded> decoded) override;

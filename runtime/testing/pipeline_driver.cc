@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "codec/to_json.h"
-#include "weir/dead_letter.h"
+#include "weir/headers.h"
 
 namespace weir {
 

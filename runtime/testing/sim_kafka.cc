@@ -95,7 +95,7 @@ void SimKafka::set_committed(const std::string& group, const std::string& topic,
 
 TopicIdentity SimKafka::identity(const std::string& topic) const {
   const Topic& found = topics_.at(topic);
-  return {"sim", topic, std::to_string(found.id), found.options.partitions};
+  return {"sim", topic, hides_topic_ids_ ? "" : std::to_string(found.id), found.options.partitions};
 }
 
 SimKafka::Log& SimKafka::log(const TopicPartition& where) {

@@ -61,6 +61,9 @@ class SimKafka {
   // Deletes and creates anew, with another topic id.
   void recreate_topic(const std::string& topic);
 
+  // As over TLS, where nobody can ask for them.
+  void hide_topic_ids() { hides_topic_ids_ = true; }
+
   // As an operator adds partitions: its id and its records stay.
   void add_partitions(const std::string& topic, std::int32_t added);
 
@@ -199,6 +202,7 @@ class SimKafka {
   std::map<std::int64_t, Transaction> transactions_;
   std::vector<Request> late_copies_;
   std::int64_t last_id_ = 0;
+  bool hides_topic_ids_ = false;
 };
 
 }  // namespace weir

@@ -9,8 +9,7 @@
 #include <fmt/format.h>
 
 #include "http/escape.h"
-#include "loop/own_headers.h"
-#include "weir/dead_letter.h"
+#include "weir/headers.h"
 
 namespace weir {
 
@@ -46,11 +45,6 @@ std::string base64(std::string_view bytes) {
     }
   }
   return text;
-}
-
-// Not one of the headers that make a dead letter of a record.
-bool is_of_the_record(const Header& header) {
-  return !is_own_header(header) || header.name == kRetryHeader;
 }
 
 std::string json_headers(const RawRecord& record) {

@@ -20,7 +20,7 @@
 #include "tool/reach.h"
 #include "tool/record_text.h"
 #include "tool/verbs.h"
-#include "weir/dead_letter.h"
+#include "weir/headers.h"
 
 namespace weir {
 

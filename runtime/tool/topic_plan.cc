@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include "host/preflight.h"
-#include "weir/dead_letter.h"
+#include "weir/headers.h"
 
 namespace weir {
 

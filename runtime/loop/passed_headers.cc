@@ -1,8 +1,10 @@
-#include "loop/own_headers.h"
+#include "loop/passed_headers.h"
 
 #include <algorithm>
 #include <iterator>
 #include <utility>
+
+#include "weir/headers.h"
 
 namespace weir {
 

@@ -1,0 +1,38 @@
+// What is committed with each offset: all that a lane needs which comes to it without its disk.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dedup/seen_index.h"
+#include "weir/record.h"
+
+namespace weir {
+
+// What makes a record a duplicate. Offsets and state go with one rule only.
+struct DedupRule {
+  std::optional<DedupWindow> window;  // nullopt: off
+  std::string key;                    // how keys are made; empty when off
+
+  // In words, for messages.
+  std::string text() const;
+
+  friend bool operator==(const DedupRule&, const DedupRule&) = default;
+};
+
+struct CommitMetadata {
+  NextOffset rebuild_from;  // r: the first offset of the oldest bucket live there
+  StreamTime time;          // T at the committed offset
+  // Ids of the topics that hold the outputs; one that can't be asked for is left out.
+  std::vector<std::string> outputs;
+  DedupRule rule;  // what r and the index are worth
+
+  // The stored format. Kafka allows it 4,096 bytes.
+  std::string print() const;
+  // nullopt when somebody else than weir committed.
+  static std::optional<CommitMetadata> parse(std::string_view text);
+};
+
+}  // namespace weir
