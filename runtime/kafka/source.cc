@@ -313,6 +313,13 @@ Result<Batch> KafkaSource::poll(milliseconds wait_max, std::size_t records_max) 
     MessagePtr message(
         rd_kafka_consumer_poll(client_->get(), to_ms(std::max(left, milliseconds(0)))));
     failure = std::exchange(listener_failure_, Status::ok());
+    if (failure.is_ok() && !message) {
+      // Said once, and not to who was just given another assignment: a member that another had
+      // taken the place of polled for ever, its partitions' state locked.
+      failure = rd_kafka_fatal_error(client_->get(), nullptr, 0) == RD_KAFKA_RESP_ERR_NO_ERROR
+                    ? Status::ok()
+                    : fatal_failure("");
+    }
     if (!failure.is_ok() || !message) {
       break;
     }
@@ -368,6 +375,14 @@ Status KafkaSource::take_error(const rd_kafka_message_t& message, Gathering& gat
         }
         if (*owned->second == bounds.value().start) {
           return assign_read();
+        }
+        if (*owned->second > bounds.value().start && *owned->second <= bounds.value().end) {
+          // Said by a broker under load of a partition in which nothing was gone. Whoever joins
+          // again asks what the topic is before it reads on.
+          return Status::rejoin(
+              "other", fmt::format("{}: {}, and the log holds {} to {}", place(),
+                                   rd_kafka_message_errstr(&message), bounds.value().start.value(),
+                                   bounds.value().end.value()));
         }
       }
       return Status::stop(

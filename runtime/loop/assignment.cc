@@ -16,7 +16,14 @@ constexpr auto kWayOut =
     ". What the group committed belongs to the topic as it was; deploy a new version, which reads "
     "the topic as it is from its start";
 constexpr auto kOutputWayOut =
-    ". What was committed into it is gone; deploy a new version, which writes all of it again";
+    ". What was committed belongs to the topic as it was; deploy a new version, which writes all "
+    "of "
+    "it again";
+
+std::string partitions_changed(std::int32_t before, std::int32_t now) {
+  return " had " + std::to_string(before) + " partitions and has " + std::to_string(now) +
+         ": equal keys may now lie on different partitions";
+}
 
 }  // namespace
 
@@ -68,7 +75,7 @@ Status Assignment::found_group() {
       WEIR_TRY_ASSIGN(const LogBounds bounds, source_.log_bounds(where));
       next = input.start.kind == Start::Kind::earliest ? bounds.start : bounds.end;
     }
-    const CommitMetadata metadata{next, StreamTime(), output_ids(), input.dedup_rule()};
+    const CommitMetadata metadata{next, StreamTime(), written_topics(), input.dedup_rule()};
     beginnings.push_back({where, next, metadata.print()});
   }
   return source_.found(beginnings);
@@ -170,10 +177,9 @@ Status Assignment::check_same(std::size_t i, const TopicIdentity& now) const {
                             before.topic_id + " and is " + now.topic_id + way_out);
   }
   if (now.partitions != before.partitions) {
-    return Status::stop(ExitCode::bad_input,
-                        "topic " + before.topic + " had " + std::to_string(before.partitions) +
-                            " partitions and has " + std::to_string(now.partitions) +
-                            ": equal keys may now lie on different partitions" + way_out);
+    return Status::stop(
+        ExitCode::bad_input,
+        "topic " + before.topic + partitions_changed(before.partitions, now.partitions) + way_out);
   }
   return Status::ok();
 }
@@ -322,51 +328,50 @@ Status Assignment::check_rule(const OwnedPartition& owned, const CommitMetadata&
                        "Set it back, or deploy a new version");
 }
 
-// Each topic that was written to before is still one of the outputs. An output that was added since
-// passes, and so does everything where ids can't be asked for.
+// Each output still goes into the topic that it went into before. One that was added since passes.
 Status Assignment::check_outputs(const OwnedPartition& owned,
                                  const CommitMetadata& metadata) const {
-  const std::vector<std::string> now = output_ids();
-  if (now.size() < settings_.outputs.size()) {
-    return Status::ok();
-  }
-  const auto is_missing = [](const std::vector<std::string>& ids, const std::string& id) {
-    return std::find(ids.begin(), ids.end(), id) == ids.end();
-  };
-  const auto gone = std::find_if(metadata.outputs.begin(), metadata.outputs.end(),
-                                 [&](const std::string& id) { return is_missing(now, id); });
-  if (gone == metadata.outputs.end()) {
-    return Status::ok();
-  }
-  std::string others;
-  for (std::size_t i = 0; i < now.size(); ++i) {
-    if (is_missing(metadata.outputs, now[i])) {
-      others += (others.empty() ? ": " : ", ") + topics_[settings_.inputs.size() + i].topic +
-                " (id " + now[i] + ")";
+  const std::vector<WrittenTopic> outputs = written_topics();
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    const WrittenTopic& now = outputs[i];
+    const auto before =
+        std::find_if(metadata.outputs.begin(), metadata.outputs.end(),
+                     [&](const WrittenTopic& written) { return written.output == now.output; });
+    if (before == metadata.outputs.end()) {
+      continue;
+    }
+    const std::string name = name_of(owned.where) + ": output " + now.output + ": topic " +
+                             topics_[settings_.inputs.size() + i].topic;
+    if (!before->topic_id.empty() && !now.topic_id.empty() && before->topic_id != now.topic_id) {
+      return Status::stop(ExitCode::bad_input,
+                          name + " (id " + now.topic_id +
+                              ") isn't the one that holds what was committed before (id " +
+                              before->topic_id +
+                              "): it was deleted and created again, or the configuration named "
+                              "another. Name that one again if it is still there; else deploy a "
+                              "new version, which writes all of it again");
+    }
+    if (before->partitions != now.partitions) {
+      return Status::stop(
+          ExitCode::bad_input,
+          name + partitions_changed(before->partitions, now.partitions) + kOutputWayOut);
     }
   }
-  return Status::stop(ExitCode::bad_input,
-                      name_of(owned.where) +
-                          ": the offset was committed with outputs in the topic "
-                          "of id " +
-                          *gone + ", which is none of the outputs now" + others +
-                          ". It was deleted and created again, or the configuration names another" +
-                          kOutputWayOut);
+  return Status::ok();
 }
 
-std::vector<std::string> Assignment::output_ids() const {
-  std::vector<std::string> ids;
-  for (std::size_t i = settings_.inputs.size(); i < topics_.size(); ++i) {
-    if (!topics_[i].topic_id.empty()) {
-      ids.push_back(topics_[i].topic_id);
-    }
+std::vector<WrittenTopic> Assignment::written_topics() const {
+  std::vector<WrittenTopic> written;
+  for (std::size_t i = 0; i < settings_.outputs.size(); ++i) {
+    const TopicIdentity& topic = topics_[settings_.inputs.size() + i];
+    written.push_back({settings_.outputs[i].name, topic.topic_id, topic.partitions});
   }
-  return ids;
+  return written;
 }
 
 CommitMetadata Assignment::metadata(const OwnedPartition& owned, NextOffset next) const {
   const StreamTime time = owned.clock.now();
-  return {owned.index ? owned.index->rebuild_from(next, time) : next, time, output_ids(),
+  return {owned.index ? owned.index->rebuild_from(next, time) : next, time, written_topics(),
           settings_.inputs[owned.where.input.value()].dedup_rule()};
 }
 

@@ -91,7 +91,7 @@ class Assignment {
   Status ask_topics();
   Result<TopicIdentity> ask_topic(std::size_t i);
   Status check_same(std::size_t i, const TopicIdentity& now) const;
-  std::vector<std::string> output_ids() const;
+  std::vector<WrittenTopic> written_topics() const;
   StoreIdentity store_identity(InputPartition where) const;
   std::string name_of(InputPartition where) const;
   std::string way_out(InputIndex input) const;

@@ -18,12 +18,13 @@ std::string DedupRule::text() const {
 
 // The key's rule may hold any character, so it comes last.
 std::string CommitMetadata::print() const {
-  std::string ids;
-  for (const std::string& id : outputs) {
-    ids += (ids.empty() ? "" : ",") + id;
+  std::string written;
+  for (const WrittenTopic& topic : outputs) {
+    written += (written.empty() ? "" : ",") + topic.output + ":" + topic.topic_id + ":" +
+               std::to_string(topic.partitions);
   }
   return "weir1;r=" + std::to_string(rebuild_from.value()) + ";t=" + std::to_string(time.value()) +
-         ";o=" + ids + ";w=" + std::to_string(rule.window ? rule.window->length.count() : 0) +
+         ";o=" + written + ";w=" + std::to_string(rule.window ? rule.window->length.count() : 0) +
          ";b=" + std::to_string(rule.window ? rule.window->buckets : 0) + ";k=" + rule.key;
 }
 
@@ -38,13 +39,23 @@ std::optional<CommitMetadata> CommitMetadata::parse(std::string_view text) {
     text.remove_prefix(static_cast<std::size_t>(end - text.data()));
     return error == std::errc{} && value >= 0;
   };
-  std::vector<std::string> outputs;
-  const auto take_ids = [&text, &outputs] {
-    std::string_view list = text.substr(0, text.find(';'));
-    text.remove_prefix(list.size());
-    while (!list.empty()) {
-      outputs.emplace_back(list.substr(0, list.find(',')));
-      list.remove_prefix(std::min(outputs.back().size() + 1, list.size()));
+  const auto take_until = [&text](char end) {
+    const std::string_view taken = text.substr(0, text.find(end));
+    text.remove_prefix(std::min(taken.size() + 1, text.size()));
+    return taken;
+  };
+  std::vector<WrittenTopic> outputs;
+  const auto take_outputs = [&] {
+    while (!text.empty() && text.front() != ';') {
+      take(",");
+      WrittenTopic& topic = outputs.emplace_back();
+      std::int64_t partitions = 0;
+      topic.output = take_until(':');
+      topic.topic_id = take_until(':');
+      if (!take_number(partitions) || partitions > std::numeric_limits<std::int32_t>::max()) {
+        return false;
+      }
+      topic.partitions = static_cast<std::int32_t>(partitions);
     }
     return true;
   };
@@ -53,7 +64,7 @@ std::optional<CommitMetadata> CommitMetadata::parse(std::string_view text) {
   std::int64_t length = 0;
   std::int64_t buckets = 0;
   if (!take("weir1;r=") || !take_number(rebuild_from) || !take(";t=") || !take_number(time) ||
-      !take(";o=") || !take_ids() || !take(";w=") || !take_number(length) || !take(";b=") ||
+      !take(";o=") || !take_outputs() || !take(";w=") || !take_number(length) || !take(";b=") ||
       !take_number(buckets) || buckets > std::numeric_limits<std::int32_t>::max() || !take(";k=")) {
     return std::nullopt;
   }

@@ -1,6 +1,7 @@
 // What is committed with each offset: all that a lane needs which comes to it without its disk.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,11 +23,19 @@ struct DedupRule {
   friend bool operator==(const DedupRule&, const DedupRule&) = default;
 };
 
+// An output's topic when an offset was committed.
+struct WrittenTopic {
+  std::string output;    // its name in the stage's spec: letters, digits, '_', '-', '.'
+  std::string topic_id;  // empty where it can't be asked for
+  std::int32_t partitions = 0;
+
+  friend bool operator==(const WrittenTopic&, const WrittenTopic&) = default;
+};
+
 struct CommitMetadata {
   NextOffset rebuild_from;  // r: the first offset of the oldest bucket live there
   StreamTime time;          // T at the committed offset
-  // Ids of the topics that hold the outputs; one that can't be asked for is left out.
-  std::vector<std::string> outputs;
+  std::vector<WrittenTopic> outputs;
   DedupRule rule;  // what r and the index are worth
 
   // The stored format. Kafka allows it 4,096 bytes.

@@ -155,22 +155,6 @@ void Loop::admit(Batch& batch) {
   }
 }
 
-// What the process died on often enough is set aside; unread, unless it is known to be safe to
-// decode. Of a record that runs alone.
-void Loop::judge(Row& row) const {
-  const Origin origin{row.raw->where, row.raw->offset};
-  row.is_deadly = deaths_.deaths(origin) >= settings_.limits.deaths_max;
-  if (row.is_deadly && !deaths_.died_in_process_only(origin)) {
-    row.failure = died("; it was set aside unread");
-  }
-}
-
-Status Loop::died(std::string_view what_was_done) const {
-  return Status::dead_letter("process_died",
-                             "the process died " + std::to_string(settings_.limits.deaths_max) +
-                                 " times on this record" + std::string(what_was_done));
-}
-
 // ---- 2 decode ----
 
 void Loop::decode(std::span<const RawRecord> records, std::span<Row> rows) {

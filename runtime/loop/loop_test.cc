@@ -696,9 +696,43 @@ TEST_F(LoopTest, AnOutputRecreatedWhileTheLaneIsStoppedStops) {
   const Status stopped = run();
   ASSERT_FALSE(stopped.is_ok());
   EXPECT_EQ(stopped.exit_code(), ExitCode::bad_input);
-  EXPECT_THAT(stopped.message(), HasSubstr("none of the outputs now: out.v1 (id "));
+  EXPECT_THAT(stopped.message(), HasSubstr("output out: topic out.v1 (id "));
   EXPECT_THAT(stopped.message(), HasSubstr("deploy a new version, which writes all of it again"));
 }
+
+// `before`: what was committed of the outputs. It has one, "out".
+struct OutputsCommitted {
+  const char* name;
+  std::vector<WrittenTopic> before;
+  const char* words;  // nullptr: it goes on
+};
+
+class OutputsOfBefore : public LoopTest, public ::testing::WithParamInterface<OutputsCommitted> {};
+
+TEST_P(OutputsOfBefore, AreComparedByName) {
+  CommitMetadata committed{NextOffset(0), StreamTime(), GetParam().before,
+                           lab_settings().inputs[0].dedup_rule()};
+  kafka_.set_committed(kLabGroup, kLabInput, 0, NextOffset(0), committed.print());
+  const Status done = run();
+  ASSERT_EQ(done.is_ok(), GetParam().words == nullptr) << done.message();
+  if (!done.is_ok()) {
+    EXPECT_EQ(done.exit_code(), ExitCode::bad_input);
+    EXPECT_THAT(done.message(), HasSubstr(GetParam().words));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Loop, OutputsOfBefore,
+    ::testing::Values(OutputsCommitted{"none_it_was_added", {}, nullptr},
+                      OutputsCommitted{"another_it_is_no_more", {{"more", "77", 9}}, nullptr},
+                      OutputsCommitted{"another_topic", {{"out", "77", 1}}, "Name that one again"},
+                      OutputsCommitted{"another_topic_behind_a_good_one",
+                                       {{"more", "1", 1}, {"out", "77", 1}},
+                                       "Name that one again"},
+                      OutputsCommitted{"an_id_nobody_could_ask_for", {{"out", "", 1}}, nullptr},
+                      OutputsCommitted{
+                          "fewer_partitions", {{"out", "", 3}}, "had 3 partitions and has 1"}),
+    [](const auto& param) { return param.param.name; });
 
 TEST_F(LoopTest, AnOutputRecreatedUnderARunningLaneStops) {
   send("a:1");
@@ -729,7 +763,7 @@ TEST_F(LoopTest, AnOutputRecreatedBeforeTheFirstTurnStops) {
   kafka_.recreate_topic(kLabOutput);
   const Status stopped = run();
   ASSERT_FALSE(stopped.is_ok());
-  EXPECT_THAT(stopped.message(), HasSubstr("none of the outputs now"));
+  EXPECT_THAT(stopped.message(), HasSubstr("Name that one again"));
 }
 
 TEST_F(LoopTest, AClusterThatTellsNoTopicIdsAnyMoreStopsNothing) {

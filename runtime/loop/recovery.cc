@@ -120,6 +120,22 @@ Status Loop::remember_refusals() {
   return Status::ok();
 }
 
+// What the process died on often enough is set aside; unread, unless it is known to be safe to
+// decode. Of a record that runs alone.
+void Loop::judge(Row& row) const {
+  const Origin origin{row.raw->where, row.raw->offset};
+  row.is_deadly = deaths_.deaths(origin) >= settings_.limits.deaths_max;
+  if (row.is_deadly && !deaths_.died_in_process_only(origin)) {
+    row.failure = died("; it was set aside unread");
+  }
+}
+
+Status Loop::died(std::string_view what_was_done) const {
+  return Status::dead_letter("process_died",
+                             "the process died " + std::to_string(settings_.limits.deaths_max) +
+                                 " times on this record" + std::string(what_was_done));
+}
+
 Result<std::vector<Position>> Loop::assigned(std::span<const InputPartition> partitions) {
   WEIR_ASSERT(turn_.is_empty());
   Result<std::vector<Position>> positions = assignment_.take(partitions);

@@ -206,7 +206,7 @@ class BrokerTest(unittest.TestCase):
         everywhere = range(lab.PARTITIONS)
         for happened, code, words in (
                 (create_again, BAD_INPUT, ["its outputs hold records", "created again"]),
-                (create_output_again, BAD_INPUT, ["none of the outputs now", "created again",
+                (create_output_again, BAD_INPUT, ["Name that one again", "created again",
                                                   "deploy a new version"]),
                 (delete_topic, CONFIG, ["weir topics apply"]),
                 (lambda it: add_partitions(it, it.raw), CONFIG,

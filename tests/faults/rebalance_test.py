@@ -1,9 +1,11 @@
 """Partitions change hands, because processes come and go, sleep, or are there twice: nothing is
 lost, doubled or reordered, and nobody ends who wasn't told to."""
 
+import contextlib
 import json
 import os
 import signal
+import subprocess
 import unittest
 
 from kafka import KafkaProducer
@@ -145,7 +147,9 @@ class RebalanceTest(unittest.TestCase):
                 self.assertEqual(ended.returncode, 75, it.log()[-3000:])
                 self.assertIn("another live process", it.log())
             left = [p for p in running if p is not ended]
-            if left[0].poll() is not None:  # both may give way at the same moment
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                left[0].wait(5)
+            if left[0].poll() is not None:  # both may give way at about the same moment
                 self.assertEqual(left[0].returncode, 75, it.log()[-3000:])
                 left = [it.start()]
             it.wait_until_processed()
