@@ -2,11 +2,11 @@
 
 #include <iterator>
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "http/escape.h"
+#include "text/quantity.h"
 
 namespace weir {
 namespace {
@@ -15,11 +15,6 @@ constexpr const char* kJson = "application/json";
 
 std::string_view name_of(PartitionPhase phase) {
   return phase == PartitionPhase::restoring ? "restoring" : "running";
-}
-
-std::string rfc3339(std::chrono::system_clock::time_point time) {
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
-                     fmt::gmtime(std::chrono::system_clock::to_time_t(time)));
 }
 
 std::string seconds(double value) {

@@ -6,6 +6,7 @@
 #include <system_error>
 #include <vector>
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include "text/words.h"
@@ -77,6 +78,10 @@ std::string duration_text(std::chrono::milliseconds time) {
 
 std::string size_text(std::int64_t bytes) {
   return print(bytes, kSizeUnits);
+}
+
+std::string rfc3339(std::chrono::system_clock::time_point time) {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}Z", std::chrono::floor<std::chrono::seconds>(time));
 }
 
 std::string read_duration(std::string_view text, std::chrono::milliseconds min,

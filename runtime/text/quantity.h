@@ -1,5 +1,5 @@
 // Durations and sizes as the configuration writes them, and messages too: a whole number and its
-// unit.
+// unit. And points in time.
 #pragma once
 
 #include <chrono>
@@ -13,6 +13,9 @@ namespace weir {
 std::string duration_text(std::chrono::milliseconds time);
 // "64KiB".
 std::string size_text(std::int64_t bytes);
+
+// RFC 3339 in UTC, to the second: "2024-05-17T00:00:00Z".
+std::string rfc3339(std::chrono::system_clock::time_point time);
 
 // What is wrong with `text`, and `time` or `bytes` is left alone; or nothing. The least is not
 // negative.
