@@ -30,7 +30,6 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kWatchEvery{100};
-constexpr std::chrono::seconds kSeenEvery{5};
 // A stage that holds its lane for longer is taken to hang.
 constexpr std::chrono::seconds kBeatMax{60};
 // What lanes have to end when a second signal comes.
@@ -259,7 +258,7 @@ class Process {
 
   // Whoever finds this process gone wants to know since when.
   void note_alive() {
-    if (const auto now = steady_clock::now(); now - seen_ >= kSeenEvery) {
+    if (const auto now = steady_clock::now(); now - seen_ >= RunFile::kSeenEvery) {
       seen_ = now;
       run_file_.alive();
     }
@@ -274,10 +273,12 @@ class Process {
 
   Status wait_for_topics(const LanePlan& plan, const ClusterSettings& cluster) {
     auto admin = std::make_unique<KafkaAdmin>(cluster);
-    const auto describe = [&admin](const std::string& topic) { return admin->describe(topic); };
+    const auto describe = [&](const std::string& topic) {
+      note_alive();
+      return admin->describe(topic);
+    };
     const auto give_up_at = steady_clock::now() + until_.silence_max;
     while (true) {
-      note_alive();
       Status checked = check_topics(deployment_, plan, describe);
       if (checked.is_ok() || checked.remedy() != Remedy::retry) {
         return checked;

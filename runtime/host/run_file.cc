@@ -12,12 +12,12 @@
 #include <string_view>
 #include <tuple>
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include "host/command_line.h"
 #include "host/json_struct.h"
 #include "http/escape.h"
+#include "text/quantity.h"
 
 namespace weir {
 
@@ -25,9 +25,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string rfc3339(std::chrono::system_clock::time_point time) {
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}Z", std::chrono::floor<std::chrono::seconds>(time));
-}
+// A process that is merely slow is seen earlier.
+constexpr std::chrono::seconds kUnseenMax = 4 * RunFile::kSeenEvery;
 
 std::string read(const fs::path& file) {
   std::ifstream in(file);
@@ -118,7 +117,12 @@ std::string failure_json(const RunEntry& entry) {
 }
 
 bool RunEntry::is_gone() const {
-  return !failure && pid != 0 && ::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH;
+  if (failure) {
+    return false;
+  }
+  const bool is_nobodys = pid != 0 && ::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH;
+  const bool is_unseen = seen && std::chrono::system_clock::now() - *seen > kUnseenMax;
+  return is_nobodys || is_unseen;
 }
 
 std::vector<RunEntry> read_run_files(const fs::path& state) {
@@ -132,7 +136,7 @@ std::vector<RunEntry> read_run_files(const fs::path& state) {
     if (std::optional<RunEntry> entry = parse(read(i->path()))) {
       std::error_code unseen;
       if (const auto written = fs::last_write_time(i->path(), unseen); !unseen) {
-        entry->seen = rfc3339(std::chrono::file_clock::to_sys(written));
+        entry->seen = std::chrono::file_clock::to_sys(written);
       }
       all.push_back(std::move(*entry));
     }

@@ -3,6 +3,7 @@
 // them, too: what a reader doesn't know it ignores, what it misses is empty.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -29,9 +30,11 @@ struct RunEntry {
   std::optional<Failure> failure{};      // it ended itself with this
   std::string command{};                 // what started it, for a shell
   std::vector<std::string> variables{};  // of the environment, that its settings came from: names
-  std::string seen{};                    // RFC 3339, when it last showed that it lives
+  std::optional<std::chrono::system_clock::time_point> seen{};  // when it last showed that it lives
 
-  // Its process is no more, and couldn't say why.
+  // Its process is no more, and couldn't say why: its pid is nobody's, or it hasn't been seen for
+  // several times RunFile::kSeenEvery. A pid alone proves no life: in containers all stages have
+  // the same.
   bool is_gone() const;
 };
 
@@ -47,13 +50,15 @@ std::vector<RunEntry> read_run_files(const std::filesystem::path& state);
 // process.
 class RunFile {
  public:
+  static constexpr std::chrono::seconds kSeenEvery{5};
+
   explicit RunFile(const config::Deployment& deployment);
 
   // This and failed() take the place of what the instance left behind, in whichever version:
   // entries that failed or are gone. False: it can't be written.
   bool started(const std::string& address) const;
 
-  // Sets `seen` to now; to be called now and then.
+  // Sets `seen` to now; to be called every kSeenEvery.
   void alive() const;
 
   // Stays until the next start.

@@ -66,9 +66,36 @@ TEST_F(RunFiles, AnEntrySaysWhatStartedItAndWhenItLastLived) {
   fs::last_write_time(state_ / "run" / "ingest-x.v1-.json",
                       std::chrono::file_clock::from_sys(
                           std::chrono::sys_seconds(std::chrono::seconds(1'715'904'000))));
-  EXPECT_EQ(all()[0].seen, "2024-05-17T00:00:00Z");
+  EXPECT_EQ(all()[0].seen, std::chrono::sys_seconds(std::chrono::seconds(1'715'904'000)));
   file.alive();
-  EXPECT_GT(all()[0].seen, "2026");
+  EXPECT_GT(all()[0].seen, std::chrono::system_clock::now() - std::chrono::hours(1));
+}
+
+TEST_F(RunFiles, ACommandCanBeTypedWhateverItsWordsHold) {
+  const fs::path before = fs::current_path();
+  fs::create_directories(state_ / "it's here");
+  fs::current_path(state_ / "it's here");
+  const RunFile file = of(1);
+  fs::current_path(before);
+  file.started("");
+  EXPECT_THAT(all()[0].command,
+              ::testing::StartsWith("cd '" + state_.string() + R"(/it'\''s here' && )"));
+}
+
+TEST_F(RunFiles, AnEntryIsGoneWithoutItsProcessOrASignOfIt) {
+  const auto now = std::chrono::system_clock::now();
+  RunEntry entry{.deployment = "ingest-x", .instance = "0", .pid = ::getpid(), .seen = now};
+  EXPECT_FALSE(entry.is_gone());
+  entry.seen = now - 2 * RunFile::kSeenEvery;
+  EXPECT_FALSE(entry.is_gone()) << "it may be slow";
+  entry.seen = now - 5 * RunFile::kSeenEvery;
+  EXPECT_TRUE(entry.is_gone()) << "another process has its number";
+  entry.pid = 0;
+  EXPECT_TRUE(entry.is_gone());
+  entry.failure = {"2024-05-17T00:00:00Z", 74, "full"};
+  EXPECT_FALSE(entry.is_gone()) << "it said why";
+  const RunEntry killed{.deployment = "ingest-x", .instance = "0", .pid = 1073741823, .seen = now};
+  EXPECT_TRUE(killed.is_gone());
 }
 
 TEST_F(RunFiles, AFailureStaysUntilTheNextStart) {

@@ -14,6 +14,7 @@
 #include "host/json_struct.h"
 #include "host/run_file.h"
 #include "http/escape.h"
+#include "text/quantity.h"
 #include "text/words.h"
 #include "tool/http_get.h"
 #include "tool/verbs.h"
@@ -79,17 +80,21 @@ std::string last_words(const RunEntry::Failure& failure) {
 }
 
 // Why it isn't ready.
+std::string seen_text(const RunEntry& run) {
+  return run.seen ? rfc3339(*run.seen) : "";
+}
+
 std::vector<std::string> reasons_of(const Found& one) {
   if (one.run.failure) {
     return {last_words(*one.run.failure)};
   }
   if (one.is_gone) {
-    return {fmt::format("gone without a word; it was last seen alive at {}", one.run.seen)};
+    return {fmt::format("gone without a word; it was last seen alive at {}", seen_text(one.run))};
   }
   if (!one.silence.empty()) {
-    return {one.run.seen.empty()
-                ? one.silence
-                : fmt::format("{}; it was last seen alive at {}", one.silence, one.run.seen)};
+    return {one.run.seen
+                ? fmt::format("{}; it was last seen alive at {}", one.silence, seen_text(one.run))
+                : one.silence};
   }
   std::vector<std::string> reasons;
   for (const Value& reason : field(one.answer, "reasons").list_value().values()) {
@@ -198,7 +203,7 @@ void print_json(const std::vector<Found>& all) {
         rows.empty() ? "" : ",\n", json_string(one.run.deployment), one.run.version,
         json_string(one.run.instance), one.run.pid, json_string(one.run.address),
         json_string(state_of(one)), is_ready(one), json_list(reasons_of(one)),
-        failure_json(one.run), json_string(one.run.seen), json_string(one.run.command),
+        failure_json(one.run), json_string(seen_text(one.run)), json_string(one.run.command),
         json_list(one.run.variables), document);
   }
   fmt::print("[{}]\n", rows);

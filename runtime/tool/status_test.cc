@@ -27,10 +27,13 @@ class StatusVerb : public testing::Test {
 
   void TearDown() override { fs::remove_all(state_); }
 
-  void add_run_file(const std::string& name, long pid, const std::string& http) const {
-    std::ofstream(state_ / "run" / (name + ".v7-0.json"))
-        << fmt::format(R"({{"deployment":"{}","version":7,"instance":"0","pid":{},"http":"{}"}})",
-                       name, pid, http);
+  // The file, seen now.
+  fs::path add_run_file(const std::string& name, long pid, const std::string& http) const {
+    fs::path file = state_ / "run" / (name + ".v7-0.json");
+    std::ofstream(file) << fmt::format(
+        R"({{"deployment":"{}","version":7,"instance":"0","pid":{},"http":"{}"}})", name, pid,
+        http);
+    return file;
   }
 
   // Exit code; what it printed is in answer_, and on standard error in verdict_.
@@ -131,6 +134,17 @@ TEST_F(StatusVerb, AProcessWithoutAnEndpointIsReadyWhileItLives) {
   add_run_file("ingest-x", ::getpid(), "");
   EXPECT_EQ(status(), 0);
   EXPECT_THAT(answer_, HasSubstr(" no endpoint "));
+}
+
+// In a container every stage has the pid 1, and where the port is fixed its successor answers.
+TEST_F(StatusVerb, AProcessWhoseNumberAndPortAnotherHasIsGoneAndThatOneIsNotAskedForIt) {
+  const auto endpoint = serve(ProcessState::running);
+  for (const std::string& http : {address_of(*endpoint), std::string()}) {
+    const fs::path file = add_run_file("ingest-x", ::getpid(), http);
+    fs::last_write_time(file, fs::file_time_type::clock::now() - std::chrono::hours(24 * 8));
+    EXPECT_EQ(status(), 1);
+    EXPECT_THAT(answer_, ContainsRegex("ingest-x +7 +0 +[0-9]+ +gone "));
+  }
 }
 
 TEST_F(StatusVerb, AProcessThatWasKilledIsGoneSinceItWasLastSeenAndSaysHowItIsStartedAgain) {
