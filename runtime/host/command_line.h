@@ -1,6 +1,8 @@
 // What the command lines of all programs have in common.
 #pragma once
 
+#include <string_view>
+
 #include "weir/status.h"
 
 namespace CLI {  // NOLINT(readability-identifier-naming): the library's
@@ -11,6 +13,9 @@ namespace weir {
 
 // What a program ends with whose outcome is `status`.
 ExitCode exit_code_of(const Status& status);
+
+// The program weir as it is called from where this one was: a checkout's is on nobody's path.
+std::string_view tool_command();
 
 // Parses; the command that was asked for runs meanwhile and leaves its outcome in `done`. A word
 // that is no command is named; so is an empty one, which is a variable that isn't set. Prints a

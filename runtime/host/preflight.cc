@@ -1,7 +1,5 @@
 #include "host/preflight.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <map>
@@ -12,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "host/command_line.h"
 #include "text/quantity.h"
 
 namespace weir {
@@ -22,18 +21,9 @@ namespace {
 // what brokers allow since Kafka 4.0 unless told otherwise.
 constexpr std::chrono::milliseconds kAheadMaxWithoutWindow = std::chrono::hours(1);
 
-// The command that gives a topic another setting.
-std::string configure(const std::string& topic, std::string_view setting) {
-  return fmt::format(
-      "kafka-configs.sh --alter --entity-type topics --entity-name {} --add-config {}", topic,
-      setting);
-}
-
-// The command that creates what the deployment of `file` needs. A checkout's weir is on nobody's
-// path.
+// The command that creates what the deployment of `file` needs.
 std::string apply_command(const std::string& file) {
-  return fmt::format("{} topics apply {}", ::access("ops/weir", X_OK) == 0 ? "ops/weir" : "weir",
-                     file);
+  return fmt::format("{} topics apply {}", tool_command(), file);
 }
 
 struct Counted {
@@ -93,7 +83,7 @@ Status check_stage(const config::Deployment& deployment, const StageSpec& spec) 
 }
 
 Status check_input_topic(const config::Deployment& deployment, const config::Input& input,
-                         const TopicDescription& topic) {
+                         const TopicDescription& topic, std::string_view bootstrap) {
   const TopicFacts facts = facts_of(topic);
   if (facts.is_compacted) {
     return Status::stop(
@@ -127,13 +117,15 @@ Status check_input_topic(const config::Deployment& deployment, const config::Inp
                 ? "up to " + duration_text(std::chrono::milliseconds(*facts.ahead_ms_max))
                 : std::string("any time"),
             has_window ? "the dedup window" : "the dedup windows of those who read the outputs",
-            configure(input.topic, "message.timestamp.type=LogAppendTime"), ahead_max.count()));
+            configure_command(bootstrap, input.topic, "message.timestamp.type=LogAppendTime"),
+            ahead_max.count()));
   }
   return Status::ok();
 }
 
 Status check_retention(const std::string& topic, std::optional<std::int64_t> kept_ms,
-                       const std::string& input, std::optional<std::int64_t> input_kept_ms) {
+                       const std::string& input, std::optional<std::int64_t> input_kept_ms,
+                       std::string_view bootstrap) {
   if (!kept_ms || (input_kept_ms && *kept_ms >= *input_kept_ms)) {
     return Status::ok();
   }
@@ -145,11 +137,11 @@ Status check_retention(const std::string& topic, std::optional<std::int64_t> kep
                   topic, duration_text(std::chrono::milliseconds(*kept_ms)), input,
                   input_kept_ms ? "for " + duration_text(std::chrono::milliseconds(*input_kept_ms))
                                 : std::string("without a limit"),
-                  configure(topic, "retention.ms=" + as_long)));
+                  configure_command(bootstrap, topic, "retention.ms=" + as_long)));
 }
 
 Status check_topics(const config::Deployment& deployment, const LanePlan& plan,
-                    const DescribeTopic& describe) {
+                    std::string_view bootstrap, const DescribeTopic& describe) {
   std::vector<std::string> wrong;
   const auto note = [&](const Status& checked) {
     if (!checked.is_ok()) {
@@ -194,7 +186,7 @@ Status check_topics(const config::Deployment& deployment, const LanePlan& plan,
       are_inputs_known = false;
       continue;
     }
-    note(check_input_topic(deployment, input, topic->second));
+    note(check_input_topic(deployment, input, topic->second, bootstrap));
     if (!widest || topic->second.partitions > widest->partitions) {
       widest = {input.topic, topic->second.partitions};
     }
@@ -211,14 +203,14 @@ Status check_topics(const config::Deployment& deployment, const LanePlan& plan,
       wrong.push_back(
           fmt::format("topic {} is compacted: events with equal keys would vanish from it. Mend it "
                       "with: {}",
-                      name, configure(name, "cleanup.policy=delete")));
+                      name, configure_command(bootstrap, name, "cleanup.policy=delete")));
     }
     if (i < plan.settings.outputs.size() && plan.settings.outputs[i].rekeys) {
       if (!facts.has_broker_timestamps) {
         wrong.push_back(fmt::format(
             "topic {} is a new root, in an order of its own, so it must carry the broker's "
             "clock: {} (`weir topics apply` creates it so)",
-            name, configure(name, "message.timestamp.type=LogAppendTime")));
+            name, configure_command(bootstrap, name, "message.timestamp.type=LogAppendTime")));
       }
       continue;
     }
@@ -227,12 +219,12 @@ Status check_topics(const config::Deployment& deployment, const LanePlan& plan,
       wrong.push_back(fmt::format(
           "topic {} carries the broker's clock, and its records must keep the time of their input, "
           "by which those who read it deduplicate. Mend it with: {}",
-          name, configure(name, "message.timestamp.type=CreateTime")));
+          name, configure_command(bootstrap, name, "message.timestamp.type=CreateTime")));
     }
     for (const config::Input& input : deployment.inputs) {
       if (const auto of_input = known.find(input.topic); of_input != known.end()) {
         note(check_retention(name, facts.retention_ms, input.topic,
-                             facts_of(of_input->second).retention_ms));
+                             facts_of(of_input->second).retention_ms, bootstrap));
       }
     }
   }

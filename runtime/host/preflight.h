@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "assembly/lane_plan.h"
 #include "config/deployment.h"
@@ -26,16 +27,18 @@ using DescribeTopic =
 // line, each naming the topic and the way out: one is missing, can't be deduplicated, or an output
 // is compacted, has the wrong clock, or another partition count or a shorter retention than its
 // input.
+// `bootstrap` is for the commands that mend it.
 Status check_topics(const config::Deployment& deployment, const LanePlan& plan,
-                    const DescribeTopic& describe);
+                    std::string_view bootstrap, const DescribeTopic& describe);
 
 // A part of it: one of the deployment's inputs as its topic is described.
 Status check_input_topic(const config::Deployment& deployment, const config::Input& input,
-                         const TopicDescription& topic);
+                         const TopicDescription& topic, std::string_view bootstrap);
 
 // And one derived topic against one input: how long each keeps its records, nullopt: for ever.
 Status check_retention(const std::string& topic, std::optional<std::int64_t> kept_ms,
-                       const std::string& input, std::optional<std::int64_t> input_kept_ms);
+                       const std::string& input, std::optional<std::int64_t> input_kept_ms,
+                       std::string_view bootstrap);
 
 // Of the time for which silent brokers are still waited for: the pause, and then the longest that
 // their answer may take.

@@ -11,6 +11,7 @@
 namespace weir {
 namespace {
 
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 using ::testing::Not;
@@ -18,21 +19,24 @@ using ::testing::Not;
 constexpr std::int64_t kDay = 86'400'000;
 
 TEST(Preflight, ADerivedTopicThatForgetsBeforeItsInputIsRefusedWithTheCommandThatMendsIt) {
-  const Status refused = check_retention("comments.v1", 7 * kDay, "raw.comments", std::nullopt);
+  const Status refused =
+      check_retention("comments.v1", 7 * kDay, "raw.comments", std::nullopt, "b:1");
   ASSERT_FALSE(refused.is_ok());
   EXPECT_EQ(refused.exit_code(), ExitCode::config);
   EXPECT_THAT(refused.message(), HasSubstr("keeps records for 7d, its input"));
   EXPECT_THAT(refused.message(), HasSubstr("a replay would be deleted as it is written"));
-  EXPECT_THAT(refused.message(), HasSubstr("--entity-name comments.v1"));
-  EXPECT_THAT(refused.message(), HasSubstr("retention.ms=-1"));
-  EXPECT_FALSE(check_retention("out", kDay - 1, "in", kDay).is_ok());
+  EXPECT_THAT(refused.message(),
+              EndsWith("Mend it with: kafka-configs.sh --bootstrap-server b:1 --alter "
+                       "--entity-type topics --entity-name comments.v1 "
+                       "--add-config retention.ms=-1"));
+  EXPECT_FALSE(check_retention("out", kDay - 1, "in", kDay, "").is_ok());
 }
 
 TEST(Preflight, ADerivedTopicMayKeepAsLongAsItsInputOrLonger) {
-  EXPECT_TRUE(check_retention("out", kDay, "in", kDay).is_ok());
-  EXPECT_TRUE(check_retention("out", 2 * kDay, "in", kDay).is_ok());
-  EXPECT_TRUE(check_retention("out", std::nullopt, "in", kDay).is_ok());
-  EXPECT_TRUE(check_retention("out", std::nullopt, "in", std::nullopt).is_ok());
+  EXPECT_TRUE(check_retention("out", kDay, "in", kDay, "").is_ok());
+  EXPECT_TRUE(check_retention("out", 2 * kDay, "in", kDay, "").is_ok());
+  EXPECT_TRUE(check_retention("out", std::nullopt, "in", kDay, "").is_ok());
+  EXPECT_TRUE(check_retention("out", std::nullopt, "in", std::nullopt, "").is_ok());
 }
 
 enum class Output { derived, root };
@@ -51,7 +55,7 @@ Status check(std::optional<std::chrono::milliseconds> window, Output output,
   config::Deployment deployment;
   deployment.outputs.resize(1);
   deployment.outputs[0].root = output == Output::root;
-  return check_input_topic(deployment, input, {1, 1, std::move(configs)});
+  return check_input_topic(deployment, input, {1, 1, std::move(configs)}, "b:1");
 }
 
 std::map<std::string, std::string> ahead_by(std::int64_t ms_max) {
@@ -82,7 +86,8 @@ TEST(Preflight, WithoutAWindowProducersClocksMayGoAheadByAnHour) {
               HasSubstr("timestamps, up to 24h ahead of the broker's clock"));
   const Status refused = check(std::nullopt, Output::derived, ahead_by(kHour + 1));
   EXPECT_EQ(refused.exit_code(), ExitCode::config);
-  EXPECT_THAT(refused.message(), HasSubstr("--entity-name raw.x"));
+  EXPECT_THAT(refused.message(),
+              HasSubstr("--bootstrap-server b:1 --alter --entity-type topics --entity-name raw.x"));
   EXPECT_THAT(refused.message(), HasSubstr("message.timestamp.after.max.ms=3600000"));
   EXPECT_FALSE(check(std::nullopt, Output::derived, kAheadAtWill).is_ok());
   EXPECT_TRUE(check(std::nullopt, Output::derived, kBrokersClock).is_ok());
@@ -110,7 +115,7 @@ Status check_all(const std::map<std::string, TopicDescription>& topics,
   plan.output_topics = {"x.v1", "x.dead_letters.v1"};
   plan.settings.outputs.resize(1);
   plan.settings.outputs[0].rekeys = output == Output::root;
-  return check_topics(deployment, plan,
+  return check_topics(deployment, plan, "b:1",
                       [&](const std::string& name) -> Result<std::optional<TopicDescription>> {
                         const auto found = topics.find(name);
                         return found == topics.end() ? std::nullopt : std::optional(found->second);
@@ -154,8 +159,9 @@ TEST(Preflight, AnOutputThatForgetsByKeyOrStampsAnewIsRefused) {
                                            {"cleanup.policy", "compact,delete"}})},
                          {"x.dead_letters.v1", with(4)}})
                   .message(),
-              MatchesRegex("topic x.v1 is compacted[^\n]+\n"
-                           "topic x.dead_letters.v1 carries the broker's clock[^\n]+"));
+              MatchesRegex("topic x.v1 is compacted[^\n]+--bootstrap-server b:1 [^\n]+\n"
+                           "topic x.dead_letters.v1 carries the broker's clock[^\n]+"
+                           "--bootstrap-server b:1 [^\n]+"));
 }
 
 TEST(Preflight, AnOutputThatForgetsBeforeItsInputIsRefused) {
@@ -173,7 +179,8 @@ TEST(Preflight, ARootHasTheBrokersClockAndPartitionsOfItsOwn) {
   };
   EXPECT_TRUE(check_root(with(6)).is_ok());
   EXPECT_THAT(check_root(derived(6)).message(),
-              MatchesRegex("topic x.v1 is a new root[^\n]+--entity-name x.v1 --add-config "
+              MatchesRegex("topic x.v1 is a new root[^\n]+--bootstrap-server b:1 "
+                           "[^\n]+--entity-name x.v1 --add-config "
                            "message.timestamp.type=LogAppendTime[^\n]+"));
 }
 
@@ -185,8 +192,9 @@ TEST(Preflight, AMissingInputIsLookedForWhereItComesFrom) {
   deployment.inputs[1].topic = "comments.v2";
   deployment.inputs[1].dataset = "comments";
   deployment.inputs[1].version = 2;
-  const Status refused = check_topics(
-      deployment, LanePlan(), [](const std::string&) { return std::optional<TopicDescription>(); });
+  const Status refused = check_topics(deployment, LanePlan(), "b:1", [](const std::string&) {
+    return std::optional<TopicDescription>();
+  });
   EXPECT_THAT(refused.message(),
               MatchesRegex("topic raw.x doesn't exist; is the name right[^\n]+topics apply[^\n]+\n"
                            "topic comments.v2 [^\n]+is `version` of inputs.comments right[^\n]+"));
@@ -197,7 +205,7 @@ TEST(Preflight, ABrokerThatDoesNotAnswerIsNoProblemOfTheTopics) {
   deployment.inputs.resize(2);
   deployment.inputs[0].topic = "raw.x";
   deployment.inputs[1].topic = "raw.y";
-  const Status failed = check_topics(deployment, LanePlan(), [](const std::string& name) {
+  const Status failed = check_topics(deployment, LanePlan(), "b:1", [](const std::string& name) {
     return name == "raw.x" ? Result<std::optional<TopicDescription>>(std::nullopt)
                            : Status::retry("silent");
   });

@@ -279,7 +279,7 @@ class Process {
     };
     const auto give_up_at = steady_clock::now() + until_.silence_max;
     while (true) {
-      Status checked = check_topics(deployment_, plan, describe);
+      Status checked = check_topics(deployment_, plan, cluster.bootstrap, describe);
       if (checked.is_ok() || checked.remedy() != Remedy::retry) {
         return checked;
       }

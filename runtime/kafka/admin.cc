@@ -67,6 +67,14 @@ TopicFacts facts_of(const TopicDescription& description) {
   return facts;
 }
 
+std::string configure_command(std::string_view bootstrap, std::string_view topic,
+                              std::string_view settings) {
+  return fmt::format(
+      "kafka-configs.sh --bootstrap-server {} --alter --entity-type topics --entity-name {} "
+      "--add-config {}",
+      bootstrap, topic, settings);
+}
+
 KafkaAdmin::KafkaAdmin(ClusterSettings settings) : settings_(std::move(settings)) {}
 
 KafkaAdmin::~KafkaAdmin() = default;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "kafka/client_settings.h"
 #include "weir/record.h"
@@ -39,6 +40,10 @@ struct TopicFacts {
 };
 
 TopicFacts facts_of(const TopicDescription& description);
+
+// What to type so that `topic` gets other settings: "name=value", a comma between them.
+std::string configure_command(std::string_view bootstrap, std::string_view topic,
+                              std::string_view settings);
 
 // Any thread, one at a time. Every call returns within about the settings' `request_wait_max`,
 // Remedy::retry meaning that the cluster didn't answer.

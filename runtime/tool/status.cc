@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <google/protobuf/struct.pb.h>
 
+#include "host/command_line.h"
 #include "host/json_struct.h"
 #include "host/run_file.h"
 #include "http/escape.h"
@@ -79,11 +80,11 @@ std::string last_words(const RunEntry::Failure& failure) {
                      failure.reason.substr(0, failure.reason.find('\n')));
 }
 
-// Why it isn't ready.
 std::string seen_text(const RunEntry& run) {
   return run.seen ? rfc3339(*run.seen) : "";
 }
 
+// Why it isn't ready.
 std::vector<std::string> reasons_of(const Found& one) {
   if (one.run.failure) {
     return {last_words(*one.run.failure)};
@@ -109,10 +110,10 @@ std::string dead_letters_of(const Struct& answer) {
   const double count = field(dead, "count").number_value();
   return count > 0
              ? fmt::format(
-                   "dead letters since its start: {}, most often {}; to see them: weir tap {} "
+                   "dead letters since its start: {}, most often {}; to see them: {} tap {} "
                    "--until-end",
                    grouped(static_cast<std::uint64_t>(count)), field(dead, "reason").string_value(),
-                   field(dead, "topic").string_value())
+                   tool_command(), field(dead, "topic").string_value())
              : "";
 }
 

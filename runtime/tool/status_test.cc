@@ -116,7 +116,7 @@ TEST_F(StatusVerb, DeadLettersHaveTheCommandThatShowsThem) {
   EXPECT_EQ(status({"--at", address_of(*some)}), 0);
   EXPECT_THAT(
       answer_,
-      HasSubstr("\n  dead letters since its start: 1,234, most often bad; to see them: weir "
+      HasSubstr("\n  dead letters since its start: 1,234, most often bad; to see them: ops/weir "
                 "tap ingest-x.dead_letters.v3 --until-end\n"));
 }
 

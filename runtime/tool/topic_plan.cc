@@ -72,7 +72,8 @@ class TopicPlanner {
       }
       PlannedTopic& topic = add(TopicRole::raw, input.topic, deployment.id);
       if (topic.exists) {
-        const Status checked = check_input_topic(deployment, input, existing_.at(input.topic));
+        const Status checked =
+            check_input_topic(deployment, input, existing_.at(input.topic), wishes_.bootstrap);
         topic.refusal = checked.is_ok() ? topic.refusal : checked.message();
       }
     }
@@ -243,10 +244,8 @@ std::string PlannedTopic::remedy(const std::string& bootstrap) const {
   if (settings.empty()) {
     return rest;
   }
-  return fmt::format(
-      "{}{}kafka-configs.sh --bootstrap-server {} --alter --entity-type topics --entity-name {} "
-      "--add-config {}",
-      rest, rest.empty() ? "" : "; the others: ", bootstrap, wanted.name, settings);
+  return rest + (rest.empty() ? "" : "; the others: ") +
+         configure_command(bootstrap, wanted.name, settings);
 }
 
 std::set<std::string> topics_of(std::span<const config::Deployment> deployments) {

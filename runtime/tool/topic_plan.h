@@ -41,7 +41,8 @@ struct PlannedTopic {
   std::int32_t partitions = 0;  // as there are, or will be
   std::int32_t replicas = 0;
   std::vector<TopicDifference> differences;
-  std::string refusal;  // why a stage would refuse it as its input; empty: it wouldn't
+  // Why a stage would refuse it as its input, and what mends it; empty: it wouldn't.
+  std::string refusal;
 
   bool is_wrong() const;
 
@@ -53,6 +54,7 @@ struct TopicWishes {
   std::optional<std::int32_t> partitions;  // of new raw topics and roots
   std::optional<std::chrono::milliseconds> raw_retention;
   std::int32_t brokers = 1;
+  std::string bootstrap;  // where they are, for the commands that mend a topic
 };
 
 using KnownTopics = std::map<std::string, TopicDescription>;

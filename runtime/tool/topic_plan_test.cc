@@ -230,6 +230,15 @@ TEST_P(TopicChange, IsSaidAndJudged) {
   }
 }
 
+TEST(TopicPlan, TheRefusalOfAnInputNamesTheBrokersThatWereAsked) {
+  KnownTopics existing = all_as_wanted({kIngest});
+  existing["raw.x"].configs["message.timestamp.type"] = "CreateTime";
+  TopicWishes wishes;
+  wishes.bootstrap = "b:1";
+  EXPECT_THAT(find(plan({kIngest}, existing, wishes), "raw.x").refusal,
+              HasSubstr("kafka-configs.sh --bootstrap-server b:1 --alter"));
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Topics, TopicChange,
     testing::Values(Change{"raw.x", "cleanup.policy", "compact", Judged::wrong},

@@ -154,6 +154,7 @@ Status apply(const ApplyOptions& options) {
   const Interrupt interrupt;
   KafkaAdmin admin(cluster);
   TopicWishes wishes;
+  wishes.bootstrap = cluster.bootstrap;
   if (options.partitions > 0) {
     wishes.partitions = options.partitions;
   }
