@@ -1,6 +1,8 @@
 #include "host/kafka_settings.h"
 
 #include <charconv>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -34,6 +36,20 @@ Status parse(std::string_view name, std::string_view value, std::chrono::millise
   return Status::ok();
 }
 
+Result<KafkaSettings> read(const std::vector<config::KafkaProperty>& properties) {
+  KafkaSettings settings;
+  for (const config::KafkaProperty& property : properties) {
+    if (std::chrono::milliseconds* setting = own_setting(settings, property.name)) {
+      WEIR_TRY(parse(property.name, property.value, *setting));
+    } else if (property.name == "bootstrap.servers") {
+      settings.cluster.bootstrap = property.value;
+    } else {
+      settings.cluster.properties.push_back({property.name, property.value});
+    }
+  }
+  return settings;
+}
+
 }  // namespace
 
 Status check_kafka_property(std::string_view name, std::string_view value) {
@@ -45,12 +61,7 @@ Status check_kafka_property(std::string_view name, std::string_view value) {
 }
 
 Status check_turn(const config::Deployment& deployment) {
-  KafkaSettings settings;
-  for (const config::KafkaProperty& property : deployment.kafka) {
-    if (std::chrono::milliseconds* setting = own_setting(settings, property.name)) {
-      WEIR_TRY(parse(property.name, property.value, *setting));
-    }
-  }
+  WEIR_TRY_ASSIGN(const KafkaSettings settings, read(deployment.kafka));
   const std::chrono::milliseconds age_max = settings.transaction_age_max;
   const std::chrono::milliseconds interval_max = deployment.turn.interval_max;
   return interval_max <= age_max / 2
@@ -68,17 +79,10 @@ Status check_turn(const config::Deployment& deployment) {
 }
 
 KafkaSettings kafka_settings(const config::Deployment& deployment, const Log& log) {
-  KafkaSettings settings;
+  Result<KafkaSettings> read_settings = read(deployment.kafka);
+  WEIR_ASSERT(read_settings.is_ok());
+  KafkaSettings settings = std::move(read_settings).value();
   ClusterSettings& cluster = settings.cluster;
-  for (const config::KafkaProperty& property : deployment.kafka) {
-    if (std::chrono::milliseconds* setting = own_setting(settings, property.name)) {
-      WEIR_ASSERT(parse(property.name, property.value, *setting).is_ok());
-    } else if (property.name == "bootstrap.servers") {
-      cluster.bootstrap = property.value;
-    } else {
-      cluster.properties.push_back({property.name, property.value});
-    }
-  }
   cluster.client_id = deployment.id;
   cluster.log = [&log](int severity, std::string_view message) {
     constexpr int kSyslogError = 3;

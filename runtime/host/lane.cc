@@ -39,39 +39,39 @@ std::vector<MetricsProbe::Input> probe_inputs(const LanePlan& plan) {
   return inputs;
 }
 
-SourceSettings source_settings(const LanePlan& plan, const KafkaSettings& clients,
+SourceSettings source_settings(const LanePlan& plan, const KafkaSettings& kafka,
                                const std::string& instance) {
   SourceSettings settings;
-  settings.cluster = clients.cluster;
+  settings.cluster = kafka.cluster;
   settings.group = plan.settings.group;
   settings.instance = instance;
   settings.inputs = plan.input_topics;
-  settings.session_silence_max = clients.session_silence_max;
-  settings.poll_silence_max = clients.poll_silence_max;
+  settings.session_silence_max = kafka.session_silence_max;
+  settings.poll_silence_max = kafka.poll_silence_max;
   return settings;
 }
 
-SinkSettings sink_settings(const LanePlan& plan, const KafkaSettings& clients,
+SinkSettings sink_settings(const LanePlan& plan, const KafkaSettings& kafka,
                            const std::string& transactional_id) {
   SinkSettings settings;
-  settings.cluster = clients.cluster;
+  settings.cluster = kafka.cluster;
   settings.transactional_id = transactional_id;
   settings.inputs = plan.input_topics;
   settings.outputs = plan.output_topics;
-  settings.transaction_age_max = clients.transaction_age_max;
+  settings.transaction_age_max = kafka.transaction_age_max;
   return settings;
 }
 
 }  // namespace
 
 Lane::Lane(int index, const config::Deployment& deployment, const StageSpec& spec, LanePlan plan,
-           KafkaSettings clients, SegmentStores& stores, Metrics& metrics, const Log& log,
+           KafkaSettings kafka, SegmentStores& stores, Metrics& metrics, const Log& log,
            RunUntil until)
     : index_(index),
       deployment_(deployment),
       spec_(spec),
       plan_(std::move(plan)),
-      clients_(std::move(clients)),
+      kafka_(std::move(kafka)),
       stores_(stores),
       log_(log),
       until_(until),
@@ -105,8 +105,8 @@ Status Lane::run_loop(SegmentStores& stores) {
       const std::unique_ptr<DeathLedger> deaths,
       DeathLedger::open(fmt::format("{}/lane-{}.deaths", deployment_.state_directory(), index_)));
   const std::string id = deployment_.transactional_id(index_);
-  KafkaSource source(source_settings(plan_, clients_, id));
-  KafkaSink sink(sink_settings(plan_, clients_, id));
+  KafkaSource source(source_settings(plan_, kafka_, id));
+  KafkaSink sink(sink_settings(plan_, kafka_, id));
   SteadyClock clock;
   Loop loop(plan_.settings,
             LoopParts{source, sink, *codec, *stage, stores, *deaths, clock, probe_});

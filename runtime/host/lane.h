@@ -35,7 +35,7 @@ class Lane {
  public:
   // `deployment`, `spec`, `stores`, `metrics` and `log` are borrowed and outlive the lane.
   Lane(int index, const config::Deployment& deployment, const StageSpec& spec, LanePlan plan,
-       KafkaSettings clients, SegmentStores& stores, Metrics& metrics, const Log& log,
+       KafkaSettings kafka, SegmentStores& stores, Metrics& metrics, const Log& log,
        RunUntil until);
   ~Lane();
   Lane(const Lane&) = delete;
@@ -76,7 +76,7 @@ class Lane {
   const config::Deployment& deployment_;
   const StageSpec& spec_;
   const LanePlan plan_;
-  const KafkaSettings clients_;
+  const KafkaSettings kafka_;
   SegmentStores& stores_;
   const Log& log_;
   const RunUntil until_;

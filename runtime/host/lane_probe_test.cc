@@ -16,7 +16,7 @@ using ::testing::Not;
 
 // A turn with a refused record is tried several times; each time all its dead letters were counted.
 TEST(LaneProbe, DeadLettersAreLoggedAsManyAsWereCommitted) {
-  Metrics metrics({.deployment = "d", .version = 1, .parts = {}});
+  Metrics metrics({.deployment = "d", .version = 1});
   const Log log("d", config::LogLevel::info);
   LaneProbe probe(metrics, 0, {{"in", "raw"}}, log);
   const InputPartition where{InputIndex(0), Partition(3)};
@@ -38,7 +38,7 @@ TEST(LaneProbe, DeadLettersAreLoggedAsManyAsWereCommitted) {
 
 // What somebody asks at night of a partition that is somewhere else since.
 TEST(LaneProbe, WhatIsOwnedNoLongerIsLoggedWithItsCommittedOffset) {
-  Metrics metrics({.deployment = "d", .version = 1, .parts = {}});
+  Metrics metrics({.deployment = "d", .version = 1});
   const Log log("d", config::LogLevel::info);
   LaneProbe probe(metrics, 0, {{"in", "raw"}, {"side", "more"}}, log);
   const auto said = [&](const auto& happens) {
@@ -70,7 +70,7 @@ TEST(LaneProbe, OfManyPartitionsTheFirstAreNamed) {
 // A window that never ends again looked like any other.
 TEST(LaneProbe, AStreamTimeFarAheadOfThisMachinesClockIsSaidOncePerPartition) {
   using std::chrono::milliseconds;
-  Metrics metrics({.deployment = "d", .version = 1, .parts = {}});
+  Metrics metrics({.deployment = "d", .version = 1});
   const Log log("d", config::LogLevel::info);
   LaneProbe probe(metrics, 0, {{"in", "raw"}}, log);
   const auto said = [&](std::int32_t partition, std::int64_t time) {

@@ -118,9 +118,8 @@ class Process {
         spec_(spec),
         until_(until),
         log_(deployment.id, deployment.log_level, deployment.instance),
-        metrics_({.deployment = deployment.id,
-                  .version = deployment.version,
-                  .parts = {{"build", kBuildVersion}}}),
+        metrics_(
+            {.deployment = deployment.id, .version = deployment.version, .build = kBuildVersion}),
         run_file_(deployment) {}
 
   Status run() {
@@ -151,15 +150,15 @@ class Process {
                            {"build", kBuildVersion},
                            {"http", address},
                            {"file", deployment_.file}});
-    const KafkaSettings clients = kafka_settings(deployment_, log_);
-    Status checked = wait_for_topics(plan, clients.cluster);
+    const KafkaSettings kafka = kafka_settings(deployment_, log_);
+    Status checked = wait_for_topics(plan, kafka.cluster);
     if (!checked.is_ok() || is_told_to_stop_) {
       return checked;
     }
     RocksdbStores stores(deployment_.state_directory());
     for (int i = 0; i < deployment_.lanes; ++i) {
-      auto lane = std::make_unique<Lane>(i, deployment_, spec_, plan, clients, stores, metrics_,
-                                         log_, until_);
+      auto lane = std::make_unique<Lane>(i, deployment_, spec_, plan, kafka, stores, metrics_, log_,
+                                         until_);
       const std::lock_guard hold(lanes_mutex_);
       lanes_.push_back(std::move(lane));
     }

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include <fmt/format.h>
 #include <prometheus/metric_family.h>
@@ -412,13 +413,9 @@ constexpr auto kHistogram = MetricType::Histogram;
 constexpr auto kCatalogue =
     std::to_array<Row>({
         {"weir_build_info", kGauge, "build",
-         "Always 1; its labels say what the process is made of.",
+         "Always 1; its label says which program the process runs.",
          [](const Scrape& s, Samples& out) {
-           Labels labels;
-           for (const auto& [name, value] : s.identity.parts) {
-             labels.push_back({name, printable(value)});
-           }
-           out.gauge(1, std::move(labels));
+           out.gauge(1, {{"build", printable(s.identity.build)}});
          }},
         {"weir_state", kGauge, "state",
          "1 for the state that the process is in, 0 for the others: starting, waiting, restoring, "

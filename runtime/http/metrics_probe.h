@@ -7,7 +7,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "http/status_page.h"
@@ -21,8 +20,7 @@ class Metrics {
   struct Identity {
     std::string deployment;
     int version = 1;
-    // What the process is made of: label and value, such as {"build", "0.1.0"}.
-    std::vector<std::pair<std::string, std::string>> parts;
+    std::string build{};  // the version of the program
     std::function<std::chrono::system_clock::time_point()> now = std::chrono::system_clock::now;
   };
 

@@ -45,10 +45,10 @@ Origin some_origin() {
 // A process with a clock of the test's.
 struct Process {
   explicit Process(std::string deployment = "hello")
-      : metrics({.deployment = std::move(deployment),
-                 .version = 2,
-                 .parts = {{"build", "0.1.0"}, {"librdkafka", "2.0.2"}},
-                 .now = [this] { return system_clock::time_point(milliseconds(now_ms)); }}) {}
+      : metrics(
+            {.deployment = std::move(deployment), .version = 2, .build = "0.1.0", .now = [this] {
+               return system_clock::time_point(milliseconds(now_ms));
+             }}) {}
 
   std::unique_ptr<MetricsProbe> lane(int index = 0) {
     return std::make_unique<MetricsProbe>(
