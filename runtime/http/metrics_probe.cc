@@ -71,6 +71,24 @@ enum At : std::size_t {
 
 using Totals = std::array<std::uint64_t, at_end>;
 
+// Where each of a turn's counts goes.
+struct Count {
+  std::uint64_t TurnCounts::*member;
+  At cell;
+};
+
+constexpr auto kCounts = std::to_array<Count>({{&TurnCounts::records_in, consumed},
+                                               {&TurnCounts::emitted, emitted},
+                                               {&TurnCounts::outputs, outputs},
+                                               {&TurnCounts::duplicates, duplicates},
+                                               {&TurnCounts::dropped, dropped},
+                                               {&TurnCounts::dead_letters, dead_letters},
+                                               {&TurnCounts::redeliveries, redeliveries},
+                                               {&TurnCounts::unknown_fields, unknown_fields},
+                                               {&TurnCounts::cleaned_fields, cleaned_fields},
+                                               {&TurnCounts::output_bytes, output_bytes}});
+static_assert(sizeof(TurnCounts) == kCounts.size() * sizeof(std::uint64_t), "none is forgotten");
+
 // Written by one thread, read by any.
 class Cell {
  public:
@@ -548,16 +566,11 @@ void Metrics::count_invariant_violation() {
 TurnCounts Metrics::totals() const {
   const std::lock_guard lock(process_->mutex);
   const Totals sum = process_->totals();
-  return {.records_in = sum[consumed],
-          .emitted = sum[emitted],
-          .outputs = sum[outputs],
-          .duplicates = sum[duplicates],
-          .dropped = sum[dropped],
-          .dead_letters = sum[dead_letters],
-          .redeliveries = sum[redeliveries],
-          .unknown_fields = sum[unknown_fields],
-          .cleaned_fields = sum[cleaned_fields],
-          .output_bytes = sum[output_bytes]};
+  TurnCounts counts;
+  for (const Count& count : kCounts) {
+    counts.*count.member = sum[count.cell];
+  }
+  return counts;
 }
 
 std::string Metrics::dead_letter_reason() const {
@@ -678,16 +691,9 @@ void MetricsProbe::record_dropped(std::string_view reason) {
 
 void MetricsProbe::turn_committed(const TurnCounts& counts, std::chrono::nanoseconds age) {
   auto& cells = lane_->cells;
-  cells[consumed].add(counts.records_in);
-  cells[emitted].add(counts.emitted);
-  cells[outputs].add(counts.outputs);
-  cells[duplicates].add(counts.duplicates);
-  cells[dropped].add(counts.dropped);
-  cells[dead_letters].add(counts.dead_letters);
-  cells[redeliveries].add(counts.redeliveries);
-  cells[unknown_fields].add(counts.unknown_fields);
-  cells[cleaned_fields].add(counts.cleaned_fields);
-  cells[output_bytes].add(counts.output_bytes);
+  for (const Count& count : kCounts) {
+    cells[count.cell].add(counts.*count.member);
+  }
   cells[committed_turns].add(1);
   for (std::size_t i = 0; i < kWordCells; ++i) {
     cells[dropped_by_reason + i].add(lane_->turn_dropped[i]);
