@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "codec/lane_codec.h"
+#include "host/broker_watch.h"
 #include "kafka/sink.h"
 #include "kafka/source.h"
 #include "loop/loop.h"
@@ -18,13 +19,8 @@ using std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kRetryPauseMin{50};
 constexpr std::chrono::milliseconds kRetryPauseMax{1000};
 constexpr std::chrono::seconds kRetryLoggedEvery{10};
-// A connection that is merely made anew takes less.
-constexpr std::chrono::seconds kSilenceNoted{3};
-// One that asks all the time and was answered this recently isn't cut off.
-constexpr std::chrono::seconds kAnswerIsFresh{1};
-// A member's heartbeats alone are answered every three seconds.
-constexpr std::chrono::seconds kSilenceMax{10};
-constexpr const char* kBrokerIsSilent = "the broker doesn't answer";
+// An obstacle that was met only just isn't counted in seconds.
+constexpr std::chrono::seconds kObstacleCounted{3};
 
 class SteadyClock final : public Clock {
  public:
@@ -84,7 +80,7 @@ Lane::~Lane() {
 }
 
 void Lane::run() {
-  outcome_ = run_loop(stores_);
+  outcome_ = run_loop();
   is_ready_ = false;
   if (!outcome_.is_ok()) {
     log_.error("lane ended", {{"lane", std::to_string(index_)},
@@ -95,7 +91,7 @@ void Lane::run() {
 }
 
 // A broker that doesn't answer is waited for; only a stop ends the lane.
-Status Lane::run_loop(SegmentStores& stores) {
+Status Lane::run_loop() {
   WEIR_TRY_ASSIGN(const std::unique_ptr<Stage> stage, spec_.make_stage(deployment_.options.get()));
   WEIR_TRY_ASSIGN(const std::unique_ptr<LaneCodec> codec,
                   LaneCodec::make(plan_.formats, [this](std::string_view name) {
@@ -109,26 +105,20 @@ Status Lane::run_loop(SegmentStores& stores) {
   KafkaSink sink(sink_settings(plan_, kafka_, id));
   SteadyClock clock;
   Loop loop(plan_.settings,
-            LoopParts{source, sink, *codec, *stage, stores, *deaths, clock, probe_});
+            LoopParts{source, sink, *codec, *stage, stores_, *deaths, clock, probe_});
 
   bool is_recovering = false;
   auto pause_next = kRetryPauseMin;
-  auto last_answer = clock.now();
-  auto unreachable_since = steady_clock::time_point::max();
+  auto last_success = clock.now();
   auto last_logged = steady_clock::time_point();
-  bool expects_answers = false;
+  BrokerWatch brokers;
   while (!stopping_) {
     last_beat_ = clock.now();
     Status done = loop.advance();
     // Of the two clients the source's asks all the time, so it alone notices when brokers are back.
-    unreachable_since = source.is_reachable() ? steady_clock::time_point::max()
-                                              : std::min(unreachable_since, clock.now());
-    // One that hangs keeps its connections. Whoever waits to be given partitions may rightly hear
-    // nothing for long.
-    const auto silence = clock.now() - source.last_answer();
-    expects_answers = silence < kAnswerIsFresh ? loop.is_ready() : expects_answers;
-    is_cut_off_ = clock.now() - unreachable_since > kSilenceNoted ||
-                  (expects_answers && silence > kSilenceMax);
+    brokers.observe(clock.now(), source.is_reachable(), source.last_answer(),
+                    probe_.has_partitions());
+    is_cut_off_ = brokers.is_cut_off();
     is_ready_ = done.is_ok() && loop.is_ready() && !is_cut_off_;
     if (done.is_ok() && until_.end && loop.has_reached_end()) {
       done = loop.drain();  // a failure of it is recovered from as any other
@@ -137,19 +127,19 @@ Status Lane::run_loop(SegmentStores& stores) {
       }
     }
     if (done.is_ok()) {
-      set_obstacle(is_cut_off_ ? kBrokerIsSilent : "", source.last_answer());
+      set_obstacle(is_cut_off_ ? kBrokerIsSilent : "", brokers.since());
       is_recovering = false;
       pause_next = kRetryPauseMin;
-      last_answer = clock.now();
+      last_success = clock.now();
       continue;
     }
     if (done.remedy() == Remedy::stop) {
       return done;
     }
     if (is_cut_off_) {
-      set_obstacle(kBrokerIsSilent, source.last_answer());
+      set_obstacle(kBrokerIsSilent, brokers.since());
     } else {
-      set_obstacle(done.message(), last_answer);
+      set_obstacle(done.message(), last_success);
     }
     if (clock.now() - last_logged >= kRetryLoggedEvery) {
       last_logged = clock.now();
@@ -157,7 +147,7 @@ Status Lane::run_loop(SegmentStores& stores) {
                                                   {"remedy", std::string(name_of(done.remedy()))},
                                                   {"why", done.message()}});
     }
-    if (until_.end && clock.now() - last_answer > until_.silence_max) {
+    if (until_.end && clock.now() - last_success > until_.silence_max) {
       return Status::stop(ExitCode::unavailable, done.message());
     }
     // A failure of a kind other than retry is recovered from at once, unless the recovery failed.
@@ -184,7 +174,7 @@ Status Lane::run_loop(SegmentStores& stores) {
   return Status::ok();
 }
 
-void Lane::set_obstacle(const std::string& obstacle, steady_clock::time_point since) {
+void Lane::set_obstacle(std::string_view obstacle, steady_clock::time_point since) {
   const std::lock_guard hold(obstacle_mutex_);
   obstacle_ = obstacle;
   obstacle_since_ = since;
@@ -194,7 +184,7 @@ std::string Lane::obstacle() const {
   const std::lock_guard hold(obstacle_mutex_);
   const auto lasts =
       std::chrono::floor<std::chrono::seconds>(steady_clock::now() - obstacle_since_);
-  return obstacle_.empty() || lasts < kSilenceNoted
+  return obstacle_.empty() || lasts < kObstacleCounted
              ? obstacle_
              : fmt::format("{}, for {} s now", obstacle_, lasts.count());
 }

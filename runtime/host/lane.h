@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include "assembly/lane_plan.h"
@@ -68,8 +69,8 @@ class Lane {
 
  private:
   void run();
-  Status run_loop(SegmentStores& stores);
-  void set_obstacle(const std::string& obstacle, std::chrono::steady_clock::time_point since);
+  Status run_loop();
+  void set_obstacle(std::string_view obstacle, std::chrono::steady_clock::time_point since);
   void pause(std::chrono::milliseconds time) const;
 
   const int index_;

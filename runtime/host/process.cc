@@ -13,6 +13,7 @@
 
 #include <fmt/format.h>
 
+#include "host/broker_watch.h"
 #include "host/build.h"
 #include "host/command_line.h"
 #include "host/kafka_settings.h"
@@ -36,7 +37,6 @@ constexpr std::chrono::seconds kBeatMax{60};
 constexpr std::chrono::seconds kEndAtOnceMax{3};
 // What they have when one failed: a request that is under way, and their drain.
 constexpr std::chrono::seconds kEndAfterFailureMax = kDrainWaitMax + std::chrono::seconds(20);
-constexpr std::string_view kBrokerIsSilent = "the broker doesn't answer, waiting for it";
 constexpr std::string_view kLeftOpen = "left with an open turn, the next start repeats it";
 
 // SIGTERM, SIGINT and SIGHUP, blocked for every thread and asked for by one. A reader of the log

@@ -750,6 +750,10 @@ std::vector<PartitionStatus> MetricsProbe::partitions() const {
   return lane_->status(in_ms(process_.identity.now())).partitions;
 }
 
+bool MetricsProbe::has_partitions() const {
+  return !lane_->partitions.empty();
+}
+
 // ---- the reference ----
 
 namespace {

@@ -84,6 +84,9 @@ class MetricsProbe : public Probe {
   // Those that the lane owns now.
   std::vector<PartitionStatus> partitions() const;
 
+  // It owns some, restoring or not. On the lane's thread.
+  bool has_partitions() const;
+
  private:
   Metrics::Process& process_;
   std::shared_ptr<Metrics::Lane> lane_;

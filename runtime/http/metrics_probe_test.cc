@@ -193,8 +193,10 @@ TEST(Metrics, TheReasonOfMostDeadLettersIsThatOfAllLanesTogether) {
 TEST(Metrics, APartitionsSeriesEndWhenItIsRevoked) {
   Process process;
   const auto lane = process.lane();
+  EXPECT_FALSE(lane->has_partitions());
   lane->partition_assigned(at(0, 1), PartitionPhase::running, NextOffset(0), NextOffset(0));
-  lane->partition_assigned(at(1, 1), PartitionPhase::running, NextOffset(0), NextOffset(5));
+  lane->partition_assigned(at(1, 1), PartitionPhase::restoring, NextOffset(0), NextOffset(5));
+  EXPECT_TRUE(lane->has_partitions());
   EXPECT_THAT(
       process.samples("weir_committed_offset"),
       ElementsAre("{input=\"more\",partition=\"1\"} 5", "{input=\"names\",partition=\"1\"} 0"));
