@@ -120,12 +120,11 @@ Status Lane::run_loop() {
                     probe_.has_partitions());
     is_cut_off_ = brokers.is_cut_off();
     is_ready_ = done.is_ok() && loop.is_ready() && !is_cut_off_;
-    if (done.is_ok() && until_.end && loop.has_reached_end()) {
+    const bool has_reached_end = done.is_ok() && until_.end && loop.has_reached_end();
+    if (has_reached_end) {
       done = loop.drain();  // a failure of it is recovered from as any other
-      if (done.is_ok()) {
-        break;
-      }
     }
+    is_at_end_ = has_reached_end && done.is_ok();
     if (done.is_ok()) {
       set_obstacle(is_cut_off_ ? kBrokerIsSilent : "", brokers.since());
       is_recovering = false;

@@ -58,6 +58,11 @@ class Lane {
 
   bool is_ready() const { return is_ready_; }
 
+  // With `until.end`: what it owns is read to its end and committed. It goes on owning it until
+  // stop(): one that left while others are still joining would keep them waiting, for the group
+  // remembers a static member until its session ends.
+  bool is_at_end() const { return is_at_end_; }
+
   // The brokers haven't answered for a while, idle as the lane may be.
   bool is_cut_off() const { return is_cut_off_; }
 
@@ -86,6 +91,7 @@ class Lane {
   std::atomic<bool> stopping_at_once_ = false;
   std::atomic<bool> has_ended_ = false;
   std::atomic<bool> is_ready_ = false;
+  std::atomic<bool> is_at_end_ = false;
   std::atomic<bool> is_cut_off_ = false;
   std::atomic<std::chrono::steady_clock::time_point> last_beat_{std::chrono::steady_clock::now()};
   mutable std::mutex obstacle_mutex_;

@@ -344,9 +344,11 @@ class Process {
       }
       bool all_ended = true;
       bool all_ready = true;
+      bool all_at_end = true;
       for (const auto& lane : lanes_) {
         all_ended = all_ended && lane->has_ended();
         all_ready = all_ready && lane->is_ready();
+        all_at_end = all_at_end && lane->is_at_end();
         if (failed.is_ok() && lane->has_ended() && !lane->outcome().is_ok()) {
           failed = lane->outcome();
           leave_at = std::min(leave_at, steady_clock::now() + kEndAfterFailureMax);
@@ -360,6 +362,11 @@ class Process {
       }
       if (all_ended) {
         return failed;
+      }
+      if (all_at_end) {
+        for (const auto& lane : lanes_) {
+          lane->stop();
+        }
       }
       if (steady_clock::now() >= leave_at) {
         const std::string hangs =

@@ -153,6 +153,9 @@ class BrokerTest(unittest.TestCase):
             it.produce(100)
             process = it.start()
             it.wait_until_processed()
+            # A lane that is still joining may find no word for a broker that goes.
+            lab.wait_for(lambda: all(f'"partition assigned","lane":"{i}"' in it.log()
+                                     for i in range(2)), what="both lanes")
             self.assertNotIn(SILENT, it.log())
             self.broker.kill()
             lab.wait_for(lambda: SILENT in it.log(), what="word of the broker")

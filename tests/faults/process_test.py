@@ -215,6 +215,14 @@ class ProcessTest(unittest.TestCase):
             it.finish()
             self.assertEqual(json.loads(it.log().splitlines()[-1])["records_in"], "0")
 
+    def test_a_run_to_the_end_with_many_lanes_waits_for_no_session_to_end(self):
+        """A lane that was done left while others joined, and they waited for 45 s."""
+        with lab.Lab(self.brokers, seed=12, lanes=6, session_timeout_ms=60_000) as it:
+            for _ in range(3):
+                it.produce(1)
+                self.assertEqual(it.start("--until-end").wait(40), 0, it.log()[-3000:])
+            self.assertEqual(it.verdict(), [], it.log()[-3000:])
+
     def test_a_run_until_a_time_does_what_was_stamped_before_and_the_next_goes_on_there(self):
         with lab.Lab(self.brokers, seed=10) as it:
             it.produce(300)
