@@ -13,10 +13,12 @@ std::string text(NextOffset offset) {
 }
 
 constexpr auto kWayOut =
-    ". What the group committed belongs to the topic as it was; deploy a new version, which reads "
+    ". What the group committed belongs to the topic as it was; deploy a new version (raise "
+    "`version:`), which reads "
     "the topic as it is from its start";
 constexpr auto kOutputWayOut =
-    ". What was committed belongs to the topic as it was; deploy a new version, which writes all "
+    ". What was committed belongs to the topic as it was; deploy a new version (raise `version:`), "
+    "which writes all "
     "of "
     "it again";
 
@@ -288,7 +290,8 @@ Result<Position> Assignment::place(OwnedPartition& owned, const Committed& commi
             ", but the group committed only " + text(c) + ", at stream time " +
             std::to_string(metadata->time.value()) +
             ". Somebody set the group back, or the state is another's: going on would drop "
-            "records as duplicates or repeat them. To process them again deploy a new version");
+            "records as duplicates or repeat them. To process them again deploy a new version "
+            "(raise `version:`)");
   }
   if (owned.index->covered() < metadata->rebuild_from || owned.index->covered() < bounds.start) {
     if (metadata->rebuild_from < bounds.start) {
@@ -298,7 +301,7 @@ Result<Position> Assignment::place(OwnedPartition& owned, const Committed& commi
               " but the log at " + text(bounds.start) + ", and local state covers only below " +
               text(owned.index->covered()) +
               ": it can't be rebuilt. Keep the topic for longer than the window; to go on with an "
-              "incomplete window deploy a new version");
+              "incomplete window deploy a new version (raise `version:`)");
     }
     probe_.state_restored(owned.where, "local state is older than the dedup window");
     owned.index.reset();
@@ -325,7 +328,7 @@ Status Assignment::check_rule(const OwnedPartition& owned, const CommitMetadata&
                    name_of(owned.where) + ": the group's offset was committed with dedup " +
                        metadata.rule.text() + ", and the configuration says " + rule.text() +
                        ": what the new rule must know of earlier records was not kept. "
-                       "Set it back, or deploy a new version");
+                       "Set it back, or deploy a new version (raise `version:`)");
 }
 
 // Each output still goes into the topic that it went into before. One that was added since passes.
@@ -349,7 +352,7 @@ Status Assignment::check_outputs(const OwnedPartition& owned,
                               before->topic_id +
                               "): it was deleted and created again, or the configuration named "
                               "another. Name that one again if it is still there; else deploy a "
-                              "new version, which writes all of it again");
+                              "new version (raise `version:`), which writes all of it again");
     }
     if (before->partitions != now.partitions) {
       return Status::stop(
@@ -384,7 +387,8 @@ Status Assignment::finish_restoring(OwnedPartition& owned) {
                             std::to_string(owned.clock.now().value()) +
                             " at the committed offset " + std::to_string(owned.committed.value()) +
                             ", where it showed " + std::to_string(owned.committed_time.value()) +
-                            " before: it is not the same log. Deploy a new version to start anew");
+                            " before: it is not the same log. Deploy a new version (raise "
+                            "`version:`) to start anew");
   }
   owned.phase = PartitionPhase::running;
   probe_.partition_restored(owned.where, owned.committed);
@@ -425,10 +429,11 @@ StoreIdentity Assignment::store_identity(InputPartition where) const {
 }
 
 std::string Assignment::way_out(InputIndex input) const {
-  return settings_.inputs[input.value()].dedup ? "deploy a new version, which starts by `start`"
-                                               : "set the group's offset with Kafka's tools, or "
-                                                 "deploy a new version, which starts by "
-                                                 "`start`";
+  return settings_.inputs[input.value()].dedup
+             ? "deploy a new version (raise `version:`), which starts by `start`"
+             : "set the group's offset with Kafka's tools, or "
+               "deploy a new version (raise `version:`), which starts by "
+               "`start`";
 }
 
 std::string Assignment::name_of(InputPartition where) const {

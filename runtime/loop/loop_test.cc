@@ -697,7 +697,8 @@ TEST_F(LoopTest, AnOutputRecreatedWhileTheLaneIsStoppedStops) {
   ASSERT_FALSE(stopped.is_ok());
   EXPECT_EQ(stopped.exit_code(), ExitCode::bad_input);
   EXPECT_THAT(stopped.message(), HasSubstr("output out: topic out.v1 (id "));
-  EXPECT_THAT(stopped.message(), HasSubstr("deploy a new version, which writes all of it again"));
+  EXPECT_THAT(stopped.message(),
+              HasSubstr("deploy a new version (raise `version:`), which writes all of it again"));
 }
 
 // `before`: what was committed of the outputs. It has one, "out".

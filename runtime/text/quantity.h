@@ -9,7 +9,7 @@
 
 namespace weir {
 
-// In the largest unit that leaves a whole number, days only from two on: "1500ms", "24h", "7d".
+// In the largest unit that leaves a whole number, days only from a week on: "1500ms", "24h", "7d".
 std::string duration_text(std::chrono::milliseconds time);
 // "64KiB".
 std::string size_text(std::int64_t bytes);

@@ -15,7 +15,8 @@ TEST(Quantity, IsPrintedAsTheConfigurationWritesIt) {
   EXPECT_EQ(duration_text(std::chrono::minutes(90)), "90m");
   EXPECT_EQ(duration_text(std::chrono::hours(24)), "24h");
   EXPECT_EQ(duration_text(std::chrono::hours(36)), "36h");
-  EXPECT_EQ(duration_text(std::chrono::hours(48)), "2d");
+  EXPECT_EQ(duration_text(std::chrono::hours(48)), "48h");
+  EXPECT_EQ(duration_text(std::chrono::hours(7 * 24)), "7d");
   EXPECT_EQ(size_text(0), "0B");
   EXPECT_EQ(size_text(64 << 10), "64KiB");
   EXPECT_EQ(size_text((64 << 10) + 1), "65537B");

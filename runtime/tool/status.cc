@@ -104,16 +104,23 @@ std::vector<std::string> reasons_of(const Found& one) {
   return reasons;
 }
 
+// Behind a command: which variables it had, by whose values its brokers were named perhaps.
+std::string as_before(const Found& one) {
+  return one.run.variables.empty()
+             ? ""
+             : fmt::format("   # with {} set as before", fmt::join(one.run.variables, ", "));
+}
+
 // What it set aside since it started, and how to see that; empty: nothing.
-std::string dead_letters_of(const Struct& answer) {
-  const Struct& dead = field(answer, "dead_letters").struct_value();
+std::string dead_letters_of(const Found& one) {
+  const Struct& dead = field(one.answer, "dead_letters").struct_value();
   const double count = field(dead, "count").number_value();
   return count > 0
              ? fmt::format(
                    "dead letters since its start: {}, most often {}; to see them: {} tap {} "
-                   "--until-end",
+                   "--until-end{}",
                    grouped(static_cast<std::uint64_t>(count)), field(dead, "reason").string_value(),
-                   tool_command(), field(dead, "topic").string_value())
+                   tool_command(), field(dead, "topic").string_value(), as_before(one))
              : "";
 }
 
@@ -122,11 +129,7 @@ std::string next_command(const Found& one) {
   if ((!one.run.failure && !one.is_gone) || one.run.command.empty()) {
     return "";
   }
-  const std::string variables =
-      one.run.variables.empty()
-          ? ""
-          : fmt::format("   # with {} set as before", fmt::join(one.run.variables, ", "));
-  return one.run.command + variables;
+  return one.run.command + as_before(one);
 }
 
 struct Lag {
@@ -183,7 +186,7 @@ void print_table(const std::vector<Found>& all) {
     for (const std::string& reason : reasons_of(one)) {
       fmt::print("  {}\n", printable(reason));
     }
-    if (const std::string dead = dead_letters_of(one.answer); !dead.empty()) {
+    if (const std::string dead = dead_letters_of(one); !dead.empty()) {
       fmt::print("  {}\n", printable(dead));
     }
     if (const std::string command = next_command(one); !command.empty()) {

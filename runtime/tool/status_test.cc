@@ -147,6 +147,16 @@ TEST_F(StatusVerb, AProcessWhoseNumberAndPortAnotherHasIsGoneAndThatOneIsNotAske
   }
 }
 
+// Typed without them it showed what another cluster's topic of that name holds.
+TEST_F(StatusVerb, TheCommandThatShowsDeadLettersSaysWhichVariablesTheProcessHad) {
+  const auto some = serve(ProcessState::running, {}, {1, "bad", "ingest-x.dead_letters.v7"});
+  std::ofstream(state_ / "run" / "ingest-x.v7-b.json")
+      << R"({"deployment": "ingest-x", "version": 7, "instance": "b", "pid": )" << ::getpid()
+      << R"(, "http": ")" << address_of(*some) << R"(", "variables": ["WEIR_BOOTSTRAP"]})";
+  status();
+  EXPECT_THAT(answer_, HasSubstr("--until-end   # with WEIR_BOOTSTRAP set as before\n"));
+}
+
 TEST_F(StatusVerb, AProcessThatWasKilledIsGoneSinceItWasLastSeenAndSaysHowItIsStartedAgain) {
   const fs::path file = state_ / "run" / "ingest-x.v7-b.json";
   std::ofstream(file) << R"({"deployment": "ingest-x", "version": 7, "instance": "b",)"
