@@ -390,8 +390,7 @@ Status KafkaSource::take_error(const rd_kafka_message_t& message, Gathering& gat
           fmt::format(
               "{} of group {} can't be read: {}. The records from there on are gone, or the "
               "topic isn't the one that was read before: deploy a new version (raise `version:`), "
-              "which starts by "
-              "`start`",
+              "which starts by `start`",
               place(), settings_.group, rd_kafka_message_errstr(&message)));
     }
     case RD_KAFKA_RESP_ERR__BAD_MSG:
