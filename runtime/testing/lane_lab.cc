@@ -51,6 +51,13 @@ void TextStage::process(const Record& record, Out& out) {
   }
 }
 
+void TextStage::process_batch(std::span<const Record> records, Out& out) {
+  for (std::size_t i = records.size(); i-- > 0;) {
+    out.at(records[i]);
+    process(records[i], out);
+  }
+}
+
 LaneSettings lab_settings() {
   LaneSettings settings;
   settings.deployment = "lab";

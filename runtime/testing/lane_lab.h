@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,9 @@ class TextStage final : public Stage {
   static constexpr std::size_t kBigBytes = 10'000;
 
   void process(const Record& record, Out& out) override;
+
+  // Last record first: a batch may be answered in any order.
+  void process_batch(std::span<const Record> records, Out& out) override;
 };
 
 // A clock that a test moves.
