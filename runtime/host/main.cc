@@ -24,6 +24,7 @@
 #include "host/process.h"
 #include "host/run_file.h"
 #include "host/try.h"
+#include "text/words.h"
 
 namespace weir {
 
@@ -112,6 +113,38 @@ Status run(const std::string& file, const StageSpec& spec, RunUntil until, const
   return deployment.status();
 }
 
+// A key may be made of what only the JSON has, so this is no mistake; a slip is likelier.
+std::string keys_without_field(const config::Deployment& deployment, const LanePlan& plan) {
+  std::string notes;
+  for (std::size_t i = 0; i < deployment.inputs.size(); ++i) {
+    const config::Input& input = deployment.inputs[i];
+    const google::protobuf::Descriptor* message = plan.settings.inputs[i].descriptor;
+    if (input.format != config::Format::json || !input.dedup || message == nullptr) {
+      continue;
+    }
+    std::vector<std::string> known;
+    for (int f = 0; f < message->field_count(); ++f) {
+      known.push_back(message->field(f)->name());
+      known.push_back(message->field(f)->json_name());
+    }
+    for (const auto& [from, to] : input.rename) {
+      known.push_back(from);
+    }
+    if (input.event_time) {
+      known.push_back(input.event_time->from);
+    }
+    for (const std::string& key : input.dedup->key) {
+      if (std::find(known.begin(), known.end(), key) == known.end()) {
+        notes += fmt::format(
+            "{}: note: inputs.{}.dedup.key: {} has no field \"{}\"{}; a record whose JSON has none "
+            "either is treated as on_missing_key says\n",
+            deployment.file, input.name, message->full_name(), key, did_you_mean(key, known));
+      }
+    }
+  }
+  return notes;
+}
+
 // All that can be said without a broker. Files of other stages show what lies around this one's;
 // what they say to their own stage is for its program to check.
 Status lint(const std::vector<std::string>& files, const StageSpec& spec) {
@@ -119,6 +152,7 @@ Status lint(const std::vector<std::string>& files, const StageSpec& spec) {
   std::vector<std::string> own;
   std::vector<std::string> others;
   std::string wrong;
+  std::string notes;
   for (const std::string& file : files) {
     Result<config::Deployment> deployment = load(file, spec, files.size() > 1);
     Status checked = deployment.status();
@@ -126,7 +160,9 @@ Status lint(const std::vector<std::string>& files, const StageSpec& spec) {
       const bool is_own = deployment.value().stage == spec.name();
       (is_own ? own : others).push_back(file);
       if (is_own) {
-        checked = plan_lane(deployment.value(), spec).status();
+        const Result<LanePlan> plan = plan_lane(deployment.value(), spec);
+        checked = plan.status();
+        notes += plan.is_ok() ? keys_without_field(deployment.value(), plan.value()) : "";
         checked = checked.is_ok() ? check_stage(deployment.value(), spec) : checked;
       }
       deployments.push_back(std::move(deployment).value());
@@ -144,6 +180,7 @@ Status lint(const std::vector<std::string>& files, const StageSpec& spec) {
   for (const config::Problem& problem : config::lint(deployments)) {
     wrong += config::to_string(problem) + "\n";
   }
+  fmt::print(stderr, "{}", notes);
   if (!wrong.empty()) {
     wrong.pop_back();
     return Status::stop(ExitCode::config, wrong);

@@ -36,10 +36,10 @@ class Lint : public ::testing::Test {
 
   // The file of a deployment of `stage`, which it is named after.
   std::string file(const std::string& stage, const std::string& port = "names",
-                   const std::string& output = "greetings") const {
+                   const std::string& output = "greetings", const std::string& key = "") const {
     std::string path = (folder_ / (stage + ".yaml")).string();
     std::ofstream(path) << "stage: " << stage << "\ninputs: {" << port
-                        << ": {topic: raw, dedup: {window: 1h}}}\noutputs: {" << output
+                        << ": {topic: raw, dedup: {window: 1h" << key << "}}}\noutputs: {" << output
                         << ": {dataset: " << stage << ".out}}\n";
     return path;
   }
@@ -82,6 +82,16 @@ TEST_F(Lint, SaysNothingIsInOrderWhereSomethingIsNot) {
   EXPECT_EQ(lint({own}), 78);
   EXPECT_EQ(out_, "");
   EXPECT_THAT(err_, HasSubstr("greeter has no input \"nams\"; did you mean \"names\"?"));
+}
+
+// It said "ok" and no more, and every record became a dead letter.
+TEST_F(Lint, NotesAKeyThatTheMessageDoesNotHave) {
+  EXPECT_EQ(lint({file("greeter", "names", "greetings", ", key: [naem]")}), 0) << err_;
+  EXPECT_THAT(err_,
+              HasSubstr("inputs.names.dedup.key: hello.v1.Name has no field \"naem\"; did you "
+                        "mean \"name\"?"));
+  EXPECT_EQ(lint({file("greeter", "names", "greetings", ", key: [name]")}), 0);
+  EXPECT_EQ(err_, "");
 }
 
 TEST_F(Lint, FilesOfOtherStagesAloneAreNotChecked) {
