@@ -273,6 +273,22 @@ DecodePlan::DecodePlan(DecodePlan&&) noexcept = default;
 DecodePlan& DecodePlan::operator=(DecodePlan&&) noexcept = default;
 DecodePlan::~DecodePlan() = default;
 
+std::vector<std::string> DecodePlan::notes() const {
+  std::vector<std::string> known;
+  std::vector<std::string> unknown;
+  for (const NameEntry& entry : root_->names.entries()) {
+    (entry.field >= 0 || entry.event_time ? known : unknown).push_back(entry.name);
+  }
+  std::vector<std::string> notes;
+  for (const std::string& name : options_.key) {
+    if (has_message_ && std::find(unknown.begin(), unknown.end(), name) != unknown.end()) {
+      notes.push_back(fmt::format("dedup.key: {} has no field \"{}\"{}", root_->name, name,
+                                  did_you_mean(name, known)));
+    }
+  }
+  return notes;
+}
+
 namespace {
 
 // In a oneof that the author wrote; a proto3 `optional` sits in one of its own.

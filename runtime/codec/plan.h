@@ -232,6 +232,10 @@ class DecodePlan {
   // Of event_time, seconds east of Greenwich.
   std::int64_t zone_seconds() const { return zone_seconds_; }
 
+  // What is no failure and a slip most likely: each field of `key` that is none of the message's,
+  // nor renamed to one or read by event_time, in words as compile's.
+  std::vector<std::string> notes() const;
+
   // The plan of a type met inside a google.protobuf.Any; fails as compile does.
   Result<MessagePlan*> message_of(std::string_view full_name);
 

@@ -109,6 +109,9 @@ struct Setting {
   std::vector<std::string> parts;
 };
 
+inline constexpr const char* kStateDefault = "state";
+inline constexpr const char* kInstanceDefault = "0";
+
 // A plain value. Everything is checked and has its default. Ports are in the order of the spec, or,
 // read without a spec, of the file.
 struct Deployment {

@@ -722,15 +722,17 @@ Group fields_of(const StageSpec* spec) {
       with_default("1", integer("lanes", &Deployment::lanes, 1, 256,
                                 "Threads, each with its own consumer and producer.")),
       turn(),
-      with_default("state", text("state", &Deployment::state,
-                                 "Root folder of local state, relative to the working directory.")),
+      with_default(kStateDefault,
+                   text("state", &Deployment::state,
+                        "Root folder of local state, relative to the working directory.")),
       http(),
       kafka(),
       log(),
-      with_default("0", text("instance", &Deployment::instance,
-                             "Unique among the live processes of the deployment, and stable: a "
-                             "StatefulSet's ordinal.",
-                             check_instance, "^[A-Za-z0-9_-]{1,100}$")),
+      with_default(kInstanceDefault,
+                   text("instance", &Deployment::instance,
+                        "Unique among the live processes of the deployment, and stable: a "
+                        "StatefulSet's ordinal.",
+                        check_instance, "^[A-Za-z0-9_-]{1,100}$")),
   };
   return made;
 }

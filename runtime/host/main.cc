@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "assembly/lane_plan.h"
+#include "codec/plan.h"
 #include "config/deployment.h"
 #include "config/document.h"
 #include "config/lint.h"
@@ -24,7 +25,6 @@
 #include "host/process.h"
 #include "host/run_file.h"
 #include "host/try.h"
-#include "text/words.h"
 
 namespace weir {
 
@@ -61,8 +61,8 @@ config::Deployment presumed(const std::string& file) {
   deployment.file = file;
   deployment.id = fs::path(file).stem();
   deployment.version = 0;
-  deployment.instance = value("instance", "WEIR__INSTANCE", "0");
-  deployment.state = value("state", "WEIR__STATE", "state");
+  deployment.instance = value("instance", "WEIR__INSTANCE", config::kInstanceDefault);
+  deployment.state = value("state", "WEIR__STATE", config::kStateDefault);
   for (const auto& [variable, unused] : environment) {
     if (variable.starts_with("WEIR__")) {
       deployment.settings.push_back({.path = {}, .value = {}, .place = {variable}, .parts = {}});
@@ -114,32 +114,20 @@ Status run(const std::string& file, const StageSpec& spec, RunUntil until, const
 }
 
 // A key may be made of what only the JSON has, so this is no mistake; a slip is likelier.
-std::string keys_without_field(const config::Deployment& deployment, const LanePlan& plan) {
+std::string notes_on(const config::Deployment& deployment, const LanePlan& plan) {
   std::string notes;
-  for (std::size_t i = 0; i < deployment.inputs.size(); ++i) {
-    const config::Input& input = deployment.inputs[i];
-    const google::protobuf::Descriptor* message = plan.settings.inputs[i].descriptor;
-    if (input.format != config::Format::json || !input.dedup || message == nullptr) {
+  for (std::size_t i = 0; i < plan.formats.size(); ++i) {
+    const InputFormat& format = plan.formats[i];
+    if (format.form != InputFormat::Form::json) {
       continue;
     }
-    std::vector<std::string> known;
-    for (int f = 0; f < message->field_count(); ++f) {
-      known.push_back(message->field(f)->name());
-      known.push_back(message->field(f)->json_name());
-    }
-    for (const auto& [from, to] : input.rename) {
-      known.push_back(from);
-    }
-    if (input.event_time) {
-      known.push_back(input.event_time->from);
-    }
-    for (const std::string& key : input.dedup->key) {
-      if (std::find(known.begin(), known.end(), key) == known.end()) {
-        notes += fmt::format(
-            "{}: note: inputs.{}.dedup.key: {} has no field \"{}\"{}; a record whose JSON has none "
-            "either is treated as on_missing_key says\n",
-            deployment.file, input.name, message->full_name(), key, did_you_mean(key, known));
-      }
+    const Result<DecodePlan> decode = DecodePlan::compile(format.descriptor, format.options);
+    WEIR_ASSERT(decode.is_ok());  // plan_lane compiled it
+    for (const std::string& note : decode.value().notes()) {
+      notes += fmt::format(
+          "{}: note: inputs.{}.{}; a record whose JSON has none either is treated as "
+          "on_missing_key says\n",
+          deployment.file, deployment.inputs[i].name, note);
     }
   }
   return notes;
@@ -162,7 +150,7 @@ Status lint(const std::vector<std::string>& files, const StageSpec& spec) {
       if (is_own) {
         const Result<LanePlan> plan = plan_lane(deployment.value(), spec);
         checked = plan.status();
-        notes += plan.is_ok() ? keys_without_field(deployment.value(), plan.value()) : "";
+        notes += plan.is_ok() ? notes_on(deployment.value(), plan.value()) : "";
         checked = checked.is_ok() ? check_stage(deployment.value(), spec) : checked;
       }
       deployments.push_back(std::move(deployment).value());
@@ -220,9 +208,8 @@ int stage_main(int argc, char** argv, const StageSpec& spec) {
   CLI::App* run_command = app.add_subcommand("run", "Run the deployment until SIGTERM");
   run_command->footer(
       "SIGTERM, SIGINT or SIGHUP ends it when the turn is committed; where the broker doesn't\n"
-      "answer, without that and within 45 s: the next start repeats the turn. A second one ends "
-      "it\n"
-      "within seconds.");
+      "answer, without that and within 45 s: the next start repeats the turn. A second one ends\n"
+      "it within seconds.");
   run_command->add_option("CONFIG", file, "The deployment's YAML file")->required();
   run_command->add_flag("--until-end", until.end, "Process what is there now, commit, end with 0");
   run_command->add_option("--until", until_time,

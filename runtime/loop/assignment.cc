@@ -426,11 +426,11 @@ StoreIdentity Assignment::store_identity(InputPartition where) const {
 }
 
 std::string Assignment::way_out(InputIndex input) const {
+  const std::string new_version =
+      "deploy a new version (raise `version:`), which starts by `start`";
   return settings_.inputs[input.value()].dedup
-             ? "deploy a new version (raise `version:`), which starts by `start`"
-             : "set the group's offset with Kafka's tools, or "
-               "deploy a new version (raise `version:`), which starts by "
-               "`start`";
+             ? new_version
+             : "set the group's offset with Kafka's tools, or " + new_version;
 }
 
 std::string Assignment::name_of(InputPartition where) const {

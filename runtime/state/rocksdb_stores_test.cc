@@ -548,12 +548,17 @@ TEST_F(RocksdbStoresTest, AStoreThatAnotherProcessHoldsIsToBeTriedAgain) {
   EXPECT_NE(open(), nullptr);
 }
 
-TEST_F(RocksdbStoresTest, AFullDiskStopsAndWhatIsOnItIsWhole) {
-  Child child("fill-disk", root_);
+// Each line that it says is a failure.
+int exit_code_of(Child& child) {
   for (std::string line = child.line(); !line.empty(); line = child.line()) {
     ADD_FAILURE() << line;
   }
-  const int exit_code = child.wait();
+  return child.wait();
+}
+
+TEST_F(RocksdbStoresTest, AFullDiskStopsAndWhatIsOnItIsWhole) {
+  Child child("fill-disk", root_);
+  const int exit_code = exit_code_of(child);
   if (exit_code == kCantMount) {
     GTEST_SKIP() << "needs the right to mount a small disk";
   }
@@ -564,10 +569,7 @@ TEST_F(RocksdbStoresTest, AFullDiskStopsAndWhatIsOnItIsWhole) {
 TEST_F(RocksdbStoresTest, AStoreThatIsWipedByHalfIsToBeRestored) {
   ASSERT_TRUE(write_nth(*open(), 0).is_ok());
   Child child("wipe-by-half", root_);
-  for (std::string line = child.line(); !line.empty(); line = child.line()) {
-    ADD_FAILURE() << line;
-  }
-  const int exit_code = child.wait();
+  const int exit_code = exit_code_of(child);
   if (exit_code == kCantMount) {
     GTEST_SKIP() << "needs the right to mount a small disk";
   }
