@@ -184,6 +184,15 @@ std::string Client::last_trouble() const {
   return shared_->trouble;
 }
 
+std::string Client::property(const std::string& name) const {
+  std::array<char, 512> value{};
+  std::size_t size = value.size();
+  return rd_kafka_conf_get(rd_kafka_conf(client_), name.c_str(), value.data(), &size) ==
+                 RD_KAFKA_CONF_OK
+             ? value.data()
+             : "";
+}
+
 bool FenceWatch::note(std::chrono::steady_clock::time_point now) {
   constexpr std::size_t kTimesMax = 3;
   seen_.push_back(now);

@@ -56,6 +56,9 @@ class Client {
 
   const std::string& bootstrap() const { return bootstrap_; }
 
+  // A setting of the client as it came to be; empty: it has none of that name.
+  std::string property(const std::string& name) const;
+
   ResendLedger& ledger() { return shared_->ledger; }
 
  private:

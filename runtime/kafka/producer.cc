@@ -53,8 +53,9 @@ Status KafkaProducer::open() {
     }
   }
   WEIR_TRY_ASSIGN(const TopicShape shape, topic_shape(*client_, settings_.topic, kSlice));
-  WEIR_TRY_ASSIGN(const std::size_t batch_bytes,
-                  batch_bytes_max(*client_, settings_.topic, kSlice));
+  WEIR_TRY_ASSIGN(const std::optional<std::size_t> limit,
+                  message_bytes_max(*client_, settings_.topic, kSlice));
+  const std::size_t batch_bytes = batch_bytes_max(limit);
   if (batch_bytes != batch_bytes_) {
     batch_bytes_ = batch_bytes;
     topic_.reset();

@@ -129,20 +129,25 @@ Result<std::optional<TopicConfigs>> topic_configs(const Client& client, const st
   return std::optional(std::move(configs));
 }
 
-Result<std::size_t> batch_bytes_max(const Client& client, const std::string& topic,
-                                    std::chrono::milliseconds wait_max) {
-  constexpr std::size_t kLeast = 1000;
+Result<std::optional<std::size_t>> message_bytes_max(const Client& client, const std::string& topic,
+                                                     std::chrono::milliseconds wait_max) {
   const Result<std::optional<TopicConfigs>> configs = topic_configs(client, topic, wait_max);
   if (!configs.is_ok()) {
-    return configs.status().remedy() == Remedy::retry ? Result<std::size_t>(configs.status())
-                                                      : kBatchBytesMax;
+    if (configs.status().remedy() == Remedy::retry) {
+      return configs.status();
+    }
+    return std::optional<std::size_t>();
   }
   if (!configs.value() || !configs.value()->contains("max.message.bytes")) {
-    return kBatchBytesMax;
+    return std::optional<std::size_t>();
   }
-  const std::size_t limit =
-      std::strtoull(configs.value()->at("max.message.bytes").c_str(), nullptr, 10);
-  return std::clamp(limit, kLeast, kBatchBytesMax);
+  return std::optional<std::size_t>(
+      std::strtoull(configs.value()->at("max.message.bytes").c_str(), nullptr, 10));
+}
+
+std::size_t batch_bytes_max(std::optional<std::size_t> message_bytes_max) {
+  constexpr std::size_t kLeast = 1000;
+  return std::clamp(message_bytes_max.value_or(kBatchBytesMax), kLeast, kBatchBytesMax);
 }
 
 Result<NextOffset> log_offset(const Client& client, const std::string& topic, Partition partition,

@@ -36,12 +36,15 @@ using TopicConfigs = std::map<std::string, std::string>;
 Result<std::optional<TopicConfigs>> topic_configs(const Client& client, const std::string& topic,
                                                   std::chrono::milliseconds wait_max);
 
+// The topic's max.message.bytes, which holds for a batch as it is sent; nullopt: nobody may ask.
+Result<std::optional<std::size_t>> message_bytes_max(const Client& client, const std::string& topic,
+                                                     std::chrono::milliseconds wait_max);
+
 // How large a batch may be that holds several records: the broker refuses batches as a whole, so
-// one beyond the topic's limit must hold a single record. The client's default where nobody may
-// ask.
+// one beyond the topic's limit must hold a single record. The client's default where the limit is
+// larger, or not known.
 inline constexpr std::size_t kBatchBytesMax = 1'000'000;
-Result<std::size_t> batch_bytes_max(const Client& client, const std::string& topic,
-                                    std::chrono::milliseconds wait_max);
+std::size_t batch_bytes_max(std::optional<std::size_t> message_bytes_max);
 
 // What the log of a partition holds for a read_committed reader: where it starts
 // (RD_KAFKA_OFFSET_BEGINNING), where it ends (RD_KAFKA_OFFSET_END), or the first offset stamped at

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "kafka/client.h"
+#include "kafka/record_weight.h"
 #include "kafka/requests.h"
 #include "kafka/topic_guard.h"
 #include "loop/partitioner.h"
@@ -24,6 +25,8 @@ constexpr milliseconds kSlice{1000};
 constexpr milliseconds kSendOffsetsWaitMax{5000};
 constexpr milliseconds kFlushSlice{20};
 constexpr std::size_t kReportsServedEvery = 500;
+// For how long a topic's limit is taken for what it was: somebody may raise it.
+constexpr std::chrono::seconds kLimitTrusted{10};
 
 std::optional<std::string_view> refusal_reason(rd_kafka_resp_err_t code) {
   switch (code) {
@@ -41,13 +44,14 @@ std::optional<std::string_view> refusal_reason(rd_kafka_resp_err_t code) {
 }
 
 std::string refusal_message(const std::string& topic, rd_kafka_resp_err_t code,
-                            std::size_t value_bytes) {
-  return fmt::format("topic {}: {}{}", topic, rd_kafka_err2str(code),
-                     refusal_reason(code) == "output_too_large"
-                         ? fmt::format(" (a value of {} bytes, before compression; the limit is "
-                                       "the topic's max.message.bytes, after it)",
-                                       value_bytes)
-                         : "");
+                            std::size_t value_bytes, std::optional<std::size_t> limit = {}) {
+  return fmt::format(
+      "topic {}: {}{}", topic, rd_kafka_err2str(code),
+      refusal_reason(code) == "output_too_large"
+          ? fmt::format(" (a value of {} bytes, before compression; the limit is the topic's "
+                        "max.message.bytes{}, after it)",
+                        value_bytes, limit ? fmt::format(" of {}", *limit) : "")
+          : "");
 }
 
 }  // namespace
@@ -56,6 +60,9 @@ struct KafkaSink::Output {
   std::string topic;
   std::int32_t partitions = 0;
   TopicPtr handle;
+  // The topic's max.message.bytes; nullopt: not known.
+  std::optional<std::size_t> bytes_max;
+  steady_clock::time_point limit_asked;
   // The earliest timestamp that the broker refused in the turn that is being tried again: whatever
   // is stamped as late is refused, too. Spares one abort per record.
   std::optional<Timestamp> refused_from;
@@ -103,6 +110,13 @@ Status KafkaSink::connect() {
                    {.delivered = [this](const rd_kafka_message_t& message) { delivered(message); },
                     .rebalanced = {}}));
   one_by_one_ = wants_one_by_one_;
+  const std::string codec = client_->property("compression.codec");
+  can_weigh_ = codec == "lz4" || codec == "none";
+  lz4_level_.reset();
+  if (codec == "lz4") {
+    const int level = std::atoi(client_->property("compression.level").c_str());
+    lz4_level_ = std::max(level, 0);  // -1: the codec's own default, which is 0
+  }
   for (Output& output : outputs_) {
     output.handle.reset(rd_kafka_topic_new(client_->get(), output.topic.c_str(), nullptr));
     if (!output.handle) {
@@ -132,8 +146,9 @@ Status KafkaSink::warm_up() {
   for (Output& output : outputs_) {
     WEIR_TRY_ASSIGN(const TopicShape shape, topic_shape(*client_, output.topic, kSlice));
     output.partitions = shape.partitions;
-    WEIR_TRY_ASSIGN(const std::size_t of_topic, batch_bytes_max(*client_, output.topic, kSlice));
-    limit = std::min(limit, of_topic);
+    WEIR_TRY_ASSIGN(output.bytes_max, message_bytes_max(*client_, output.topic, kSlice));
+    output.limit_asked = steady_clock::now();
+    limit = std::min(limit, batch_bytes_max(output.bytes_max));
   }
   if (limit != batch_bytes_) {
     batch_bytes_ = limit;
@@ -201,6 +216,38 @@ Status KafkaSink::recreate() {
 
 // ---- a transaction ----
 
+std::optional<Refusal> KafkaSink::foresee_refusal(const OutRecord& record) {
+  Output& output = outputs_[record.output.value()];
+  if (is_too_large(output, record)) {
+    return Refusal{record.origin, record.output, "output_too_large",
+                   refusal_message(output.topic, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+                                   record.value.value_or("").size(), output.bytes_max)};
+  }
+  if (output.refused_from && record.timestamp >= *output.refused_from) {
+    return Refusal{
+        record.origin, record.output, "output_timestamp",
+        fmt::format("topic {} refuses the timestamp {}", output.topic, record.timestamp.value())};
+  }
+  return std::nullopt;
+}
+
+bool KafkaSink::is_too_large(Output& output, const OutRecord& record) {
+  const auto weighs_too_much = [&](std::optional<int> level) {
+    return output.bytes_max && least_weight(record, level) > *output.bytes_max;
+  };
+  // What isn't too large as it is needn't be compressed to know.
+  if (!can_weigh_ || !weighs_too_much(std::nullopt) || !weighs_too_much(lz4_level_)) {
+    return false;
+  }
+  if (const auto now = steady_clock::now(); now - output.limit_asked > kLimitTrusted) {
+    const Result<std::optional<std::size_t>> limit =
+        message_bytes_max(*client_, output.topic, kSlice);
+    output.bytes_max = limit.is_ok() ? limit.value() : std::nullopt;  // then the broker says it
+    output.limit_asked = now;
+  }
+  return weighs_too_much(lz4_level_);
+}
+
 Status KafkaSink::begin() {
   WEIR_ASSERT(client_ && !in_transaction_);
   if (is_spoilt_) {
@@ -244,13 +291,7 @@ Status KafkaSink::send(std::span<const OutRecord> records) {
 }
 
 Status KafkaSink::send_one(const OutRecord& record) {
-  Output& output = outputs_[record.output.value()];
-  if (output.refused_from && record.timestamp >= *output.refused_from) {
-    refusals_.push_back(
-        {record.origin, record.output, "output_timestamp",
-         fmt::format("topic {} refuses the timestamp {}", output.topic, record.timestamp.value())});
-    return Status::ok();
-  }
+  const Output& output = outputs_[record.output.value()];
   std::int32_t partition = record.partition.value();
   if (record.partition == kPartitionByKey) {
     // Without a key any partition will do, as long as it is the same when this is repeated.

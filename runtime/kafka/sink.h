@@ -31,6 +31,10 @@ class KafkaSink final : public Sink {
   Status open() override;
   Result<bool> has_written() override;
   Result<TopicIdentity> identity(OutputIndex output) override;
+  // Where the producer compresses by lz4 or not at all, a record over its topic's
+  // max.message.bytes is known here, and so is one stamped as late as one that was refused in the
+  // turn that is tried again.
+  std::optional<Refusal> foresee_refusal(const OutRecord& record) override;
   Status begin() override;
   Status send(std::span<const OutRecord> records) override;
   Status flush() override;
@@ -58,6 +62,7 @@ class KafkaSink final : public Sink {
 
   Status connect();
   Status warm_up();
+  bool is_too_large(Output& output, const OutRecord& record);
   void drop_client();
   Status send_one(const OutRecord& record);
   void delivered(const rd_kafka_message_s& message);
@@ -72,6 +77,9 @@ class KafkaSink final : public Sink {
   std::unique_ptr<FenceWatch> fences_;
   std::vector<Output> outputs_;
   std::size_t batch_bytes_ = 1'000'000;
+  // Whether the weight of a record is known here, and the level of its lz4; nullopt: uncompressed.
+  bool can_weigh_ = false;
+  std::optional<int> lz4_level_;
   bool is_warm_ = false;
   bool is_open_ = false;
   bool is_recreating_ = false;

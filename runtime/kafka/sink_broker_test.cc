@@ -268,6 +268,67 @@ TEST_F(KafkaSinkTest, ARefusedRecordIsNamedAndTheOthersAreNot) {
   ok(until_done([&] { return sink.commit(); }));
 }
 
+// What a lane would otherwise learn at the price of a transaction each.
+TEST_F(KafkaSinkTest, ARecordOverItsTopicsLimitIsKnownBeforehand) {
+  const std::string output = topic("output", 1, {{"max.message.bytes", "20000"}});
+  const std::string random = incompressible(19'000);
+  const std::string more_random = incompressible(22'000);
+  const std::string regular(1'000'000, 'a');
+
+  struct Case {
+    std::vector<Property> properties;
+    std::string_view value;
+    bool is_foreseen;
+  };
+
+  for (const Case& c : std::vector<Case>{
+           {{}, random, false},
+           {{}, more_random, true},
+           {{}, regular, false},
+           {{{"compression.codec", "none"}}, regular, true},
+           {{{"compression.type", "none"}}, random, false},
+           {{{"compression.codec", "lz4"}, {"compression.level", "9"}}, more_random, true},
+           {{{"compression.codec", "gzip"}}, more_random, false}}) {  // refused by the broker
+    SinkSettings settings = writing({output});
+    settings.cluster.properties.insert(settings.cluster.properties.end(), c.properties.begin(),
+                                       c.properties.end());
+    KafkaSink sink(settings);
+    ok(until_done([&] { return sink.open(); }));
+    const std::string label = c.properties.empty() ? "" : c.properties[0].value;
+    const std::optional<Refusal> refusal = sink.foresee_refusal(record("k", c.value, 42));
+    ASSERT_EQ(refusal.has_value(), c.is_foreseen) << label << " " << c.value.size();
+    ok(sink.begin());
+    ok(sink.send(std::array{record("k", c.value, 42)}));
+    const Status done = until_done([&] { return sink.flush(); });
+    const bool is_refused = c.is_foreseen || label == "gzip";
+    EXPECT_EQ(done.is_ok(), !is_refused) << label << " " << c.value.size() << done.message();
+    if (refusal) {
+      EXPECT_EQ(refusal->origin.offset, Offset(42));
+      EXPECT_EQ(refusal->reason, "output_too_large");
+      EXPECT_THAT(refusal->message, testing::HasSubstr("max.message.bytes of 20000"));
+      EXPECT_THAT(refusal->message, testing::HasSubstr(output));
+    }
+    ok(until_done([&] { return sink.abort(); }));
+  }
+}
+
+TEST_F(KafkaSinkTest, ALimitThatIsRaisedIsBelievedWithinSeconds) {
+  const std::string output = topic("output", 1, {{"max.message.bytes", "20000"}});
+  KafkaSink sink(writing({output}));
+  ok(until_done([&] { return sink.open(); }));
+  const std::string large = incompressible(40'000);
+  ASSERT_TRUE(sink.foresee_refusal(record("k", large)));
+  set_record_bytes_max(output, "50000");
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (sink.foresee_refusal(record("k", large)) && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
+  ok(sink.begin());
+  ok(sink.send(std::array{record("k", large)}));
+  ok(until_done([&] { return sink.flush(); }));
+  ok(until_done([&] { return sink.commit(); }));
+}
+
 TEST_F(KafkaSinkTest, ARefusalThatOnlyTheCommitMeetsIsNamed) {
   const std::string output = topic("output", 1, {{"max.message.bytes", "20000"}});
   KafkaSink sink(writing({output}));
@@ -329,6 +390,10 @@ TEST_F(KafkaSinkTest, AmongRecordsThatAreRefusedTogetherTheGuiltyAreFound) {
       if (!reasons.contains(i)) {
         records.push_back(record("k", "v", i));
         records.back().timestamp = Timestamp(i % 50 == 7 ? now + 86'400'000 + i : now);
+        if (const auto refusal = sink.foresee_refusal(records.back())) {
+          reasons[i] = refusal->reason;
+          records.pop_back();
+        }
       }
     }
     done = sink.send(records);

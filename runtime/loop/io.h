@@ -205,6 +205,10 @@ class Sink {
 
   virtual Result<TopicIdentity> identity(OutputIndex output) = 0;
 
+  // What is known beforehand to be refused by the broker, and why: such a record costs no
+  // transaction. What passes may still be refused. After open, also before begin.
+  virtual std::optional<Refusal> foresee_refusal(const OutRecord& record) = 0;
+
   virtual Status begin() = 0;
 
   // Copies the records. Order is kept per (output, partition).

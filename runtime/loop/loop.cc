@@ -317,8 +317,9 @@ Status Loop::produce(std::span<Row> rows) {
 void Loop::add_outputs(const Row& row, std::uint32_t record, std::size_t& emitted) {
   const Out::Outcome& outcome = out_.outcome(record);
   const auto first = out_records_.size();
+  std::optional<Refusal> refusal;
   for (; emitted < out_.emitted().size() && out_.emitted()[emitted].record == record; ++emitted) {
-    if (outcome.fate != Out::Fate::emitted) {
+    if (outcome.fate != Out::Fate::emitted || refusal) {
       continue;
     }
     const Out::Emitted& e = out_.emitted()[emitted];
@@ -331,6 +332,11 @@ void Loop::add_outputs(const Row& row, std::uint32_t record, std::size_t& emitte
     out.headers = passed_headers_.of(*row.raw);
     out.origin = {row.raw->where, row.raw->offset};
     turn_.counts.output_bytes += e.value_bytes;
+    refusal = sink_.foresee_refusal(out);
+  }
+  if (refusal) {  // all of a record's outputs, or none
+    out_records_.resize(first);
+    return add_dead_letter(row, refusal->reason, refusal->message);
   }
   switch (outcome.fate) {
     case Out::Fate::emitted:

@@ -466,6 +466,21 @@ TEST_F(LoopTest, AnOutputThatTheBrokerRefusesBecomesADeadLetter) {
   EXPECT_EQ(dead_letter_headers()["weir-reason"], "output_too_large");
 }
 
+TEST_F(LoopTest, WhatIsKnownToBeRefusedCostsNoTransaction) {
+  kafka_ = SimKafka();
+  kafka_.create_topic(kLabInput);
+  kafka_.create_topic(kLabOutput, {.partitions = 1, .record_bytes_max = 1000});
+  kafka_.create_topic(kLabDeadLetters);
+  send("a:1");
+  send("b:big");
+  send("c:1");
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "c:1"));
+  EXPECT_THAT(values(kLabDeadLetters), ElementsAre("b:big"));
+  EXPECT_EQ(dead_letter_headers()["weir-reason"], "output_too_large");
+  EXPECT_EQ(probe_.aborts, 0);
+}
+
 TEST_F(LoopTest, ADeadLetterThatTheBrokerRefusesStops) {
   kafka_ = SimKafka();
   kafka_.create_topic(kLabInput);

@@ -39,7 +39,11 @@ void TextStage::process(const Record& record, Out& out) {
   if (rest == "die") {
     std::abort();
   }
-  out.emit_bytes("out", rest == "big" ? std::string(kBigBytes, 'x') : std::string(record.wire()));
+  out.emit_bytes("out", record.wire());
+  if (rest == "big") {
+    out.emit_bytes("out", std::string(kBigBytes, 'x'));
+    out.emit_bytes("out", record.wire());
+  }
   if (rest == "throw") {
     throw std::runtime_error("asked to");
   }
@@ -74,7 +78,8 @@ LaneSettings lab_settings() {
 
 void create_lab_topics(SimKafka& kafka, std::int32_t partitions) {
   kafka.create_topic(kLabInput, {.partitions = partitions});
-  kafka.create_topic(kLabOutput, {.partitions = partitions, .record_bytes_max = 1000});
+  kafka.create_topic(kLabOutput,
+                     {.partitions = partitions, .record_bytes_max = 1000, .tells_limit = false});
   kafka.create_topic(kLabDeadLetters, {.partitions = partitions});
 }
 

@@ -489,6 +489,11 @@ class SimSink final : public Sink {
     return Status::ok();
   }
 
+  std::optional<Refusal> foresee_refusal(const OutRecord& record) override {
+    const std::string& topic = topics_.at(record.output.value());
+    return kafka_.topics_.at(topic).options.tells_limit ? too_large(record) : std::nullopt;
+  }
+
   Result<bool> has_written() override {
     for (const std::string& topic : topics_) {
       for (std::int32_t p = 0; p < kafka_.partitions(topic); ++p) {
@@ -662,18 +667,27 @@ class SimSink final : public Sink {
     return is_empty ? Status::ok() : failure_of(kafka_.answer(request));
   }
 
-  void store(const OutRecord& record) {
+  std::optional<Refusal> too_large(const OutRecord& record) const {
     const std::string& topic = topics_.at(record.output.value());
-    const SimKafka::TopicOptions& options = kafka_.topics_.at(topic).options;
     const std::size_t bytes = record.value.value_or("").size();
-    if (bytes > options.record_bytes_max) {
-      refusals_.push_back(
-          {record.origin, record.output, "output_too_large",
-           fmt::format("the value has {} bytes; {} takes {}, counted here before compression (a "
-                       "broker counts after it, and max.message.bytes of the topic is the limit)",
-                       bytes, topic, options.record_bytes_max)});
+    const std::size_t bytes_max = kafka_.topics_.at(topic).options.record_bytes_max;
+    if (bytes <= bytes_max) {
+      return std::nullopt;
+    }
+    return Refusal{
+        record.origin, record.output, "output_too_large",
+        fmt::format("the value has {} bytes; {} takes {}, counted here before compression (a "
+                    "broker counts after it, and max.message.bytes of the topic is the limit)",
+                    bytes, topic, bytes_max)};
+  }
+
+  void store(const OutRecord& record) {
+    if (auto refusal = too_large(record)) {
+      refusals_.push_back(std::move(*refusal));
       return;
     }
+    const std::string& topic = topics_.at(record.output.value());
+    const SimKafka::TopicOptions& options = kafka_.topics_.at(topic).options;
     SimRecord stored;
     stored.timestamp = record.timestamp;
     if (record.key) {

@@ -52,6 +52,8 @@ class SimKafka {
     std::int32_t partitions = 1;
     // Of a value, as it is; a broker weighs what is left of it after compression.
     std::size_t record_bytes_max = std::size_t{1} << 20;
+    // Whether a producer knows that limit, or is told by a refusal.
+    bool tells_limit = true;
   };
 
   void create_topic(const std::string& topic, TopicOptions options);
