@@ -247,6 +247,12 @@ std::string reference() {
   return made;
 }
 
+std::string origin_of(const Setting& setting) {
+  std::vector<std::string> from = {to_string(setting.place)};
+  from.insert(from.end(), setting.parts.begin(), setting.parts.end());
+  return fmt::format("{}", fmt::join(from, ", "));
+}
+
 std::string echo(const Deployment& deployment) {
   std::string made;
   std::vector<std::string> open;  // the maps around the last line
@@ -261,10 +267,8 @@ std::string echo(const Deployment& deployment) {
       open.push_back(setting.path[depth]);
       made += fmt::format("{:{}}{}:\n", "", 2 * depth, as_yaml(setting.path[depth]));
     }
-    std::vector<std::string> from = {to_string(setting.place)};
-    from.insert(from.end(), setting.parts.begin(), setting.parts.end());
     made += fmt::format("{:{}}{}: {}  # {}\n", "", 2 * depth, as_yaml(setting.path[depth]),
-                        setting.value, fmt::join(from, ", "));
+                        setting.value, origin_of(setting));
   }
   return made;
 }

@@ -15,6 +15,9 @@ std::string json_schema(const StageSpec* spec);
 // config/REFERENCE.md.
 std::string reference();
 
+// Where a setting comes from: "hello.yaml:14:22, ${WEIR_BOOTSTRAP}".
+std::string origin_of(const Setting& setting);
+
 // The settings that took effect, as YAML that loads again, each with where it comes from. Secrets
 // are masked.
 std::string echo(const Deployment& deployment);

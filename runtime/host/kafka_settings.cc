@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "config/document.h"
 #include "kafka/topic_guard.h"
 #include "text/quantity.h"
 
@@ -84,6 +85,11 @@ KafkaSettings kafka_settings(const config::Deployment& deployment, const Log& lo
   KafkaSettings settings = std::move(read_settings).value();
   ClusterSettings& cluster = settings.cluster;
   cluster.client_id = deployment.id;
+  for (const config::Setting& setting : deployment.settings) {
+    if (setting.path == std::vector<std::string>{"kafka", "bootstrap.servers"}) {
+      cluster.bootstrap_origin = config::origin_of(setting);
+    }
+  }
   cluster.log = [&log](int severity, std::string_view message) {
     constexpr int kSyslogError = 3;
     if (severity <= kSyslogError) {

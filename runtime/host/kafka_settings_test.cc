@@ -92,6 +92,26 @@ TEST(KafkaSettings, WhatTheLaneMustKnowIsTakenOutOfWhatPassesThrough) {
   EXPECT_EQ(settings.cluster.properties[1].value, "p");
 }
 
+TEST(KafkaSettings, SayWhatDecidedWhereTheBrokersAre) {
+  const auto origin = [](const config::Environment& environment, const char* kafka = "") {
+    const std::string text = std::string(
+                                 "stage: x\ninputs: {i: {topic: raw.x, dedup: off}}\n"
+                                 "outputs: {o: {dataset: x.out}}\n") +
+                             kafka;
+    const config::Loaded loaded =
+        config::load_text(text, "x.yaml", {.environment = environment, .kafka_property = {}});
+    EXPECT_TRUE(loaded.status().is_ok()) << loaded.status().message();
+    return kafka_settings(*loaded.deployment, Log("x", config::LogLevel::error))
+        .cluster.bootstrap_origin;
+  };
+  constexpr const char* kSet = "kafka: {bootstrap.servers: \"${WEIR_BOOTSTRAP:-a:1}\"}\n";
+  EXPECT_EQ(origin({}), "default");
+  EXPECT_EQ(origin({}, kSet), "x.yaml:4:28, default of ${WEIR_BOOTSTRAP}");
+  EXPECT_EQ(origin({{"WEIR_BOOTSTRAP", "b:1"}}, kSet), "x.yaml:4:28, ${WEIR_BOOTSTRAP}");
+  EXPECT_EQ(origin({{"WEIR__KAFKA__BOOTSTRAP_SERVERS", "c:1"}}, kSet),
+            "WEIR__KAFKA__BOOTSTRAP_SERVERS");
+}
+
 TEST(KafkaSettings, TheClientsErrorsAreWarningsAndTheRestIsForDebugging) {
   const std::string said = clients_of({}).said;
   EXPECT_THAT(said, HasSubstr(R"("level":"warning")"));

@@ -291,10 +291,8 @@ class Process {
       if (!next) {
         return Status::stop(
             ExitCode::unavailable,
-            fmt::format(
-                "no answer from the brokers for {} s; `kafka: bootstrap.servers:` in {} says "
-                "where they are ({})",
-                until_.silence_max.count(), deployment_.file, checked.message()));
+            fmt::format("no answer from the brokers for {} s: {}; bootstrap.servers is set by: {}",
+                        until_.silence_max.count(), checked.message(), cluster.bootstrap_origin));
       }
       if (signals_.wait(next->pause)) {
         is_told_to_stop_ = true;

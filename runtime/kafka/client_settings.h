@@ -19,6 +19,8 @@ struct Property {
 
 struct ClusterSettings {
   std::string bootstrap;  // host:port[,host:port…]
+  // What says so, for people: a place in a file, a variable, an option.
+  std::string bootstrap_origin;
   std::string client_id = "weir";
   std::vector<Property> properties;  // each passes check_property
   // How long one question to the cluster may take before the answer is Remedy::retry.

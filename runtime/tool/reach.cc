@@ -21,7 +21,7 @@ void note_signal(int /*number*/) {
 }  // namespace
 
 void add_options(CLI::App& command, Reach& reach) {
-  command.add_option("--bootstrap", reach.bootstrap,
+  command.add_option(kBootstrapOption, reach.bootstrap,
                      "Brokers, HOST:PORT joined by commas (WEIR_BOOTSTRAP, 127.0.0.1:9092)");
   command
       .add_option("--kafka", reach.properties,
@@ -35,10 +35,16 @@ void add_options(CLI::App& command, Reach& reach) {
 
 Result<ClusterSettings> cluster_of(const Reach& reach) {
   ClusterSettings cluster;
-  cluster.bootstrap = reach.bootstrap;
-  if (cluster.bootstrap.empty()) {
-    const char* given = std::getenv("WEIR_BOOTSTRAP");
-    cluster.bootstrap = given != nullptr && *given != '\0' ? given : "127.0.0.1:9092";
+  const char* given = std::getenv("WEIR_BOOTSTRAP");
+  if (!reach.bootstrap.empty()) {
+    cluster.bootstrap = reach.bootstrap;
+    cluster.bootstrap_origin = kBootstrapOption;
+  } else if (given != nullptr && *given != '\0') {
+    cluster.bootstrap = given;
+    cluster.bootstrap_origin = "WEIR_BOOTSTRAP";
+  } else {
+    cluster.bootstrap = "127.0.0.1:9092";
+    cluster.bootstrap_origin = "the default, which --bootstrap and WEIR_BOOTSTRAP beat";
   }
   for (const std::string& property : reach.properties) {
     const std::size_t equals = property.find('=');
@@ -80,10 +86,8 @@ bool Interrupt::was_asked() {
 Status unreachable(const ClusterSettings& cluster, const Status& last, int silence_s_max) {
   return Status::stop(
       ExitCode::unavailable,
-      fmt::format(
-          "no answer from the brokers at {} for {} s: {}; --bootstrap and WEIR_BOOTSTRAP say "
-          "where they are",
-          cluster.bootstrap, silence_s_max, last.message()));
+      fmt::format("no answer from the brokers at {} for {} s: {}; bootstrap.servers is set by: {}",
+                  cluster.bootstrap, silence_s_max, last.message(), cluster.bootstrap_origin));
 }
 
 void say_waiting(const ClusterSettings& cluster, int silence_s_max) {

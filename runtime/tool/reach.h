@@ -18,6 +18,8 @@ class App;
 
 namespace weir {
 
+inline constexpr const char* kBootstrapOption = "--bootstrap";
+
 struct Reach {
   std::string bootstrap;                // empty: WEIR_BOOTSTRAP, or else this host
   std::vector<std::string> properties;  // NAME=VALUE

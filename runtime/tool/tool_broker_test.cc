@@ -509,18 +509,31 @@ TEST_F(ToolTest, TapNamesWhatIsNotThere) {
   EXPECT_THAT(shown.notice, HasSubstr(prefix + ".nowhere.v1 or a later version"));
 }
 
-TEST_F(ToolTest, WithoutABrokerTheExitCodeIs69AndItsAddressIsSaid) {
-  std::vector<std::string> words{"weir", "tap", "x", "--bootstrap", "127.0.0.1:1", "--wait", "6"};
-  std::vector<char*> raw;
-  for (std::string& word : words) {
-    raw.push_back(word.data());
-  }
-  testing::internal::CaptureStderr();
-  EXPECT_EQ(tool_main(static_cast<int>(raw.size()), raw.data()), 69);
-  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+TEST_F(ToolTest, WithoutABrokerTheExitCodeIs69AndWhatSetItsAddressIsSaid) {
+  const auto said = [](std::vector<std::string> words, const char* wait_s = "0") {
+    words.insert(words.end(), {"--wait", wait_s});
+    std::vector<char*> raw;
+    for (std::string& word : words) {
+      raw.push_back(word.data());
+    }
+    testing::internal::CaptureStderr();
+    EXPECT_EQ(tool_main(static_cast<int>(raw.size()), raw.data()), 69);
+    return testing::internal::GetCapturedStderr();
+  };
+  const char* given = std::getenv("WEIR_BOOTSTRAP");
+  const std::string before = given == nullptr ? "" : given;
+  EXPECT_THAT(said({"weir", "tap", "x", "--bootstrap", "127.0.0.1:1"}, "6"),
               AllOf(HasSubstr("no answer from the brokers at 127.0.0.1:1 yet; waiting"),
                     HasSubstr("no answer from the brokers at 127.0.0.1:1 for 6 s"),
-                    HasSubstr("WEIR_BOOTSTRAP")));
+                    HasSubstr("; bootstrap.servers is set by: --bootstrap\n")));
+  ::setenv("WEIR_BOOTSTRAP", "127.0.0.1:2", 1);
+  EXPECT_THAT(said({"weir", "tap", "x"}),
+              AllOf(HasSubstr("127.0.0.1:2 for 0 s"), HasSubstr("set by: WEIR_BOOTSTRAP\n")));
+  const std::string file = deployment();
+  append(fs::path(file).filename(), "kafka: {bootstrap.servers: \"${WEIR_BOOTSTRAP}\"}\n");
+  EXPECT_THAT(said({"weir", "topics", "apply", file}),
+              HasSubstr(fmt::format("set by: {}:5:28, ${{WEIR_BOOTSTRAP}}\n", file)));
+  before.empty() ? ::unsetenv("WEIR_BOOTSTRAP") : ::setenv("WEIR_BOOTSTRAP", before.c_str(), 1);
 }
 
 }  // namespace

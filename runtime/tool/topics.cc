@@ -61,6 +61,7 @@ Result<ClusterSettings> cluster_of(const std::vector<config::Deployment>& deploy
   }
   if (!reach.bootstrap.empty()) {
     cluster.bootstrap = reach.bootstrap;
+    cluster.bootstrap_origin = kBootstrapOption;
   }
   Reach properties_only = reach;
   WEIR_TRY_ASSIGN(ClusterSettings given, weir::cluster_of(properties_only));

@@ -136,7 +136,8 @@ class BrokerTest(unittest.TestCase):
             try:
                 waiting = it.start("--wait", "600")
                 ending = it.start("--wait", "2", instance="1")
-                self.assert_ends(it, ending, UNREACHABLE, self.broker.address, "bootstrap.servers")
+                self.assert_ends(it, ending, UNREACHABLE, self.broker.address,
+                                 "bootstrap.servers is set by: ", ".yaml:")
                 self.assertIsNone(waiting.poll())
                 self.assertIn(SILENT, it.log())
             finally:
