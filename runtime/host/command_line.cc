@@ -65,10 +65,6 @@ ExitCode exit_code_of(const Status& status) {
                                            : ExitCode::temporary;
 }
 
-std::string_view tool_command() {
-  return ::access("ops/weir", X_OK) == 0 ? "ops/weir" : "weir";
-}
-
 int run_command_line(CLI::App& app, int argc, char** argv, const Status& done,
                      const bool& is_said) {
   open_standard_streams();

@@ -14,9 +14,6 @@ namespace weir {
 // What a program ends with whose outcome is `status`.
 ExitCode exit_code_of(const Status& status);
 
-// The program weir as it is called from where this one was: a checkout's is on nobody's path.
-std::string_view tool_command();
-
 // Parses; the command that was asked for runs meanwhile and leaves its outcome in `done`. A word
 // that is no command is named; so is an empty one, which is a variable that isn't set. Prints a
 // failure, unless the command set `is_said`, and returns the exit code: see ExitCode.

@@ -10,8 +10,8 @@
 
 #include <fmt/format.h>
 
-#include "host/command_line.h"
 #include "text/quantity.h"
+#include "text/words.h"
 
 namespace weir {
 
@@ -209,8 +209,9 @@ Status check_topics(const config::Deployment& deployment, const LanePlan& plan,
       if (!facts.has_broker_timestamps) {
         wrong.push_back(fmt::format(
             "topic {} is a new root, in an order of its own, so it must carry the broker's "
-            "clock: {} (`weir topics apply` creates it so)",
-            name, configure_command(bootstrap, name, "message.timestamp.type=LogAppendTime")));
+            "clock: {} (`{} topics apply` creates it so)",
+            name, configure_command(bootstrap, name, "message.timestamp.type=LogAppendTime"),
+            tool_command()));
       }
       continue;
     }

@@ -41,6 +41,15 @@ Status failure_of_topic(const Client& client, const rd_kafka_topic_result_t& res
                                                         : failure;
 }
 
+Result<MetadataPtr> metadata(const Client& client, int all_topics,
+                             std::chrono::milliseconds wait_max, std::string_view doing) {
+  const rd_kafka_metadata_t* raw = nullptr;
+  const rd_kafka_resp_err_t code =
+      rd_kafka_metadata(client.get(), all_topics, nullptr, &raw, to_ms(wait_max));
+  return code == RD_KAFKA_RESP_ERR_NO_ERROR ? Result<MetadataPtr>(MetadataPtr(raw))
+                                            : failure_of(client, code, doing);
+}
+
 std::int64_t number(const TopicDescription& description, const char* name) {
   const auto found = description.configs.find(name);
   return found == description.configs.end() ? 0 : std::strtoll(found->second.c_str(), nullptr, 10);
@@ -88,14 +97,23 @@ Status KafkaAdmin::connect() {
 
 Result<std::int32_t> KafkaAdmin::brokers() {
   WEIR_TRY(connect());
-  const rd_kafka_metadata_t* raw = nullptr;
-  const rd_kafka_resp_err_t code =
-      rd_kafka_metadata(client_->get(), 0, nullptr, &raw, to_ms(settings_.request_wait_max));
-  const MetadataPtr metadata(raw);
-  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return failure_of(*client_, code, "asking for the brokers");
+  WEIR_TRY_ASSIGN(const MetadataPtr found,
+                  metadata(*client_, 0, settings_.request_wait_max, "asking for the brokers"));
+  return found->broker_cnt;
+}
+
+Result<std::vector<std::string>> KafkaAdmin::topics() {
+  WEIR_TRY(connect());
+  WEIR_TRY_ASSIGN(const MetadataPtr found,
+                  metadata(*client_, 1, settings_.request_wait_max, "asking for all topics"));
+  std::vector<std::string> names;
+  for (const rd_kafka_metadata_topic_t& topic :
+       std::span(found->topics, static_cast<std::size_t>(found->topic_cnt))) {
+    if (const std::string_view name = topic.topic; !name.starts_with("__")) {
+      names.emplace_back(name);
+    }
   }
-  return metadata->broker_cnt;
+  return names;
 }
 
 Result<std::optional<TopicDescription>> KafkaAdmin::describe(const std::string& topic) {

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "kafka/client_settings.h"
 #include "weir/record.h"
@@ -53,6 +54,9 @@ class KafkaAdmin {
   ~KafkaAdmin();
 
   Result<std::int32_t> brokers();
+
+  // Names of all topics that the client may see, without the brokers' own (`__…`).
+  Result<std::vector<std::string>> topics();
 
   // nullopt: there is no such topic.
   Result<std::optional<TopicDescription>> describe(const std::string& topic);

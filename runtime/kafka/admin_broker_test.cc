@@ -28,6 +28,14 @@ TEST_F(KafkaAdminTest, ATopicIsAsItWasAskedFor) {
   EXPECT_EQ(until_done([&] { return admin->brokers(); }).value(), 1);
 }
 
+TEST_F(KafkaAdminTest, TheTopicsAreThoseOfPeople) {
+  const std::string name = topic("made");
+  const auto topics = until_done([&] { return admin->topics(); });
+  ASSERT_TRUE(topics.is_ok()) << topics.status().message();
+  EXPECT_THAT(topics.value(), testing::Contains(name));
+  EXPECT_THAT(topics.value(), testing::Not(testing::Contains(testing::StartsWith("__"))));
+}
+
 TEST_F(KafkaAdminTest, FactsTellWhatDedupCannotLiveWith) {
   const std::string name = topic("odd", 1,
                                  {{"cleanup.policy", "compact,delete"},

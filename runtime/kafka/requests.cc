@@ -7,14 +7,15 @@
 
 #include <fmt/format.h>
 
+#include "text/words.h"
+
 namespace weir {
 
 Status topic_is_missing(std::string_view topic) {
   return Status::stop(
       ExitCode::config,
-      fmt::format(
-          "there is no topic {}; `weir topics apply CONFIG` creates what a deployment needs",
-          topic));
+      fmt::format("there is no topic {}; `{} topics apply CONFIG` creates what a deployment needs",
+                  topic, tool_command()));
 }
 
 Status failure_of(const Client& client, rd_kafka_resp_err_t code, std::string_view doing) {

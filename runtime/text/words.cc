@@ -1,5 +1,7 @@
 #include "text/words.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cctype>
 #include <cstddef>
@@ -131,6 +133,10 @@ std::string alternatives(std::span<const std::string> words) {
     all += words[i];
   }
   return all;
+}
+
+std::string_view tool_command() {
+  return ::access("ops/weir", X_OK) == 0 ? "ops/weir" : "weir";
 }
 
 std::string grouped(std::uint64_t number) {

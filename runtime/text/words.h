@@ -1,4 +1,4 @@
-// How messages quote a value, print a number and guess what was meant.
+// How messages quote a value, print a number, name a command and guess what was meant.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +29,9 @@ std::string suggestion(std::string_view word, std::span<const std::string> candi
 
 // "a, b or c".
 std::string alternatives(std::span<const std::string> words);
+
+// The program weir as it is called from where this one was: a checkout's is on nobody's path.
+std::string_view tool_command();
 
 // "1,234,567".
 std::string grouped(std::uint64_t number);

@@ -9,6 +9,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "host/command_line.h"
 #include "http/escape.h"
 #include "kafka/producer.h"
 #include "kafka/topic_guard.h"
@@ -56,7 +57,7 @@ class Production {
       return key.status().within("--key");
     }
     LineReader::Settings reading{options_.file, options_.follow, std::nullopt};
-    WEIR_TRY(until_answered(options_.reach, cluster_, [&] { return producer_.open(); }));
+    WEIR_TRY(open());
     WEIR_TRY(find_checkpoint(reading));
     WEIR_TRY_ASSIGN(const std::unique_ptr<LineReader> lines, LineReader::open(reading));
     if (reading.from && lines->has_resumed()) {
@@ -113,6 +114,16 @@ class Production {
     std::string line;
     std::optional<LinePlace> behind;
   };
+
+  Status open() {
+    Status opened = until_answered(options_.reach, cluster_, [&] { return producer_.open(); });
+    if (opened.is_ok() || exit_code_of(opened) != ExitCode::config) {
+      return opened;
+    }
+    KafkaAdmin admin(cluster_);
+    return Status::stop(ExitCode::config,
+                        opened.message() + topic_suggestion(admin, options_.topic, false));
+  }
 
   bool is_resumable() const { return options_.file != "-"; }
 

@@ -6,10 +6,11 @@
 
 #include <chrono>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
-#include "kafka/client_settings.h"
+#include "kafka/admin.h"
 #include "weir/status.h"
 
 namespace CLI {  // NOLINT(readability-identifier-naming): the library's
@@ -33,6 +34,13 @@ Result<ClusterSettings> cluster_of(const Reach& reach);
 
 // Ok, or usage: why no topic can have that name.
 Status check_topic_name(const std::string& name);
+
+// "comments" of "comments.v1"; empty: the topic is of no dataset.
+std::string dataset_of(const std::string& topic);
+
+// What suggestion() says to the name of a topic, or of a dataset where that is taken too, that
+// isn't there. Empty where it is there after all, or the cluster doesn't tell.
+std::string topic_suggestion(KafkaAdmin& admin, std::string_view name, bool takes_datasets);
 
 // SIGINT and SIGTERM end what runs, not the process. Restores on destruction; one at a time.
 class Interrupt {

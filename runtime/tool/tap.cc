@@ -14,7 +14,6 @@
 
 #include "codec/schema.h"
 #include "config/deployment.h"
-#include "kafka/admin.h"
 #include "kafka/reader.h"
 #include "text/words.h"
 #include "tool/reach.h"
@@ -82,8 +81,9 @@ Result<std::string> find_topic(const TapOptions& options, const ClusterSettings&
   }
   if (newest == 0) {
     return Status::stop(ExitCode::config,
-                        fmt::format("there is neither a topic {0} nor {1} or a later version",
-                                    options.what, config::topic_of(options.what, 1)));
+                        fmt::format("there is neither a topic {0} nor {1} or a later version{2}",
+                                    options.what, config::topic_of(options.what, 1),
+                                    topic_suggestion(admin, options.what, true)));
   }
   return config::topic_of(options.what, newest);
 }
@@ -142,14 +142,6 @@ Result<std::vector<std::string>> config_files(const TapOptions& options) {
   }
   std::sort(files.begin(), files.end());
   return files;
-}
-
-// "comments" of "comments.v1"; empty: the topic is of no dataset.
-std::string dataset_of(const std::string& topic) {
-  const std::size_t at = topic.rfind(".v");
-  const std::string dataset = topic.substr(0, at == topic.npos ? 0 : at);
-  const int version = at == topic.npos ? 0 : std::atoi(topic.c_str() + at + 2);
-  return version > 0 && config::topic_of(dataset, version) == topic ? dataset : "";
 }
 
 // As the file of the deployment that writes the dataset says it; stop(config) where none does.

@@ -16,6 +16,7 @@
 #include "loop/partitioner.h"
 #include "testing/cases.h"
 #include "testing/pipeline_driver.h"
+#include "text/words.h"
 #include "tool/verbs.h"
 #include "weir/out.h"
 #include "weir/stage.h"
@@ -286,7 +287,20 @@ TEST_F(ToolTest, ALineThatTheTopicRefusesIsCounted) {
 TEST_F(ToolTest, AMissingTopicIsNamedWithTheCommand) {
   const Outcome sent = produce(prefix + ".nowhere", write("in", "{}\n"));
   EXPECT_EQ(sent.code, 78);
-  EXPECT_THAT(sent.notice, AllOf(HasSubstr(prefix + ".nowhere"), HasSubstr("weir topics apply")));
+  EXPECT_THAT(sent.notice, AllOf(HasSubstr(prefix + ".nowhere"),
+                                 HasSubstr(fmt::format("`{} topics apply", tool_command()))));
+}
+
+TEST_F(ToolTest, AMistypedTopicIsTakenForTheNearest) {
+  const std::string raw = topic("raw");
+  topic("out.v3");
+  const std::string meant_raw = fmt::format("; did you mean \"{}\"?\n", raw);
+  EXPECT_THAT(produce(prefix + ".rwa", write("in", "{}\n")).notice, HasSubstr(meant_raw));
+  EXPECT_THAT(weir({"tap", prefix + ".rwa"}).notice, HasSubstr(meant_raw));
+  EXPECT_THAT(weir({"tap", prefix + ".uot"}).notice,
+              HasSubstr(fmt::format("; did you mean \"{}.out\"?\n", prefix)));
+  EXPECT_THAT(weir({"tap", "zzzzzzzzzzzzzzzz"}).notice,
+              AllOf(HasSubstr("; there is "), Not(HasSubstr("__"))));
 }
 
 TEST_F(ToolTest, AKilledRunIsGoneOnWithWhereTheStateIsAndLosesNothing) {
