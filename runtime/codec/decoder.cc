@@ -1161,9 +1161,10 @@ bool Decoder::fail(std::string_view reason, std::string message) {
 }
 
 bool Decoder::fail_json(std::string_view expected) {
-  return fail(reason::kInvalidJson,
-              fmt::format("{} at byte {}, found {}", expected, tokens_.position(),
-                          tokens_.at_end() ? "the end" : shown(tokens_.raw())));
+  return fail(
+      reason::kInvalidJson,
+      fmt::format("{} at byte {}, found {}", expected, tokens_.position(),
+                  tokens_.at_end() ? "the end" : fmt::format("`{}`", shown(tokens_.raw()))));
 }
 
 bool Decoder::mismatch(std::string_view expected) {

@@ -147,7 +147,8 @@ TEST(Decoder, MessagesNameThePlaceAndShowLittleOfTheValue) {
             "everything.colour: expected the name or number of an enum value, found an object");
   EXPECT_EQ(subject.message("{\"int32_field\":\"" + std::string(500, 'y') + "\"}"),
             "int32_field: expected an integer, found \"" + std::string(63, 'y') + "… (502 bytes)");
-  EXPECT_EQ(subject.message("{\"a\" 1}"), "expected : at byte 5, found 1");
+  EXPECT_EQ(subject.message("{\"a\" 1}"), "expected : at byte 5, found `1`");
+  EXPECT_EQ(subject.message("not json"), "expected JSON at byte 0, found `not`");
 }
 
 TEST(Decoder, ZerosOfFieldsWithoutPresenceAreLeftOut) {

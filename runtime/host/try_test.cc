@@ -80,7 +80,7 @@ TEST_F(Try, SaysOfEachLineWhatCameOfItAndSumsUp) {
   EXPECT_EQ(
       out_,
       "     1  greetings: {\"text\":\"Ada\"}\n"
-      "     2  dead letter: invalid_json: expected JSON at byte 0, found nonsense\n"
+      "     2  dead letter: invalid_json: expected JSON at byte 0, found `nonsense`\n"
       "     3  duplicate\n"
       "     4  dropped: nobody\n"
       "     5  greetings: {\"text\":\"twice\"}\n"
