@@ -47,6 +47,12 @@ std::string unknown_command(const CLI::App& app, std::span<char* const> words) {
   return "";
 }
 
+// The last command that was named, or the program.
+const CLI::App& last_command(const CLI::App& app) {
+  const std::vector<CLI::App*> named = app.get_subcommands();
+  return named.empty() ? app : last_command(*named.back());
+}
+
 // A descriptor of 0, 1 or 2 that is closed would be given to the next file that is opened, and what
 // is meant for people would be written into it.
 void open_standard_streams() {
@@ -81,7 +87,11 @@ int run_command_line(CLI::App& app, int argc, char** argv, const Status& done,
     if (const std::string unknown = unknown_command(app, words); !unknown.empty()) {
       return exit_code(Status::stop(ExitCode::usage, unknown));
     }
-    app.exit(e);
+    if (last_command(app).get_require_subcommand_min() > 0) {
+      fmt::print(stderr, "{}", app.help());  // of the last command: they are listed there
+    } else {
+      app.exit(e);
+    }
     return static_cast<int>(ExitCode::usage);
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : static_cast<int>(ExitCode::usage);

@@ -4,10 +4,15 @@
 #include <vector>
 
 #include <CLI/CLI.hpp>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace weir {
 namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
 
 struct Outcome {
   int code = 0;
@@ -72,6 +77,11 @@ TEST(CommandLine, WhatIsMissingIsSaid) {
     EXPECT_NE(outcome.said, "");
   }
   EXPECT_EQ(run({"check"}).said.substr(0, 16), "FILE is required");
+}
+
+TEST(CommandLine, WithoutACommandThoseThatThereAreAreListed) {
+  EXPECT_THAT(run({}).said, AllOf(HasSubstr("\n  check "), HasSubstr("\n  topics ")));
+  EXPECT_THAT(run({"topics"}).said, AllOf(HasSubstr("\n  apply "), Not(HasSubstr("check"))));
 }
 
 TEST(CommandLine, AnEmptyArgumentIsAVariableThatIsNotSet) {

@@ -45,7 +45,8 @@ std::string steps_in_tree(const std::string& name) {
       "run it: ops/weir topics apply config/{0}.yaml && build/release/bin/{0} run "
       "config/{0}.yaml\n"
       "test it, which builds all that is tested first: ops/test -R '^{0}_' (`cmake --build "
-      "--preset dev --target format` breaks the lines that a long name made too long)\n",
+      "--preset dev --target format` breaks the lines that a long name made too long)\n"
+      "change it: its code with what stages/{0}/{0}_test.cc expects of it\n",
       name);
 }
 
@@ -95,9 +96,9 @@ Status make(const NewStageOptions& options) {
     if (!out) {
       return Status::stop(ExitCode::disk, fmt::format("can't write {}", file.string()));
     }
-    fmt::print("{}\n", file.string());
+    fmt::print("wrote {}\n", file.string());
   }
-  fmt::print(stderr, "in {}:\n{}", fs::absolute(root, failed).lexically_normal().string(),
+  fmt::print(stderr, "now, in {}:\n{}", fs::absolute(root, failed).lexically_normal().string(),
              in_tree ? steps_in_tree(options.name) : steps_out_of_tree(options.name));
   return Status::ok();
 }
@@ -112,8 +113,10 @@ void add_new(CLI::App& app, Status& done) {
   command->footer("Writes into the checkout that you are in, and overwrites nothing.");
   const auto options = std::make_shared<NewStageOptions>();
   command->add_option("NAME", options->name, "Lower-case letters, digits and _")->required();
-  command->add_option("--out-of-tree", options->folder,
-                      "A project of its own in this folder, which finds an installed weir");
+  command
+      ->add_option("--out-of-tree", options->folder,
+                   "A project of its own in this folder, which finds an installed weir")
+      ->type_name("DIR");
   command->callback([options, &done] { done = make(*options); });
 }
 

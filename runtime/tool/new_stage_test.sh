@@ -12,7 +12,9 @@ cmake --install "$build" --prefix "$scratch/weir" >/dev/null
 export PATH=$scratch/weir/bin:$PATH
 cd "$scratch"
 
-weir new stage shout --out-of-tree shout 2>steps
+weir new stage --help | grep -- "--out-of-tree DIR"
+weir new stage shout --out-of-tree shout >wrote 2>steps
+grep -x "wrote shout/shout.cc" wrote
 # What it says to do next, as it is typed there.
 step() {
   (cd shout && eval "$(sed -n "s/^$1: //p" ../steps)")

@@ -103,7 +103,8 @@ std::map<std::string, std::string> stage_files(std::string_view given, bool in_t
       // What only the template says.
       {" The template of a new stage.", ""},
       {": the template of a new stage", ""},
-      {"// The template of a stage's tests.\n", ""},
+      {"// The template of a stage's tests.\n",
+       "// What is expected here is what `weir new stage` wrote: change it with the stage.\n"},
       // The word of the greeting is no name.
       {"greeting = \"hello\"", "greeting = \"hello\""},
       {"\"hello, Ada\"", "\"hello, Ada\""},

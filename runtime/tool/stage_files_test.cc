@@ -44,6 +44,13 @@ TEST(StageFiles, NothingOfTheTemplateIsLeft) {
               HasSubstr("class MyStage final : public weir::Stage"));
 }
 
+TEST(StageFiles, TheTestSaysThatItIsChangedWithTheStage) {
+  for (const bool in_tree : {true, false}) {
+    const std::string path = in_tree ? "stages/shout/shout_test.cc" : "shout_test.cc";
+    EXPECT_THAT(stage_files("shout", in_tree).at(path), HasSubstr("change it with the stage"));
+  }
+}
+
 TEST(StageFiles, ItsDeploymentLivesBesideHello) {
   std::vector<config::Deployment> deployments;
   const auto add = [&](const std::string& text, const std::string& file) {
