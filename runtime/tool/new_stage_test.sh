@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What `weir new stage` writes is built, and its tests pass: outside of the tree, as a project of its
-# own against an installed weir, and in the tree, where README's line then tries it.
+# own against an installed weir, and in the tree, where README's lines then build and try it.
 #
 #   new_stage_test.sh BUILD_FOLDER SOURCE_FOLDER CXX_COMPILER [CXX_FLAG...]
 set -euo pipefail
@@ -26,7 +26,8 @@ ctest --test-dir shout/build -N | grep "Total Tests: [1-9]"
 step "try it" | grep '{"text":"hello, Ada"}'
 shout/build/shout lint shout/config/shout.yaml
 
-# The tree's own lists of stages and messages; the runtime is the installed one, not compiled again.
+# The tree's own presets and lists of stages and messages, but with this build's compiler; the runtime
+# is the installed one: compiling it again takes minutes.
 mkdir -p tree/docs
 (cd "$source" && cp --parents stages/CMakeLists.txt proto/CMakeLists.txt \
   runtime/cmake/weir_stage.cmake "$scratch/tree")
@@ -49,12 +50,19 @@ find_package(weir REQUIRED)
 add_subdirectory(proto)
 add_subdirectory(stages)
 END
-cmake -S . -B build/release --log-level=NOTICE -DCMAKE_PREFIX_PATH="$scratch/weir"
+sed "s|\"g++\"|\"$compiler\"|" "$source/CMakePresets.json" >CMakePresets.json
+export CMAKE_PREFIX_PATH=$scratch/weir
+# The line of README's table that begins with these words, as it is typed.
+readme() {
+  local line
+  line=$(sed -n "s/^| $1[^|]* | \`\(.*\)\` |\$/\1/p" "$source/README.md")
+  bash -euxc "${line//\\|/|}"
+}
+readme "build it"
+readme "try it" | tee said
+grep -q "hello, Ada" said
 cmake --build build/release
 ctest --test-dir build/release --no-tests=error
-try=$(sed -n 's/^| try it | `\(.*\)` |$/\1/p' "$source/README.md")
-bash -c "${try//\\|/|}" | tee said
-grep -q "hello, Ada" said
 cd ..
 
 if grep -rlF "$source/" weir/lib/cmake weir/include; then
