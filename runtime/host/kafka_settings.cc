@@ -58,7 +58,7 @@ Status check_kafka_property(std::string_view name, std::string_view value) {
   if (std::chrono::milliseconds* setting = own_setting(settings, name)) {
     return parse(name, value, *setting);
   }
-  return name == "bootstrap.servers" ? Status::ok() : check_property(name, value);
+  return name == "bootstrap.servers" ? check_bootstrap(value) : check_property(name, value);
 }
 
 Status check_turn(const config::Deployment& deployment) {

@@ -28,6 +28,11 @@ TEST(KafkaProperty, WhatTheLaneMustKnowIsANumberOfMilliseconds) {
   }
 }
 
+TEST(KafkaProperty, AnAddressIsNoUrl) {
+  EXPECT_TRUE(check_kafka_property("bootstrap.servers", "a:1,b:2").is_ok());
+  EXPECT_FALSE(check_kafka_property("bootstrap.servers", "http://a:1").is_ok());
+}
+
 // Values that librdkafka would take, under each of its names.
 TEST(KafkaProperty, HowOutputsAreWrittenIsNotTheDeploymentsToSay) {
   const std::pair<const char*, const char*> refused[] = {

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "kafka/handles.h"
+#include "text/words.h"
 
 namespace weir {
 namespace {
@@ -79,6 +80,22 @@ constexpr std::array kReserved{
     Reserved{"default_topic_conf", kNoCode},
 };
 
+// Properties that have a default, and those that are reserved: the client tells neither aliases nor
+// the others.
+std::vector<std::string> known_names(rd_kafka_conf_t& conf) {
+  std::vector<std::string> names;
+  for (const Reserved& reserved : kReserved) {
+    names.emplace_back(reserved.name);
+  }
+  std::size_t count = 0;
+  const char** pairs = rd_kafka_conf_dump(&conf, &count);
+  for (std::size_t i = 0; i < count; i += 2) {
+    names.emplace_back(pairs[i]);
+  }
+  rd_kafka_conf_dump_free(pairs, count);
+  return names;
+}
+
 }  // namespace
 
 Status check_property(std::string_view name, std::string_view value) {
@@ -94,11 +111,24 @@ Status check_property(std::string_view name, std::string_view value) {
   }
   const ConfPtr conf(rd_kafka_conf_new());
   std::array<char, 512> why{};
-  if (rd_kafka_conf_set(conf.get(), std::string(name).c_str(), std::string(value).c_str(),
-                        why.data(), why.size()) != RD_KAFKA_CONF_OK) {
-    return Status::stop(ExitCode::config, fmt::format("Kafka property {}: {}", name, why.data()));
+  const rd_kafka_conf_res_t taken = rd_kafka_conf_set(
+      conf.get(), std::string(name).c_str(), std::string(value).c_str(), why.data(), why.size());
+  if (taken != RD_KAFKA_CONF_OK) {
+    return Status::stop(
+        ExitCode::config,
+        fmt::format("Kafka property {}: {}{}", name, why.data(),
+                    taken == RD_KAFKA_CONF_UNKNOWN ? did_you_mean(name, known_names(*conf)) : ""));
   }
   return Status::ok();
+}
+
+Status check_bootstrap(std::string_view servers) {
+  return servers.find("://") == std::string_view::npos
+             ? Status::ok()
+             : Status::stop(ExitCode::config,
+                            fmt::format("{} is no list of brokers: write HOST:PORT, several joined "
+                                        "by commas, with nothing before the host",
+                                        quote(servers)));
 }
 
 }  // namespace weir

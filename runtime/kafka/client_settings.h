@@ -56,4 +56,8 @@ struct SinkSettings {
 // the reason. Connects nowhere.
 Status check_property(std::string_view name, std::string_view value);
 
+// Ok, or stop(config): `servers` can't be a ClusterSettings::bootstrap. That of a URL is what
+// people write, which the client takes and never finds.
+Status check_bootstrap(std::string_view servers);
+
 }  // namespace weir

@@ -19,8 +19,21 @@ TEST(CheckProperty, RefusesWhatTheClientDoesNotKnow) {
   ASSERT_FALSE(failure.is_ok());
   EXPECT_EQ(failure.exit_code(), ExitCode::config);
   EXPECT_THAT(failure.message(), HasSubstr("linger"));
+  EXPECT_THAT(check_property("socket.timeout", "20").message(),
+              HasSubstr("; did you mean \"socket.timeout.ms\"?"));
+  EXPECT_THAT(check_property("bootstrap.server", "a:1").message(),
+              HasSubstr("; did you mean \"bootstrap.servers\"?"));
   EXPECT_THAT(check_property("compression.codec", "brotli").message(), HasSubstr("brotli"));
   EXPECT_FALSE(check_property("linger.ms", "soon").is_ok());
+}
+
+TEST(CheckBootstrap, RefusesAUrl) {
+  EXPECT_TRUE(check_bootstrap("a").is_ok());
+  EXPECT_TRUE(check_bootstrap("a:9092,[::1]:9092").is_ok());
+  const Status failure = check_bootstrap("a:1,http://b:9092");
+  ASSERT_FALSE(failure.is_ok());
+  EXPECT_EQ(failure.exit_code(), ExitCode::config);
+  EXPECT_THAT(failure.message(), HasSubstr("\"a:1,http://b:9092\" is no list of brokers"));
 }
 
 TEST(CheckProperty, RefusesWhatWouldBreakExactlyOnceAndSaysWhy) {

@@ -48,6 +48,7 @@ Result<ClusterSettings> cluster_of(const Reach& reach) {
     cluster.bootstrap = "127.0.0.1:9092";
     cluster.bootstrap_origin = "the default, which --bootstrap and WEIR_BOOTSTRAP beat";
   }
+  WEIR_TRY(check_bootstrap(cluster.bootstrap));
   for (const std::string& property : reach.properties) {
     const std::size_t equals = property.find('=');
     if (equals == std::string::npos) {
