@@ -11,6 +11,7 @@
 #include "kafka/topic_guard.h"
 #include "loop/partitioner.h"
 #include "text/quantity.h"
+#include "text/words.h"
 
 namespace weir {
 
@@ -303,8 +304,8 @@ Status KafkaSink::send_one(const OutRecord& record) {
     return Status::stop(
         ExitCode::config,
         fmt::format("topic {} has {} partitions, and a record must go to partition {}: it needs as "
-                    "many as the input (`weir topics apply` shows both)",
-                    output.topic, output.partitions, partition));
+                    "many as the input (`{} topics apply` shows both)",
+                    output.topic, output.partitions, partition, tool_command()));
   }
   HeadersPtr headers;
   if (!record.headers.empty()) {
