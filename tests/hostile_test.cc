@@ -1,13 +1,11 @@
 // Hostile input, row by row: what comes of it. Whatever it is, it has exactly one outcome, and the
-// record after it is processed.
+// record after it is processed. The times of the real files: event_times_test.py.
 #include <ostream>
 #include <string>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include "edits/v1/edit.pb.h"
 
 #include "testing/stage_driver.h"
 
@@ -162,23 +160,6 @@ TEST_P(Hostile, HasItsOutcomeAndTheNextRecordIsProcessed) {
 
 INSTANTIATE_TEST_SUITE_P(Input, Hostile, testing::ValuesIn(rows()),
                          [](const auto& param) { return param.param.name; });
-
-// Times of the payload run ahead or backwards: dedup runs on Kafka's clock and doesn't see them.
-TEST(HostileTimes, AheadInAscendingOrderThenBackwardsAreAllEventsOnce) {
-  StageDriver driver(stages::ingest::spec(), ConfigFile{kEdits});
-  constexpr int kEdited = 45;
-  for (int pass = 0; pass < 2; ++pass) {
-    for (int i = 0; i < kEdited; ++i) {
-      const int day = pass == 0 ? i : kEdited - 1 - i;  // the second time in reverse
-      const std::string date = day < 18 ? "2015-09-" + std::to_string(day + 13)
-                                        : "2015-10-" + std::to_string(100 + day - 17).substr(1);
-      driver.pipe("events", edit('"' + date + "T00:46:58Z\""));
-      driver.advance(std::chrono::milliseconds(1));
-    }
-  }
-  EXPECT_THAT(driver.read_all<edits::v1::Edit>("edits"), SizeIs(kEdited));
-  EXPECT_EQ(driver.counts().turns.duplicates, static_cast<std::uint64_t>(kEdited));
-}
 
 // A record stamped far ahead moves stream time: what follows it is judged at that time, and a
 // resend is still found.

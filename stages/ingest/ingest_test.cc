@@ -49,10 +49,10 @@ message Reading { string id = 1; double celsius = 2; })";
   EXPECT_THAT(driver.read_json("events"), ElementsAre(R"({"id":"a","celsius":21.5})"));
 }
 
-TEST(Ingest, KeyHeadersAndPartitionAreTheInputs) {
+TEST(Ingest, KeyHeadersTimestampAndPartitionAreTheInputs) {
   weir::StageDriver driver(spec(), weir::ConfigFile{"config/ingest-comments.yaml"}, 3);
   driver.pipe("events", {.key = "k",
-                         .value = R"({"comment_id": "a"})",
+                         .value = R"({"comment_id": "a", "date": "2013-11-07T06:20:48"})",
                          .headers = {{"trace", "t1"}, {"weir-x", "ours"}, {"none", std::nullopt}},
                          .timestamp = weir::Timestamp(1'700'000'000'123),
                          .partition = weir::Partition(2)});
