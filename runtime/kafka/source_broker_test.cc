@@ -1,3 +1,4 @@
+#include <atomic>
 #include <set>
 
 #include <gmock/gmock.h>
@@ -23,6 +24,18 @@ class KafkaSourceTest : public BrokerCase {
     std::vector<Seen> seen;
     ok(poll_until(earlier, seen, [&](const Batch&) { return !listener.owned.empty(); }));
     earlier.close();
+  }
+
+  // Sets `happened` when a client of `settings` logs these words. Both outlive the client.
+  static void tell_when(std::atomic<bool>& happened, std::string_view words,
+                        SourceSettings& settings) {
+    settings.cluster.properties.push_back({"debug", "generic,cgrp"});
+    settings.cluster.log = [&happened, words](int, std::string_view said) {
+      if (said.find(words) != std::string_view::npos) {
+        happened = true;
+        happened.notify_one();
+      }
+    };
   }
 };
 
@@ -182,6 +195,42 @@ TEST_F(KafkaSourceTest, TheListenerIsToldOfEveryHandOver) {
   EXPECT_EQ(first_listener.revocations, 2);
 }
 
+// They wait in the client's queue, the revocation behind them: a lane would commit past them, or
+// find them with whom they belong to next.
+TEST_F(KafkaSourceTest, RecordsPolledBeforeARevocationInTheSameCallAreDropped) {
+  const std::string input = topic("input");
+  constexpr int kCount = 20'000;
+  fill(input, kCount);
+  SourceSettings settings = reading({input});
+  KafkaSource second(settings);
+  std::atomic<bool> is_to_be_revoked = false;
+  tell_when(is_to_be_revoked, "wait-unassign-call", settings);
+  KafkaSource first(settings);
+  ScriptedListener second_listener;
+  ScriptedListener listener;
+  // It may be given the partition again within that call; then there is nothing left to read.
+  listener.on_assigned = [&](std::span<const InputPartition> partitions) {
+    const NextOffset next(listener.assignments == 1 ? 0 : kCount + 1);
+    return partitions.empty() ? std::vector<Position>()
+                              : std::vector<Position>{{partitions[0], next}};
+  };
+  ok(first.open(listener));
+  std::vector<Seen> seen;
+  while (seen.empty()) {
+    const Result<Batch> batch = first.poll(std::chrono::milliseconds(100), 1);
+    ASSERT_TRUE(batch.is_ok()) << batch.status().message();
+    copy(batch.value(), seen);
+  }
+  ok(second.open(second_listener));
+  is_to_be_revoked.wait(false);
+  Result<Batch> batch = Batch();
+  while (listener.revocations == 0) {
+    batch = first.poll(std::chrono::milliseconds(100), 100'000);
+    ASSERT_TRUE(batch.is_ok()) << batch.status().message();
+  }
+  EXPECT_EQ(batch.value().records.size(), 0U);
+}
+
 // A seek makes the client forget that it lost them. And the client (2.0.2) ended the process: it
 // stopped the partitions once more before it had heard that they were stopped.
 TEST_F(KafkaSourceTest, PartitionsThatWereLostAreSaidToBeAlsoBehindASeek) {
@@ -250,6 +299,35 @@ TEST_F(KafkaSourceTest, AFencedStaticMemberJoinsAgain) {
   newer.close();
   ok(older.rejoin());
   ok(poll_until(older, seen, [&](const Batch&) { return listener.assignments == 2; }));
+}
+
+// The client says so once, and that word goes where the listener fails in the same poll: the member
+// polled for ever, its partitions' state locked.
+TEST_F(KafkaSourceTest, AMemberThatIsFencedWhileItsListenerFailsJoinsAgain) {
+  const std::string input = topic("input");
+  SourceSettings settings = reading({input});
+  settings.instance = "same";
+  KafkaSource newer(settings);
+  std::atomic<bool> is_fenced = false;
+  tell_when(is_fenced, "FATAL", settings);
+  KafkaSource older(settings);
+  std::vector<Seen> seen;
+  ScriptedListener newer_listener;
+  ScriptedListener listener;
+  listener.on_assigned =
+      [&](std::span<const InputPartition> partitions) -> Result<std::vector<Position>> {
+    if (listener.assignments > 1) {
+      return std::vector<Position>{{partitions[0], NextOffset(0)}};
+    }
+    ok(newer.open(newer_listener));
+    ok(poll_until(newer, seen, [&](const Batch&) { return !newer_listener.owned.empty(); }));
+    is_fenced.wait(false);
+    return Status::retry("not now");
+  };
+  ok(older.open(listener));
+  const Status fenced = poll_until(older, seen, [](const Batch&) { return false; });
+  ASSERT_EQ(fenced.remedy(), Remedy::rejoin) << fenced.message();
+  EXPECT_EQ(fenced.reason(), "fenced");
 }
 
 // It was handed the old topic, took that for nothing to do, and read nothing, for ever.
