@@ -175,19 +175,32 @@ class BrokerTest(unittest.TestCase):
                                   capture_output=True, text=True, timeout=30)
             return rows.stdout
         with self.lab(seed=35, lanes=1, session_timeout_ms=45_000) as idle, \
-                self.lab(seed=36, lanes=1) as busy:
+                self.lab(seed=36, lanes=1) as busy, \
+                self.lab(seed=37, lanes=1) as restoring:
+            labs = idle, busy, restoring
             for it in (idle, busy):
                 it.produce(200)
-            processes = idle.start(), busy.start(WEIR_PAUSE_AT="before_commit:1")
+            restoring.produce(2000, aborted=False)
+            restoring.finish()
+            shutil.rmtree(restoring.directory / "state")
+            # What was fetched before the broker hangs is too little to restore from.
+            restoring.kafka |= {"fetch.message.max.bytes": "10000", "queued.min.messages": "1"}
+            restoring.deploy(restoring.deployment, restoring.text)
+            processes = (idle.start(), busy.start(WEIR_PAUSE_AT="before_commit:1"),
+                         restoring.start(WEIR_PAUSE_AT="before_produce:1"))
             idle.wait_until_processed()
-            lab.wait_until_paused(processes[1])
+            for process in processes[1:]:
+                lab.wait_until_paused(process)
             with self.broker.frozen():
-                processes[1].send_signal(signal.SIGCONT)
-                for it in (idle, busy):
+                for process in processes[1:]:
+                    process.send_signal(signal.SIGCONT)
+                for it in labs:
                     lab.wait_for(lambda: re.search(r"lane 0: the broker doesn't answer, for \d+ s",
                                                    reasons(it)), 20, lambda: reasons(it))
                     lab.wait_for(lambda: SILENT in it.log(), 5)
-            for it, process in zip((idle, busy), processes):
+                self.assertIn("restoring its state", restoring.log())
+                self.assertNotIn("partition restored", restoring.log())
+            for it, process in zip(labs, processes):
                 self.assert_goes_on(it, process)
 
     def test_a_stop_without_a_broker_ends_and_says_that_a_turn_is_left_open(self):

@@ -170,7 +170,7 @@ class Lab(Site):
         self.group = f"{self.deployment}.v1"
         self.output = f"{self.name}.v1"
         self.dead_letters = f"{self.deployment}.dead_letters.v1"
-        self.config = self.deploy(self.deployment, f"""
+        self.text = f"""
 name: {self.name}
 inputs:
   events:
@@ -180,7 +180,8 @@ inputs:
 outputs:
   events: {{dataset: {self.name}}}
 lanes: {lanes}
-""")
+"""
+        self.config = self.deploy(self.deployment, self.text)
         self.raw_settings = LOG_APPEND_TIME
         self.ids = []
 
