@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <sstream>
 #include <system_error>
 #include <vector>
 
@@ -74,10 +75,15 @@ bool is_ready(const Found& one) {
                               : field(one.answer, "ready").bool_value();
 }
 
-// What a process said of its end, on one line.
-std::string last_words(const RunEntry::Failure& failure) {
-  return fmt::format("ended at {} with {}: {}", failure.at, failure.exit_code,
-                     failure.reason.substr(0, failure.reason.find('\n')));
+// What a process said of its end, by line: of a YAML that didn't load, each mistake has one.
+std::vector<std::string> last_words(const RunEntry::Failure& failure) {
+  std::istringstream said(
+      fmt::format("ended at {} with {}: {}", failure.at, failure.exit_code, failure.reason));
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(said, line);) {
+    lines.push_back(line);
+  }
+  return lines;
 }
 
 std::string seen_text(const RunEntry& run) {
@@ -87,7 +93,7 @@ std::string seen_text(const RunEntry& run) {
 // Why it isn't ready.
 std::vector<std::string> reasons_of(const Found& one) {
   if (one.run.failure) {
-    return {last_words(*one.run.failure)};
+    return last_words(*one.run.failure);
   }
   if (one.is_gone) {
     return {fmt::format("gone without a word; it was last seen alive at {}", seen_text(one.run))};
