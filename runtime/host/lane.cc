@@ -103,6 +103,7 @@ Status Lane::run_loop() {
   const std::string id = deployment_.transactional_id(index_);
   KafkaSource source(source_settings(plan_, kafka_, id));
   KafkaSink sink(sink_settings(plan_, kafka_, id));
+  probe_.set_known_end([&source](InputPartition where) { return source.known_end(where); });
   SteadyClock clock;
   Loop loop(plan_.settings,
             LoopParts{source, sink, *codec, *stage, stores_, *deaths, clock, probe_});
@@ -119,6 +120,7 @@ Status Lane::run_loop() {
     brokers.observe(clock.now(), source.is_reachable(), source.last_answer(),
                     probe_.has_partitions());
     is_cut_off_ = brokers.is_cut_off();
+    probe_.set_cut_off(is_cut_off_);
     is_ready_ = done.is_ok() && loop.is_ready() && !is_cut_off_;
     const bool has_reached_end = done.is_ok() && until_.end && loop.has_reached_end();
     if (has_reached_end) {

@@ -206,6 +206,7 @@ struct Metrics::Lane {
 
   std::array<Cell, at_end> cells;
   std::atomic<std::int64_t> last_commit_ms{0};  // 0: none yet
+  std::atomic<bool> is_cut_off{false};
 
   // What the open turn adds if it commits. The lane's thread only.
   std::array<std::uint64_t, kWordCells> turn_dropped{};
@@ -277,7 +278,7 @@ LaneStatus Metrics::Lane::status(std::int64_t now) const {
     // The end first: a commit in between makes the lag smaller, never negative below.
     const std::int64_t end = cells_here.end;
     p.committed = NextOffset(cells_here.committed);
-    if (end != kUnknown) {
+    if (end != kUnknown && !is_cut_off) {
       const std::int64_t lag = std::max<std::int64_t>(end - p.committed.value(), 0);
       const std::int64_t behind = std::max<std::int64_t>(now - cells_here.done_until(now), 0);
       p.end = NextOffset(end);
@@ -514,7 +515,9 @@ constexpr auto kCatalogue =
            out.gauge(static_cast<double>(s.partitions.size()));
          }},
         {"weir_lag_records", kGauge, "input, partition",
-         "Offsets between the committed one and the end of the log. Markers of transactions count.",
+         "Offsets between the committed one and the end of the log as of the lane's last poll. "
+         "Markers of transactions count. Absent while the brokers don't answer, as are "
+         "weir_lag_seconds and weir_log_end_offset.",
          [](const Scrape& s, Samples& out) {
            per_partition(s, out, [](const PartitionStatus& p) -> std::optional<double> {
              return p.lag_records ? std::optional(static_cast<double>(*p.lag_records))
@@ -535,7 +538,7 @@ constexpr auto kCatalogue =
            });
          }},
         {"weir_log_end_offset", kGauge, "input, partition",
-         "The end of the log that a read_committed reader sees.",
+         "The end of the log. Records of open transactions count.",
          [](const Scrape& s, Samples& out) {
            per_partition(s, out, [](const PartitionStatus& p) -> std::optional<double> {
              return p.end ? std::optional(static_cast<double>(p.end->value())) : std::nullopt;
@@ -752,6 +755,18 @@ std::vector<PartitionStatus> MetricsProbe::partitions() const {
 
 bool MetricsProbe::has_partitions() const {
   return !lane_->partitions.empty();
+}
+
+void MetricsProbe::ends_seen(const KnownEnd& known_end) {
+  for (const auto& [where, unused] : lane_->partitions) {
+    if (const std::optional<NextOffset> end = known_end(where)) {
+      end_seen(where, *end);
+    }
+  }
+}
+
+void MetricsProbe::set_cut_off(bool is_cut_off) {
+  lane_->is_cut_off = is_cut_off;
 }
 
 // ---- the reference ----

@@ -274,6 +274,21 @@ TEST_F(LagInSeconds, IsUnknownUntilTheEndIsSeen) {
   EXPECT_THAT(process_.samples("weir_lag_records"), IsEmpty());
 }
 
+// A stage read as caught up for as long as its broker was away.
+TEST_F(LagInSeconds, IsUnknownWhileTheBrokersAreCutOff) {
+  end_is(100);
+  commit(100, kStartMs);
+  EXPECT_EQ(lag(), "0");
+  lane_->set_cut_off(true);
+  EXPECT_EQ(lag(), "none");
+  EXPECT_THAT(process_.samples("weir_lag_records"), IsEmpty());
+  EXPECT_THAT(process_.samples("weir_log_end_offset"), IsEmpty());
+  EXPECT_EQ(process_.metrics.lanes()[0].partitions[0].end, std::nullopt);
+  EXPECT_THAT(process_.samples("weir_committed_offset"), SizeIs(1));
+  lane_->set_cut_off(false);
+  EXPECT_EQ(lag(), "0");
+}
+
 TEST_F(LagInSeconds, IsNowMinusTheStreamTimeWhileThereIsLag) {
   end_is(100);
   commit(50, kStartMs - 60'000);

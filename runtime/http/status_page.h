@@ -35,7 +35,8 @@ struct PartitionStatus {
   Partition partition;
   PartitionPhase phase = PartitionPhase::running;
   NextOffset committed;
-  std::optional<NextOffset> end{};  // nullopt: not seen yet, and so are the two below
+  // nullopt: not seen yet, or the brokers don't answer; and so are the two below.
+  std::optional<NextOffset> end{};
   std::optional<std::int64_t> lag_records{};
   std::optional<double> lag_seconds{};
 };
