@@ -23,6 +23,7 @@
 #include "http/status_page.h"
 #include "state/file_lock.h"
 #include "state/rocksdb_stores.h"
+#include "text/quantity.h"
 
 namespace weir {
 
@@ -38,6 +39,16 @@ constexpr std::chrono::seconds kEndAtOnceMax{3};
 // What they have when one failed: a request that is under way, and their drain.
 constexpr std::chrono::seconds kEndAfterFailureMax = kDrainWaitMax + std::chrono::seconds(20);
 constexpr std::string_view kLeftOpen = "left with an open turn, the next start repeats it";
+
+bool hangs(const Lane& lane) {
+  return !lane.has_ended() && steady_clock::now() - lane.last_beat() > kBeatMax;
+}
+
+std::chrono::system_clock::time_point wall_time(steady_clock::time_point time) {
+  return std::chrono::system_clock::now() -
+         std::chrono::duration_cast<std::chrono::system_clock::duration>(steady_clock::now() -
+                                                                         time);
+}
 
 // SIGTERM, SIGINT and SIGHUP, blocked for every thread and asked for by one. A reader of the log
 // that goes away ends nothing: SIGPIPE is ignored.
@@ -239,13 +250,13 @@ class Process {
                 ? fmt::format("lane {} is {}", i, phase == "running" ? "not ready" : phase)
                 : fmt::format("lane {}: {}", i, obstacle));
       }
-      const auto silence = steady_clock::now() - lanes_[i]->last_beat();
-      if (silence > kBeatMax) {
-        status.state = ProcessState::failed;
+      if (hangs(*lanes_[i])) {
         status.ready = false;
-        status.reasons.push_back(
-            fmt::format("lane {} hangs, most likely in the stage: it has not come by for {} s", i,
-                        std::chrono::duration_cast<std::chrono::seconds>(silence).count()));
+        status.reasons.push_back(fmt::format(
+            "lane {} hangs, most likely in the stage, since {}, at records from {} on; a second "
+            "SIGTERM ends it, and the next start repeats them",
+            i, rfc3339(wall_time(lanes_[i]->last_beat())),
+            committed_text(status.lanes[i].partitions)));
       }
     }
     if (!status.ready && status.reasons.empty()) {
@@ -317,6 +328,27 @@ class Process {
     return false;
   }
 
+  // Whether any lane hangs. Into the log goes when one begins to, and when it goes on after all;
+  // `were_hanging` is what this said last, by lane.
+  bool note_hangs(std::vector<bool>& were_hanging) const {
+    for (std::size_t i = 0; i < lanes_.size(); ++i) {
+      const bool is_hanging = hangs(*lanes_[i]);
+      if (is_hanging == were_hanging[i]) {
+        continue;
+      }
+      were_hanging[i] = is_hanging;
+      if (is_hanging) {
+        log_.error("a lane hangs, most likely in the stage",
+                   {{"lane", std::to_string(i)},
+                    {"since", rfc3339(wall_time(lanes_[i]->last_beat()))},
+                    {"committed", committed_text(metrics_.lanes()[i].partitions)}});
+      } else if (!lanes_[i]->has_ended()) {
+        log_.info("the lane that hung goes on", {{"lane", std::to_string(i)}});
+      }
+    }
+    return std::find(were_hanging.begin(), were_hanging.end(), true) != were_hanging.end();
+  }
+
   // Until all lanes ended: by themselves, because one had to stop, or because a signal came. After
   // a second signal, or some time after the first failure, a lane that hangs is left behind, and
   // with it this process.
@@ -324,6 +356,7 @@ class Process {
     Status failed;
     bool is_told = false;
     bool is_cut_off = false;
+    std::vector<bool> were_hanging(lanes_.size());
     auto leave_at = steady_clock::time_point::max();
     while (true) {
       note_alive();
@@ -340,6 +373,7 @@ class Process {
       if (std::exchange(is_cut_off, any_cut_off) != any_cut_off) {
         log_.warning(is_cut_off ? kBrokerIsSilent : "the broker answers again");
       }
+      const bool any_hangs = note_hangs(were_hanging);
       bool all_ended = true;
       bool all_ready = true;
       bool all_at_end = true;
@@ -382,11 +416,11 @@ class Process {
         note_end(ended);
         ::_exit(static_cast<int>(exit_code_of(ended)));
       }
-      set_state(!failed.is_ok() ? ProcessState::failed
-                : is_told       ? ProcessState::draining
-                : all_ready     ? ProcessState::running
-                : restores()    ? ProcessState::restoring
-                                : ProcessState::waiting);
+      set_state(!failed.is_ok() || any_hangs ? ProcessState::failed
+                : is_told                    ? ProcessState::draining
+                : all_ready                  ? ProcessState::running
+                : restores()                 ? ProcessState::restoring
+                                             : ProcessState::waiting);
     }
   }
 

@@ -2,6 +2,7 @@
 one whose broker is away is not, for however long."""
 
 import os
+import re
 import signal
 import unittest
 import urllib.error
@@ -47,7 +48,15 @@ class HealthTest(unittest.TestCase):
                          lambda: f"503:\n{hanging.log()[-3000:]}")
             ready, why = ask(hung, "/-/ready")
             self.assertEqual(ready, 503)
-            self.assertIn("lane 0 hangs", why)
+            self.assertRegex(why, f"lane 0 hangs.* since 20.*{hanging.raw}/")
+            self.assertEqual(hanging.log().count('"what":"a lane hangs'), 1, hanging.log()[-3000:])
+            metrics = ask(hung, "/metrics")[1]
+            self.assertRegex(metrics, r'weir_state{.*state="failed"} 1')
+            lag = map(float, re.findall(r"weir_lag_records{.*} (.+)", metrics))
+            self.assertGreater(sum(lag), 0, "of records that wait behind the one it hangs on")
+            for home in homes:
+                self.assertNotRegex(ask(home, "/metrics")[1], "weir_lag_(records|seconds){",
+                                    "nobody knows it without the broker")
             for home, process, it in zip(homes, waiting, (idle, busy)):
                 self.assertEqual(ask(home, "/-/healthy"), (200, "ok\n"), it.log()[-3000:])
                 self.assertIsNone(process.poll(), it.log()[-3000:])
