@@ -302,7 +302,8 @@ class Process {
       if (!next) {
         return Status::stop(
             ExitCode::unavailable,
-            fmt::format("no answer from the brokers for {} s: {}; bootstrap.servers is set by: {}",
+            fmt::format("no answer from the brokers for {} s: {}; bootstrap.servers is set by: {}; "
+                        "security.protocol says how they are spoken to",
                         until_.silence_max.count(), checked.message(), cluster.bootstrap_origin));
       }
       if (signals_.wait(next->pause)) {

@@ -22,7 +22,7 @@ listener.name.client.ssl.keystore.type=PKCS12
 listener.name.client.ssl.keystore.location={keystore}
 listener.name.client.ssl.keystore.password={password}
 """
-UNREACHABLE, UNAUTHORISED = 69, 77
+UNREACHABLE, UNAUTHORISED, CONFIG = 69, 77, 78
 
 
 def certificate(directory, name):
@@ -50,11 +50,11 @@ class AuthTest(unittest.TestCase):
                                           keystore=cls.certificate.with_suffix(".p12")))
         cls.broker = lab.OwnBroker(cls.addClassCleanup, "--properties", file)
 
-    def deployment(self, seed, password=PASSWORD, trusted=None):
-        return lab.Lab(self.broker.broker_address(), seed, lanes=1,
-                       bootstrap_servers=self.broker.address, security_protocol="SASL_SSL",
-                       ssl_ca_location=trusted or self.certificate,
-                       sasl_mechanisms="PLAIN", sasl_username="weir", sasl_password=password)
+    def deployment(self, seed, password=PASSWORD, trusted=None, **settings):
+        return lab.Lab(self.broker.broker_address(), seed, lanes=1, **{
+            "bootstrap_servers": self.broker.address, "security_protocol": "SASL_SSL",
+            "ssl_ca_location": trusted or self.certificate, "sasl_mechanisms": "PLAIN",
+            "sasl_username": "weir", "sasl_password": password, **settings})
 
     def test_with_the_right_password_a_stage_runs_and_says_how_it_tells_topics_apart(self):
         with self.deployment(seed=61) as it:
@@ -88,6 +88,19 @@ class AuthTest(unittest.TestCase):
                     self.assertIn(f"bootstrap.servers {self.broker.address}", last)
                     self.assertIn("sasl.username", last)
                     self.assertNotIn("wrong-horse", done.stderr)
+
+    def test_a_listener_that_takes_no_sasl_or_another_is_not_taken_for_a_wrong_password(self):
+        plain = self.broker.broker_address()
+        for settings, says in (
+                ({"bootstrap_servers": plain, "security_protocol": "SASL_PLAINTEXT"},
+                 f"bootstrap.servers {plain} ask for no SASL"),
+                ({"sasl_mechanisms": "SCRAM-SHA-256"}, "supported mechanisms: PLAIN")):
+            with self.subTest(says), self.deployment(seed=64, **settings) as it:
+                process = it.start()
+                self.assertEqual(process.wait(60), CONFIG, it.log()[-3000:])
+                last = it.log().splitlines()[-1]
+                self.assertIn(says, last)
+                self.assertNotIn("credentials", last)
 
     def test_a_broker_whose_certificate_is_not_trusted_is_waited_for_and_that_is_said(self):
         with self.deployment(seed=63, trusted=self.other) as it:
