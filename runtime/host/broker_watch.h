@@ -27,7 +27,7 @@ class BrokerWatch {
  private:
   Time unreachable_since_ = Time::max();  // max: it is reachable
   Time last_answer_{};
-  bool expects_answers_ = false;
+  bool expects_answers_ = true;  // who starts asks
   bool is_cut_off_ = false;
 };
 

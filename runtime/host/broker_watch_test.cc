@@ -58,6 +58,7 @@ INSTANTIATE_TEST_SUITE_P(
              false},
         Case{"that_pause_are_there", {{0, kThere, 0, kAsks}, {10, kThere, 0, kAsks}}, false},
         Case{"that_hang_are_not", {{0, kThere, 0, kAsks}, {11, kThere, 0, kAsks}}, true},
+        Case{"that_hang_before_the_first_look_are_not", {{11, kThere, 0, kAsks}}, true},
         Case{"that_hang_until_the_partitions_are_lost_are_not",
              {{0, kThere, 0, kAsks}, {11, kThere, 0, kWaits}},
              true},

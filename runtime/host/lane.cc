@@ -108,6 +108,8 @@ Status Lane::run_loop() {
   Loop loop(plan_.settings,
             LoopParts{source, sink, *codec, *stage, stores_, *deaths, clock, probe_});
 
+  const std::string silence = fmt::format("{} at {}", kBrokerIsSilent, kafka_.cluster.bootstrap);
+  bool is_starting = true;
   bool is_recovering = false;
   auto pause_next = kRetryPauseMin;
   auto last_success = clock.now();
@@ -116,9 +118,14 @@ Status Lane::run_loop() {
   while (!stopping_) {
     last_beat_ = clock.now();
     Status done = loop.advance();
+    is_starting = is_starting && !done.is_ok();
+    if (is_starting) {
+      source.knock();
+    }
     // Of the two clients the source's asks all the time, so it alone notices when brokers are back.
     brokers.observe(clock.now(), source.is_reachable(), source.last_answer(),
-                    probe_.has_partitions());
+                    is_starting || probe_.has_partitions());
+    last_answer_ = brokers.since();
     is_cut_off_ = brokers.is_cut_off();
     probe_.set_cut_off(is_cut_off_);
     is_ready_ = done.is_ok() && loop.is_ready() && !is_cut_off_;
@@ -128,7 +135,7 @@ Status Lane::run_loop() {
     }
     is_at_end_ = has_reached_end && done.is_ok();
     if (done.is_ok()) {
-      set_obstacle(is_cut_off_ ? kBrokerIsSilent : "", brokers.since());
+      set_obstacle(is_cut_off_ ? silence : "", brokers.since());
       is_recovering = false;
       pause_next = kRetryPauseMin;
       last_success = clock.now();
@@ -138,7 +145,7 @@ Status Lane::run_loop() {
       return done;
     }
     if (is_cut_off_) {
-      set_obstacle(kBrokerIsSilent, brokers.since());
+      set_obstacle(silence, brokers.since());
     } else {
       set_obstacle(done.message(), last_success);
     }

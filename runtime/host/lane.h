@@ -66,6 +66,9 @@ class Lane {
   // The brokers haven't answered for a while, idle as the lane may be.
   bool is_cut_off() const { return is_cut_off_; }
 
+  // When one of them last did.
+  std::chrono::steady_clock::time_point last_answer() const { return last_answer_; }
+
   // What it waits for while it isn't ready, where that is a failure, and for how long; else empty.
   std::string obstacle() const;
 
@@ -93,6 +96,7 @@ class Lane {
   std::atomic<bool> is_ready_ = false;
   std::atomic<bool> is_at_end_ = false;
   std::atomic<bool> is_cut_off_ = false;
+  std::atomic<std::chrono::steady_clock::time_point> last_answer_{std::chrono::steady_clock::now()};
   std::atomic<std::chrono::steady_clock::time_point> last_beat_{std::chrono::steady_clock::now()};
   mutable std::mutex obstacle_mutex_;
   std::string obstacle_;

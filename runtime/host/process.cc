@@ -173,7 +173,7 @@ class Process {
       const std::lock_guard hold(lanes_mutex_);
       lanes_.push_back(std::move(lane));
     }
-    Status ended = watch();
+    Status ended = watch(kafka.cluster);
     set_state(ended.is_ok() ? ProcessState::draining : ProcessState::failed);
     is_drained_ = std::all_of(lanes_.begin(), lanes_.end(),
                               [](const auto& lane) { return lane->is_drained(); });
@@ -293,8 +293,10 @@ class Process {
       if (checked.is_ok() || checked.remedy() != Remedy::retry) {
         return checked;
       }
+      log_.warning(kBrokerIsSilent, {{"bootstrap.servers", cluster.bootstrap},
+                                     {"since", rfc3339(started_)},
+                                     {"why", checked.message()}});
       checked = checked.within("bootstrap.servers " + cluster.bootstrap);
-      log_.warning(kBrokerIsSilent, {{"why", checked.message()}});
       set_state(ProcessState::starting, checked.message());
       const std::optional<Attempt> next = next_attempt(
           std::chrono::duration_cast<std::chrono::milliseconds>(give_up_at - steady_clock::now()),
@@ -329,6 +331,20 @@ class Process {
     return false;
   }
 
+  // Into the log: the brokers are silent, and since when; or they answer again.
+  void note_silence(bool is_cut_off, const std::string& bootstrap) const {
+    if (!is_cut_off) {
+      log_.warning("the broker answers again", {{"bootstrap.servers", bootstrap}});
+      return;
+    }
+    auto since = steady_clock::now();
+    for (const auto& lane : lanes_) {
+      since = lane->is_cut_off() ? std::min(since, lane->last_answer()) : since;
+    }
+    log_.warning(kBrokerIsSilent,
+                 {{"bootstrap.servers", bootstrap}, {"since", rfc3339(wall_time(since))}});
+  }
+
   // Whether any lane hangs. Into the log goes when one begins to, and when it goes on after all;
   // `were_hanging` is what this said last, by lane.
   bool note_hangs(std::vector<bool>& were_hanging) const {
@@ -353,7 +369,7 @@ class Process {
   // Until all lanes ended: by themselves, because one had to stop, or because a signal came. After
   // a second signal, or some time after the first failure, a lane that hangs is left behind, and
   // with it this process.
-  Status watch() {
+  Status watch(const ClusterSettings& kafka) {
     Status failed;
     bool is_told = false;
     bool is_cut_off = false;
@@ -372,7 +388,7 @@ class Process {
       const bool any_cut_off = std::any_of(lanes_.begin(), lanes_.end(),
                                            [](const auto& lane) { return lane->is_cut_off(); });
       if (std::exchange(is_cut_off, any_cut_off) != any_cut_off) {
-        log_.warning(is_cut_off ? kBrokerIsSilent : "the broker answers again");
+        note_silence(is_cut_off, kafka.bootstrap);
       }
       const bool any_hangs = note_hangs(were_hanging);
       bool all_ended = true;

@@ -69,6 +69,12 @@ KafkaSource::KafkaSource(SourceSettings settings)
 
 KafkaSource::~KafkaSource() = default;
 
+void KafkaSource::knock() {
+  if (connect().is_ok()) {
+    static_cast<void>(topic_shape(*client_, settings_.inputs.front(), kSlice));
+  }
+}
+
 bool KafkaSource::is_reachable() const {
   return client_ && client_->is_reachable();
 }

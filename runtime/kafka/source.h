@@ -43,6 +43,10 @@ class KafkaSource final : public Source {
   Status rejoin() override;
   void close() override;
 
+  // Asks the brokers for no more than an answer, within a second: for whoever wants to know of them
+  // before they gave it partitions, while other clients do the asking.
+  void knock();
+
   // Some broker answered since all of them were down.
   bool is_reachable() const;
 

@@ -24,6 +24,7 @@ RESTARTS = int(os.environ.get("WEIR_BROKER_RESTARTS", "2"))
 STOP_S_MAX = 45  # README: operate
 UNREACHABLE, BAD_INPUT, DISK, CONFIG = 69, 65, 74, 78
 SILENT = '"what":"the broker doesn\'t answer"'
+SILENT_FOR = r"lane 0: the broker doesn't answer at 127\.0\.0\.1:\d+, for \d+ s now"
 
 
 @contextlib.contextmanager
@@ -62,6 +63,11 @@ def cut(it):
     """As retention does: all records of the input go."""
     with administration(it) as admin:
         admin.delete_records({TopicPartition(it.raw, p): -1 for p in range(lab.PARTITIONS)})
+
+
+def status(it):
+    return subprocess.run([lab.BIN / "weir", "status", "--state", it.directory / "state"],
+                          capture_output=True, text=True, timeout=30).stdout
 
 
 def delete_offsets(it, partitions):
@@ -145,10 +151,6 @@ class BrokerTest(unittest.TestCase):
             self.assert_goes_on(it, waiting)
 
     def test_an_idle_stage_says_once_that_its_broker_is_away_and_once_that_it_is_back(self):
-        def status():
-            return subprocess.run(
-                [lab.BIN / "weir", "status", "--state", it.directory / "state"],
-                capture_output=True, text=True, timeout=30).stdout
         back = "the broker answers again"
         with self.lab(seed=25) as it:
             it.produce(100)
@@ -160,20 +162,28 @@ class BrokerTest(unittest.TestCase):
             self.assertNotIn(SILENT, it.log())
             self.broker.kill()
             lab.wait_for(lambda: SILENT in it.log(), what="word of the broker")
-            lab.wait_for(lambda: re.search(r"lane 0: the broker doesn't answer, for \d+ s now",
-                                           status()), what="the reason")
+            lab.wait_for(lambda: re.search(SILENT_FOR, status(it)), what="the reason")
+            self.assertRegex(it.log(), f'{SILENT},"bootstrap.servers":"{self.broker.address}",'
+                                       '"since":"20')
             time.sleep(2)
             self.broker.start()
             lab.wait_for(lambda: back in it.log(), what="word of its return")
-            lab.wait_for(lambda: "the broker doesn't answer" not in status(), what="readiness")
+            lab.wait_for(lambda: "the broker doesn't answer" not in status(it), what="readiness")
             self.assert_goes_on(it, process)
             self.assertEqual((it.log().count(SILENT), it.log().count(back)), (1, 1), it.log())
 
+    def test_a_lane_that_is_still_founding_its_group_names_a_broker_that_is_away(self):
+        with self.lab(seed=38, lanes=1) as it:
+            it.produce(100)
+            process = it.start(WEIR_PAUSE_AT="before_founding:1")
+            lab.wait_until_paused(process)
+            with self.broker.away():
+                process.send_signal(signal.SIGCONT)
+                lab.wait_for(lambda: SILENT in it.log(), 40, lambda: f"word of it:\n{it.log()}")
+                self.assertRegex(status(it), SILENT_FOR)
+            self.assert_goes_on(it, process)
+
     def test_a_broker_that_hangs_is_named_although_it_keeps_its_connections(self):
-        def reasons(it):
-            rows = subprocess.run([lab.BIN / "weir", "status", "--state", it.directory / "state"],
-                                  capture_output=True, text=True, timeout=30)
-            return rows.stdout
         with self.lab(seed=35, lanes=1, session_timeout_ms=45_000) as idle, \
                 self.lab(seed=36, lanes=1) as busy, \
                 self.lab(seed=37, lanes=1) as restoring:
@@ -195,8 +205,8 @@ class BrokerTest(unittest.TestCase):
                 for process in processes[1:]:
                     process.send_signal(signal.SIGCONT)
                 for it in labs:
-                    lab.wait_for(lambda: re.search(r"lane 0: the broker doesn't answer, for \d+ s",
-                                                   reasons(it)), 20, lambda: reasons(it))
+                    lab.wait_for(lambda: re.search(SILENT_FOR, status(it)), 20,
+                                 lambda: status(it))
                     lab.wait_for(lambda: SILENT in it.log(), 5)
                 self.assertIn("restoring its state", restoring.log())
                 self.assertNotIn("partition restored", restoring.log())
