@@ -14,7 +14,9 @@ namespace weir {
 Status topic_is_missing(std::string_view topic) {
   return Status::stop(
       ExitCode::config,
-      fmt::format("there is no topic {}; `{} topics apply CONFIG` creates what a deployment needs",
+      fmt::format("there is no topic {}; `{} topics apply CONFIG` creates what a deployment needs. "
+                  "If it was there before, what it held is gone, and offsets of it with it: then "
+                  "raise `version:` first",
                   topic, tool_command()));
 }
 

@@ -372,6 +372,7 @@ Status KafkaSource::take_error(const rd_kafka_message_t& message, Gathering& gat
       // of a topic that was just created: there nothing can have been skipped, and it is read
       // again.
       const auto owned = input ? owned_.find({*input, Partition(message.partition)}) : owned_.end();
+      std::string held;
       if (owned != owned_.end() && owned->second) {
         const Result<LogBounds> bounds = log_bounds(owned->first);
         if (!bounds.is_ok()) {
@@ -379,6 +380,8 @@ Status KafkaSource::take_error(const rd_kafka_message_t& message, Gathering& gat
                      ? Status::abort(bounds.status().message())
                      : bounds.status();
         }
+        held = fmt::format(", and the log holds {} to {}", bounds.value().start.value(),
+                           bounds.value().end.value());
         if (*owned->second == bounds.value().start) {
           return assign_read();
         }
@@ -386,18 +389,16 @@ Status KafkaSource::take_error(const rd_kafka_message_t& message, Gathering& gat
           // Said by a broker under load of a partition in which nothing was gone. Whoever joins
           // again asks what the topic is before it reads on.
           return Status::rejoin(
-              "other", fmt::format("{}: {}, and the log holds {} to {}", place(),
-                                   rd_kafka_message_errstr(&message), bounds.value().start.value(),
-                                   bounds.value().end.value()));
+              "other", fmt::format("{}: {}{}", place(), rd_kafka_message_errstr(&message), held));
         }
       }
       return Status::stop(
           ExitCode::bad_input,
           fmt::format(
-              "{} of group {} can't be read: {}. The records from there on are gone, or the "
-              "topic isn't the one that was read before: deploy a new version (raise `version:`), "
-              "which starts by `start`",
-              place(), settings_.group, rd_kafka_message_errstr(&message)));
+              "{} of group {} can't be read: {}{}. The records from there on are gone, deleted "
+              "unread by the topic's retention most likely, or the topic isn't the one that was "
+              "read before: deploy a new version (raise `version:`), which starts by `start`",
+              place(), settings_.group, rd_kafka_message_errstr(&message), held));
     }
     case RD_KAFKA_RESP_ERR__BAD_MSG:
     case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:

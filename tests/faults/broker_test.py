@@ -269,7 +269,8 @@ class BrokerTest(unittest.TestCase):
             (create_output_again, {}, BAD_INPUT, "which writes all of it again"),
             (lambda it: add_partitions(it, it.raw), off, BAD_INPUT, "partitions"),
             (lambda it: add_partitions(it, it.output), {}, BAD_INPUT, "had 4 partitions and has 5"),
-            (cut_unread, {}, BAD_INPUT, "deploy a new version"))
+            (delete_topic, {}, CONFIG, "then raise `version:` first"),
+            (cut_unread, {}, BAD_INPUT, ", and the log holds "))
         # All at once: the topics are looked at every 30 s.
         with contextlib.ExitStack() as stack:
             running = []
