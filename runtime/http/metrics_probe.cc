@@ -515,9 +515,10 @@ constexpr auto kCatalogue =
            out.gauge(static_cast<double>(s.partitions.size()));
          }},
         {"weir_lag_records", kGauge, "input, partition",
-         "Offsets between the committed one and the end of the log as of the lane's last poll. "
-         "Markers of transactions count. Absent while the brokers don't answer, as are "
-         "weir_lag_seconds and weir_log_end_offset.",
+         "Offsets between the committed one and the end of the log, as of the lane's last poll; "
+         "where "
+         "much is fetched already, of the last half minute. Markers of transactions count. Absent "
+         "while the brokers don't answer, as are weir_lag_seconds and weir_log_end_offset.",
          [](const Scrape& s, Samples& out) {
            per_partition(s, out, [](const PartitionStatus& p) -> std::optional<double> {
              return p.lag_records ? std::optional(static_cast<double>(*p.lag_records))
@@ -727,7 +728,7 @@ void MetricsProbe::offset_committed(InputPartition where, NextOffset committed, 
 
 void MetricsProbe::end_seen(InputPartition where, NextOffset end) {
   if (PartitionCells* p = lane_->find(where)) {
-    p->end = end.value();
+    p->end = std::max(p->end.load(), end.value());  // what a client knows of it may be old
     p->end_seen_at = in_ms(process_.identity.now());
     p->note_caught_up();
   }

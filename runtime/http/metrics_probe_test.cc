@@ -343,6 +343,14 @@ TEST_F(LagInSeconds, IsNotHiddenByAStampFarAhead) {
   EXPECT_EQ(lag(), "20");
 }
 
+TEST_F(LagInSeconds, AnEndThatIsOldNewsMakesItNoSmaller) {
+  end_is(100);
+  commit(50, kStartMs);
+  end_is(50);
+  passes(seconds(9));
+  EXPECT_EQ(lag(), "9");
+}
+
 TEST_F(LagInSeconds, APositionPastTheEndIsNoNegativeLag) {
   end_is(100);
   commit(101, kStartMs);

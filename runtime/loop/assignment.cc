@@ -213,6 +213,20 @@ Status Assignment::check_unchanged() {
   return Status::ok();
 }
 
+void Assignment::ask_ends() {
+  for (const OwnedPartition& owned : owned_) {
+    const std::optional<NextOffset> known = source_.known_end(owned.where);
+    if (!known || owned.expected >= *known) {
+      continue;
+    }
+    const Result<LogBounds> bounds = source_.log_bounds(owned.where);
+    if (!bounds.is_ok()) {
+      return;
+    }
+    probe_.end_seen(owned.where, bounds.value().end);
+  }
+}
+
 bool Assignment::has_reached_end() const {
   return std::all_of(owned_.begin(), owned_.end(),
                      [](const OwnedPartition& o) { return o.has_reached_end; });

@@ -69,6 +69,11 @@ class Assignment {
   // offsets went with it. A broker that doesn't answer is no failure.
   Status check_unchanged();
 
+  // Tells the probe where the logs end now of which there is more to read. To be asked now and
+  // then: a client that has read far ahead fetches nothing, and so doesn't hear of what is written
+  // meanwhile. A broker that doesn't answer is no failure.
+  void ask_ends();
+
   // What to commit with `next` as the offset of `owned`, next = the position of clock and index.
   CommitMetadata metadata(const OwnedPartition& owned, NextOffset next) const;
 

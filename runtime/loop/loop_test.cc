@@ -703,6 +703,20 @@ TEST_F(LoopTest, ATopicRecreatedUnderARunningLaneStops) {
   EXPECT_THAT(stopped.message(), HasSubstr("deleted and created again"));
 }
 
+// A slow stage whose client had fetched enough read as ever less behind, the faster it fell behind.
+TEST_F(LoopTest, WhereALogEndsIsAskedWhileThereIsMoreToRead) {
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  ASSERT_EQ(probe_.end, NextOffset(1));
+  send("b:1");
+  send("c:1");
+  fail("poll", Status::retry("nothing comes"));
+  lane_->clock().advance(std::chrono::seconds(30));
+  ASSERT_TRUE(lane_->step().is_ok());
+  EXPECT_EQ(probe_.end, NextOffset(3));
+  EXPECT_EQ(kafka_.committed(kLabGroup, kLabInput, 0), NextOffset(1));
+}
+
 TEST_F(LoopTest, AnOutputRecreatedWhileTheLaneIsStoppedStops) {
   send("a:1");
   ASSERT_TRUE(run().is_ok());

@@ -83,7 +83,9 @@ Status Loop::check_topics() {
     return Status::ok();
   }
   topics_checked_ = clock_.now();
-  return assignment_.check_unchanged();
+  WEIR_TRY(assignment_.check_unchanged());
+  assignment_.ask_ends();
+  return Status::ok();
 }
 
 // Safe to repeat: a transaction that is aborted already isn't aborted twice.
