@@ -516,9 +516,8 @@ constexpr auto kCatalogue =
          }},
         {"weir_lag_records", kGauge, "input, partition",
          "Offsets between the committed one and the end of the log, as of the lane's last poll; "
-         "where "
-         "much is fetched already, of the last half minute. Markers of transactions count. Absent "
-         "while the brokers don't answer, as are weir_lag_seconds and weir_log_end_offset.",
+         "where much is fetched already, of the last half minute. Markers of transactions count. "
+         "Absent while the brokers don't answer, as are weir_lag_seconds and weir_log_end_offset.",
          [](const Scrape& s, Samples& out) {
            per_partition(s, out, [](const PartitionStatus& p) -> std::optional<double> {
              return p.lag_records ? std::optional(static_cast<double>(*p.lag_records))

@@ -19,6 +19,8 @@ from kafka.errors import NoError
 
 import checker
 import lab
+import proxy
+import resend_test
 
 RESTARTS = int(os.environ.get("WEIR_BROKER_RESTARTS", "2"))
 STOP_S_MAX = 45  # README: operate
@@ -181,6 +183,21 @@ class BrokerTest(unittest.TestCase):
                 process.send_signal(signal.SIGCONT)
                 lab.wait_for(lambda: SILENT in it.log(), 40, lambda: f"word of it:\n{it.log()}")
                 self.assertRegex(status(it), SILENT_FOR)
+            self.assert_goes_on(it, process)
+
+    def test_a_broker_that_answers_all_but_what_a_start_needs_is_not_called_silent(self):
+        front = resend_test.free_port()
+        broker = lab.OwnBroker(self.addCleanup, "--advertise", front)
+        between = proxy.Proxy(front, int(broker.address.rpartition(":")[2])).start()
+        self.addCleanup(between.stop)
+        with lab.Lab(f"127.0.0.1:{front}", seed=38, lanes=1) as it:
+            it.produce(100, aborted=False)
+            between.swallowed = (proxy.INIT_PRODUCER_ID,)
+            process = it.start()
+            lab.wait_for(lambda: it.log().count('"why":"fencing earlier producers') >= 2,
+                         what="the second word of it, ten seconds after the first")
+            self.assertNotIn(SILENT, it.log())
+            between.swallowed = ()
             self.assert_goes_on(it, process)
 
     def test_a_broker_that_hangs_is_named_although_it_keeps_its_connections(self):

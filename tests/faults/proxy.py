@@ -6,7 +6,7 @@ import asyncio
 import random
 import threading
 
-ADD_OFFSETS_TO_TXN, END_TXN, TXN_OFFSET_COMMIT = 25, 26, 28
+INIT_PRODUCER_ID, ADD_OFFSETS_TO_TXN, END_TXN, TXN_OFFSET_COMMIT = 22, 25, 26, 28
 COMMIT, ABORT, OFFSETS = "EndTxn (commit)", "EndTxn (abort)", "TxnOffsetCommit"
 
 # Where in the next transaction the late copy strikes: when all its outputs are written, or when all
@@ -29,6 +29,7 @@ class Proxy:
     def __init__(self, port, upstream, seed=1):
         self.port, self.upstream = port, upstream
         self.random = random.Random(seed)
+        self.swallowed = ()  # of requests with these keys the broker never hears
         self.reset()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -65,6 +66,8 @@ class Proxy:
             while True:
                 head = await client_in.readexactly(4)
                 frame = await client_in.readexactly(int.from_bytes(head, "big"))
+                if frame[1] in self.swallowed:
+                    continue
                 if frame[1] in (ADD_OFFSETS_TO_TXN, END_TXN, TXN_OFFSET_COMMIT):
                     if await self._keeps(frame):
                         break
