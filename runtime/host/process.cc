@@ -162,6 +162,10 @@ class Process {
                            {"http", address},
                            {"file", deployment_.file}});
     const KafkaSettings kafka = kafka_settings(deployment_, log_);
+    {
+      const std::lock_guard hold(lanes_mutex_);
+      bootstrap_ = kafka.cluster.bootstrap;
+    }
     Status checked = wait_for_topics(plan, kafka.cluster);
     if (!checked.is_ok() || is_told_to_stop_) {
       return checked;
@@ -234,9 +238,9 @@ class Process {
     status.version = deployment_.version;
     status.build = kBuildVersion;
     status.started = started_;
-    status.dead_letters = {metrics_.totals().dead_letters, metrics_.dead_letter_reason(),
-                           deployment_.dead_letters()};
     const std::lock_guard hold(lanes_mutex_);
+    status.dead_letters = {metrics_.totals().dead_letters, metrics_.dead_letter_reason(),
+                           deployment_.dead_letters(), bootstrap_};
     status.lanes = metrics_.lanes();
     status.state = state_;
     status.ready = state_ == ProcessState::running;
@@ -456,6 +460,7 @@ class Process {
   std::mutex lanes_mutex_;
   ProcessState state_ = ProcessState::starting;
   std::string why_not_ready_;
+  std::string bootstrap_;  // empty before the start
   std::vector<std::unique_ptr<Lane>> lanes_;
 };
 

@@ -54,6 +54,7 @@ struct DeadLetterStatus {
   std::uint64_t count = 0;
   std::string reason;  // the most frequent; empty: there are none
   std::string topic;
+  std::string bootstrap{};  // of the brokers that hold it; empty: not known yet
 };
 
 struct ProcessStatus {

@@ -24,7 +24,7 @@ ProcessStatus running() {
   status.started = system_clock::time_point(seconds(1'700'000'000));
   status.state = ProcessState::running;
   status.ready = true;
-  status.dead_letters = {3, "json_syntax", "ingest-comments.dead_letters.v2"};
+  status.dead_letters = {3, "json_syntax", "ingest-comments.dead_letters.v2", "kafka:9092"};
   LaneStatus lane;
   lane.state = "running";
   lane.partitions.push_back({.input = "in",
@@ -60,7 +60,8 @@ TEST(StatusDocument, HoldsEveryField) {
   "state": "running",
   "ready": true,
   "reasons": [],
-  "dead_letters": {"count": 3, "reason": "json_syntax", "topic": "ingest-comments.dead_letters.v2"},
+  "dead_letters": {"count": 3, "reason": "json_syntax", )"
+            R"("topic": "ingest-comments.dead_letters.v2", "bootstrap": "kafka:9092"},
   "lanes": [
     {"index": 0, "state": "running", "last_error": "turn aborted: \"fenced\"", )"
             R"("last_error_at": "2023-11-14T22:14:20Z", "partitions": [

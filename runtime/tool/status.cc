@@ -121,12 +121,15 @@ std::string as_before(const Found& one) {
 std::string dead_letters_of(const Found& one) {
   const Struct& dead = field(one.answer, "dead_letters").struct_value();
   const double count = field(dead, "count").number_value();
+  const std::string& bootstrap = field(dead, "bootstrap").string_value();
   return count > 0
              ? fmt::format(
                    "dead letters since its start: {}, most often {}; to see them: {} tap {} "
-                   "--until-end{}",
+                   "{}--until-end{}",
                    grouped(static_cast<std::uint64_t>(count)), field(dead, "reason").string_value(),
-                   tool_command(), field(dead, "topic").string_value(), as_before(one))
+                   tool_command(), field(dead, "topic").string_value(),
+                   bootstrap.empty() ? "" : fmt::format("--bootstrap {} ", bootstrap),
+                   as_before(one))
              : "";
 }
 

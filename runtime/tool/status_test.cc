@@ -110,14 +110,15 @@ TEST_F(StatusVerb, ALagThatIsNotKnownOfEveryPartitionIsNone) {
 
 TEST_F(StatusVerb, DeadLettersHaveTheCommandThatShowsThem) {
   const auto none = serve(ProcessState::running, {}, {0, "", "ingest-x.dead_letters.v3"});
-  const auto some = serve(ProcessState::running, {}, {1234, "bad", "ingest-x.dead_letters.v3"});
+  const auto some =
+      serve(ProcessState::running, {}, {1234, "bad", "ingest-x.dead_letters.v3", "kafka:9092"});
   EXPECT_EQ(status({"--at", address_of(*none)}), 0);
   EXPECT_THAT(answer_, Not(HasSubstr("dead")));
   EXPECT_EQ(status({"--at", address_of(*some)}), 0);
   EXPECT_THAT(
       answer_,
       HasSubstr("\n  dead letters since its start: 1,234, most often bad; to see them: ops/weir "
-                "tap ingest-x.dead_letters.v3 --until-end\n"));
+                "tap ingest-x.dead_letters.v3 --bootstrap kafka:9092 --until-end\n"));
 }
 
 TEST_F(StatusVerb, WhatIsNotReadyIsNoSuccessAndItsReasonStandsBelowIt) {
