@@ -93,6 +93,12 @@ Result<Batch> KafkaReader::poll(milliseconds wait_max, std::size_t records_max) 
       break;
     }
     const InputPartition where{InputIndex(0), Partition(message->partition)};
+    if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || is_unreadable(message->err)) {
+      return Status::stop(
+          ExitCode::bad_input,
+          fmt::format("topic {} partition {} offset {} can't be read: {}", topic_,
+                      message->partition, message->offset, rd_kafka_message_errstr(message.get())));
+    }
     switch (message->err) {
       case RD_KAFKA_RESP_ERR_NO_ERROR:
         read_up_to(where, next(Offset(message->offset)));
@@ -102,14 +108,6 @@ Result<Batch> KafkaReader::poll(milliseconds wait_max, std::size_t records_max) 
         read_up_to(where, NextOffset(message->offset));
         gathering.add_end({where, NextOffset(message->offset)});
         break;
-      case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
-      case RD_KAFKA_RESP_ERR__BAD_MSG:
-      case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
-      case RD_KAFKA_RESP_ERR_INVALID_MSG:
-        return Status::stop(ExitCode::bad_input,
-                            fmt::format("topic {} partition {} offset {} can't be read: {}", topic_,
-                                        message->partition, message->offset,
-                                        rd_kafka_message_errstr(message.get())));
       case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
       case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
       case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:

@@ -8,10 +8,12 @@
 
 namespace weir {
 
-// The bytes of a batch that holds `record` alone, as the broker weighs it (record batch v2, as
-// sent: compressed by lz4 at `lz4_level` where that makes it smaller; nullopt: never compressed).
-// Never more than the client will send; less by 1 % and 1 KiB at most, for a record longer than
-// that: its few bytes before the value move the borders of lz4's blocks.
-std::size_t least_weight(const OutRecord& record, std::optional<int> lz4_level);
+// At least what batch_weight says, and cheap.
+std::size_t most_weight(const OutRecord& record);
+
+// The bytes of a batch that holds `record` alone, as the client sends it and the broker weighs it:
+// record batch v2 of Kafka's protocol, its records compressed by lz4 at `lz4_level` where that
+// makes them fewer bytes (nullopt: never), as librdkafka's rd_kafka_lz4_compress does.
+std::size_t batch_weight(const OutRecord& record, std::optional<int> lz4_level);
 
 }  // namespace weir

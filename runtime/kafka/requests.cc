@@ -11,6 +11,20 @@
 
 namespace weir {
 
+bool is_unreadable(rd_kafka_resp_err_t code) {
+  switch (code) {
+    case RD_KAFKA_RESP_ERR__BAD_MSG:
+    case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
+    case RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED:
+    case RD_KAFKA_RESP_ERR__UNDERFLOW:
+    case RD_KAFKA_RESP_ERR_INVALID_MSG:
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+      return true;
+    default:
+      return false;
+  }
+}
+
 Status topic_is_missing(std::string_view topic) {
   return Status::stop(
       ExitCode::config,

@@ -18,6 +18,10 @@ namespace weir {
 // the exit code that fits. Serves a producer's callbacks.
 Status failure_of(const Client& client, rd_kafka_resp_err_t code, std::string_view doing);
 
+// What a consumer is told of records that the client can't read: damaged, or of a format or codec
+// that it doesn't know. It would go on behind them.
+bool is_unreadable(rd_kafka_resp_err_t code);
+
 // A topic that isn't there; the message names the command that makes it.
 Status topic_is_missing(std::string_view topic);
 

@@ -17,6 +17,7 @@ namespace weir {
 
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
+using std::chrono::system_clock;
 
 namespace {
 
@@ -28,6 +29,10 @@ constexpr milliseconds kFlushSlice{20};
 constexpr std::size_t kReportsServedEvery = 500;
 // For how long a topic's limit is taken for what it was: somebody may raise it.
 constexpr std::chrono::seconds kLimitTrusted{10};
+
+std::int64_t milliseconds_now() {
+  return std::chrono::duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
+}
 
 std::optional<std::string_view> refusal_reason(rd_kafka_resp_err_t code) {
   switch (code) {
@@ -64,8 +69,8 @@ struct KafkaSink::Output {
   // The topic's max.message.bytes; nullopt: not known.
   std::optional<std::size_t> bytes_max;
   steady_clock::time_point limit_asked;
-  // The earliest timestamp that the broker refused in the turn that is being tried again: whatever
-  // is stamped as late is refused, too. Spares one abort per record.
+  // The earliest timestamp ahead of the clock that the broker refused in the turn that is being
+  // tried again: whatever is stamped as late is refused, too. Spares one abort per record.
   std::optional<Timestamp> refused_from;
 };
 
@@ -146,7 +151,11 @@ Status KafkaSink::warm_up() {
   std::size_t limit = kBatchBytesMax;
   for (Output& output : outputs_) {
     WEIR_TRY_ASSIGN(const TopicShape shape, topic_shape(*client_, output.topic, kSlice));
-    output.partitions = shape.partitions;
+    if (output.partitions == 0) {
+      // For the sink's life: more of them are another place for each key, and that is for the
+      // lane's check of its topics to judge, not for a producer that is made anew.
+      output.partitions = shape.partitions;
+    }
     WEIR_TRY_ASSIGN(output.bytes_max, message_bytes_max(*client_, output.topic, kSlice));
     output.limit_asked = steady_clock::now();
     limit = std::min(limit, batch_bytes_max(output.bytes_max));
@@ -233,11 +242,11 @@ std::optional<Refusal> KafkaSink::foresee_refusal(const OutRecord& record) {
 }
 
 bool KafkaSink::is_too_large(Output& output, const OutRecord& record) {
-  const auto weighs_too_much = [&](std::optional<int> level) {
-    return output.bytes_max && least_weight(record, level) > *output.bytes_max;
-  };
-  // What isn't too large as it is needn't be compressed to know.
-  if (!can_weigh_ || !weighs_too_much(std::nullopt) || !weighs_too_much(lz4_level_)) {
+  if (!can_weigh_ || !output.bytes_max || most_weight(record) <= *output.bytes_max) {
+    return false;
+  }
+  const std::size_t weight = batch_weight(record, lz4_level_);
+  if (weight <= *output.bytes_max) {
     return false;
   }
   if (const auto now = steady_clock::now(); now - output.limit_asked > kLimitTrusted) {
@@ -246,7 +255,7 @@ bool KafkaSink::is_too_large(Output& output, const OutRecord& record) {
     output.bytes_max = limit.is_ok() ? limit.value() : std::nullopt;  // then the broker says it
     output.limit_asked = now;
   }
-  return weighs_too_much(lz4_level_);
+  return output.bytes_max && weight > *output.bytes_max;
 }
 
 Status KafkaSink::begin() {
@@ -388,7 +397,9 @@ void KafkaSink::delivered(const rd_kafka_message_t& message) {
     suspect.reason = *reason;
     suspect.message =
         refusal_message(outputs_[sent.output.value()].topic, message.err, message.len);
-    if (message.err == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP && one_by_one_) {
+    // One that isn't ahead may have been refused for its age.
+    const bool is_ahead = sent.timestamp.value() > milliseconds_now();
+    if (message.err == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP && one_by_one_ && is_ahead) {
       auto& from = outputs_[sent.output.value()].refused_from;
       from = from ? std::min(*from, sent.timestamp) : sent.timestamp;
     }
@@ -532,6 +543,13 @@ Status KafkaSink::failure_of_call(rd_kafka_error_t* raw, std::string_view doing)
                          code == RD_KAFKA_RESP_ERR_PRODUCER_FENCED;
   if (rd_kafka_error_is_fatal(error.get()) != 0 || is_fenced) {
     return fatal_failure(doing, code, rd_kafka_error_string(error.get()));
+  }
+  if (code == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE) {
+    return Status::stop(ExitCode::config,
+                        fmt::format("{}: what is committed with each offset, the outputs' names "
+                                    "among it, is more than the brokers' offset.metadata.max.bytes "
+                                    "allows: raise that",
+                                    doing));
   }
   const std::string trouble = client_->last_trouble();
   std::string text = fmt::format("{} (transactional id {}): {}{}", doing,

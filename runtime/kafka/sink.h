@@ -32,7 +32,7 @@ class KafkaSink final : public Sink {
   Result<bool> has_written() override;
   Result<TopicIdentity> identity(OutputIndex output) override;
   // Where the producer compresses by lz4 or not at all, a record over its topic's
-  // max.message.bytes is known here, and so is one stamped as late as one that was refused in the
+  // max.message.bytes is known here; and one stamped as far ahead as one that was refused in the
   // turn that is tried again.
   std::optional<Refusal> foresee_refusal(const OutRecord& record) override;
   Status begin() override;

@@ -356,6 +356,10 @@ Status KafkaSource::take_error(const rd_kafka_message_t& message, Gathering& gat
   const auto place = [&] {
     return fmt::format("topic {} partition {} offset {}", topic, message.partition, message.offset);
   };
+  if (is_unreadable(message.err)) {
+    return Status::stop(ExitCode::bad_input, fmt::format("{} can't be read: {}", place(),
+                                                         rd_kafka_message_errstr(&message)));
+  }
   switch (message.err) {
     case RD_KAFKA_RESP_ERR__PARTITION_EOF: {
       if (input) {
@@ -400,12 +404,6 @@ Status KafkaSource::take_error(const rd_kafka_message_t& message, Gathering& gat
               "read before: deploy a new version (raise `version:`), which starts by `start`",
               place(), settings_.group, rd_kafka_message_errstr(&message), held));
     }
-    case RD_KAFKA_RESP_ERR__BAD_MSG:
-    case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
-    case RD_KAFKA_RESP_ERR_INVALID_MSG:
-      // The client would go on behind it.
-      return Status::stop(ExitCode::bad_input, fmt::format("{} is damaged: {}", place(),
-                                                           rd_kafka_message_errstr(&message)));
     case RD_KAFKA_RESP_ERR__FATAL:
       return fatal_failure(rd_kafka_message_errstr(&message));
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
