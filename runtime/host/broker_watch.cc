@@ -17,7 +17,6 @@ constexpr std::chrono::seconds kSilenceMax{10};
 
 void BrokerWatch::observe(Time now, bool is_reachable, Time last_answer, bool is_asking) {
   unreachable_since_ = is_reachable ? Time::max() : std::min(unreachable_since_, now);
-  last_answer_ = last_answer;
   const auto silence = now - last_answer;
   expects_answers_ = silence < kAnswerIsFresh ? is_asking : expects_answers_;
   is_cut_off_ =

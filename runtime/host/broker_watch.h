@@ -15,19 +15,15 @@ class BrokerWatch {
  public:
   using Time = std::chrono::steady_clock::time_point;
 
-  // What the client notices at `now`. `is_asking`: it has partitions, and so asks all the time;
-  // what counts is whether it did when it was last answered, for a silence makes it lose them.
+  // What the client notices at `now`. `is_asking`: it asks all the time, for it has partitions,
+  // say; what counts is whether it did when it was last answered, for a silence makes it lose them.
   void observe(Time now, bool is_reachable, Time last_answer, bool is_asking);
 
   bool is_cut_off() const { return is_cut_off_; }
 
-  // When some broker last answered.
-  Time since() const { return last_answer_; }
-
  private:
   Time unreachable_since_ = Time::max();  // max: it is reachable
-  Time last_answer_{};
-  bool expects_answers_ = true;  // who starts asks
+  bool expects_answers_ = true;           // who starts asks
   bool is_cut_off_ = false;
 };
 

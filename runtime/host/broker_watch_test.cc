@@ -32,7 +32,6 @@ TEST_P(BrokerWatchCase, IsJudged) {
     watch.observe(at(sign.at), sign.is_reachable, at(sign.last_answer), sign.is_asking);
   }
   EXPECT_EQ(watch.is_cut_off(), GetParam().is_cut_off);
-  EXPECT_EQ(watch.since(), at(GetParam().signs.back().last_answer));
 }
 
 constexpr bool kAway = false, kThere = true, kAsks = true, kWaits = false;

@@ -103,7 +103,6 @@ Status Lane::run_loop() {
   const std::string id = deployment_.transactional_id(index_);
   KafkaSource source(source_settings(plan_, kafka_, id));
   KafkaSink sink(sink_settings(plan_, kafka_, id));
-  probe_.set_known_end([&source](InputPartition where) { return source.known_end(where); });
   SteadyClock clock;
   Loop loop(plan_.settings,
             LoopParts{source, sink, *codec, *stage, stores_, *deaths, clock, probe_});
@@ -119,13 +118,13 @@ Status Lane::run_loop() {
     last_beat_ = clock.now();
     Status done = loop.advance();
     is_starting = is_starting && !done.is_ok();
-    if (is_starting) {
-      source.knock();
+    if (is_starting && done.remedy() != Remedy::stop) {
+      source.knock();  // or its client asks nothing before it is a member
     }
-    // Of the two clients the source's asks all the time, so it alone notices when brokers are back.
+    // Of the two clients the source's is the one that asks all the time.
     brokers.observe(clock.now(), source.is_reachable(), source.last_answer(),
                     is_starting || probe_.has_partitions());
-    last_answer_ = brokers.since();
+    last_answer_ = source.last_answer();
     is_cut_off_ = brokers.is_cut_off();
     probe_.set_cut_off(is_cut_off_);
     is_ready_ = done.is_ok() && loop.is_ready() && !is_cut_off_;
@@ -135,7 +134,7 @@ Status Lane::run_loop() {
     }
     is_at_end_ = has_reached_end && done.is_ok();
     if (done.is_ok()) {
-      set_obstacle(is_cut_off_ ? silence : "", brokers.since());
+      set_obstacle(is_cut_off_ ? silence : "", last_answer_);
       is_recovering = false;
       pause_next = kRetryPauseMin;
       last_success = clock.now();
@@ -145,7 +144,7 @@ Status Lane::run_loop() {
       return done;
     }
     if (is_cut_off_) {
-      set_obstacle(silence, brokers.since());
+      set_obstacle(silence, last_answer_);
     } else {
       set_obstacle(done.message(), last_success);
     }

@@ -57,13 +57,6 @@ void LaneProbe::partitions_revoked(bool lost) {
   MetricsProbe::partitions_revoked(lost);
 }
 
-void LaneProbe::step_took(Step step, std::chrono::nanoseconds time) {
-  MetricsProbe::step_took(step, time);
-  if (step == Step::poll && known_end_) {
-    ends_seen(known_end_);
-  }
-}
-
 void LaneProbe::record_dead_lettered(const Origin& origin, std::string_view reason,
                                      std::string_view message) {
   MetricsProbe::record_dead_lettered(origin, reason, message);

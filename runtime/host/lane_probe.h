@@ -25,15 +25,10 @@ class LaneProbe final : public MetricsProbe {
  public:
   LaneProbe(Metrics& metrics, int lane, std::vector<Input> inputs, const Log& log);
 
-  // Asked after every poll from here on, so that what was polled is lag while a stage is at work on
-  // it, or hangs. Before the loop runs.
-  void set_known_end(KnownEnd known_end) { known_end_ = std::move(known_end); }
-
   void partition_assigned(InputPartition where, PartitionPhase phase, NextOffset from,
                           NextOffset committed) override;
   void partition_restored(InputPartition where, NextOffset committed) override;
   void partitions_revoked(bool lost) override;
-  void step_took(Step step, std::chrono::nanoseconds time) override;
   void record_dead_lettered(const Origin& origin, std::string_view reason,
                             std::string_view message) override;
   void turn_committed(const TurnCounts& counts, std::chrono::nanoseconds age) override;
@@ -49,7 +44,6 @@ class LaneProbe final : public MetricsProbe {
   const std::string lane_name_;
   const std::vector<Input> inputs_;
   const Log& log_;
-  KnownEnd known_end_;  // empty: nobody knows
   // Dead letters of committed turns since they were last logged, and the first of them or, as long
   // as there are none, of the turn that is under way.
   std::uint64_t dead_letters_ = 0;

@@ -58,26 +58,6 @@ TEST(LaneProbe, WhatIsOwnedNoLongerIsLoggedWithItsCommittedOffset) {
   EXPECT_THAT(said([&] { probe.consumer_rejoined("fenced", "why"); }), HasSubstr(kStood));
 }
 
-// While a stage hung on them, the lag was 0.
-TEST(LaneProbe, WhatIsPolledIsLagBeforeTheStageIsDoneWithIt) {
-  Metrics metrics({.deployment = "d", .version = 1});
-  const Log log("d", config::LogLevel::info);
-  LaneProbe probe(metrics, 0, {{"in", "raw"}}, log);
-  const InputPartition known{InputIndex(0), Partition(3)};
-  for (const InputPartition where : {known, {InputIndex(0), Partition(4)}}) {
-    probe.partition_assigned(where, PartitionPhase::running, NextOffset(7), NextOffset(7));
-  }
-  probe.set_known_end([&](InputPartition where) {
-    return where == known ? std::optional(NextOffset(9)) : std::nullopt;
-  });
-  const auto lag = [&](std::size_t i) { return probe.partitions()[i].lag_records; };
-  probe.step_took(Step::commit, std::chrono::nanoseconds(1));
-  EXPECT_EQ(lag(0), std::nullopt);
-  probe.step_took(Step::poll, std::chrono::nanoseconds(1));
-  EXPECT_EQ(lag(0), 2);
-  EXPECT_EQ(lag(1), std::nullopt);
-}
-
 TEST(LaneProbe, OfManyPartitionsTheFirstAreNamed) {
   std::vector<PartitionStatus> many(34);
   for (PartitionStatus& p : many) {

@@ -757,14 +757,6 @@ bool MetricsProbe::has_partitions() const {
   return !lane_->partitions.empty();
 }
 
-void MetricsProbe::ends_seen(const KnownEnd& known_end) {
-  for (const auto& [where, unused] : lane_->partitions) {
-    if (const std::optional<NextOffset> end = known_end(where)) {
-      end_seen(where, *end);
-    }
-  }
-}
-
 void MetricsProbe::set_cut_off(bool is_cut_off) {
   lane_->is_cut_off = is_cut_off;
 }

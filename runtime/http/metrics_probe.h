@@ -88,11 +88,6 @@ class MetricsProbe : public Probe {
   // It owns some, restoring or not. On the lane's thread.
   bool has_partitions() const;
 
-  using KnownEnd = std::function<std::optional<NextOffset>(InputPartition)>;
-
-  // end_seen for each partition whose end `known_end` knows. On the lane's thread.
-  void ends_seen(const KnownEnd& known_end);
-
   // While the brokers are cut off nobody knows where a log ends: neither end nor lag is shown.
   void set_cut_off(bool is_cut_off);
 

@@ -508,7 +508,7 @@ Result<std::vector<Committed>> KafkaSource::committed(std::span<const InputParti
   return answer;
 }
 
-Status KafkaSource::found(std::span<const OffsetToCommit> beginnings) {
+Status KafkaSource::found_group(std::span<const OffsetToCommit> beginnings) {
   WEIR_TRY(connect());
   // Lanes of one process that start together would only fence each other.
   static std::mutex one_at_a_time;
@@ -577,6 +577,30 @@ std::optional<NextOffset> KafkaSource::known_end(InputPartition where) {
     return std::nullopt;
   }
   return high < 0 ? std::nullopt : std::optional(NextOffset(high));
+}
+
+std::vector<Position> KafkaSource::ends(std::span<const InputPartition> partitions) {
+  std::vector<Position> ends;
+  if (!client_ || partitions.empty()) {
+    return ends;
+  }
+  const ListPtr list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
+  for (const InputPartition& where : partitions) {
+    rd_kafka_topic_partition_list_add(list.get(), settings_.inputs[where.input.value()].c_str(),
+                                      where.partition.value())
+        ->offset = RD_KAFKA_OFFSET_END;
+  }
+  if (rd_kafka_offsets_for_times(client_->get(), list.get(), to_ms(kSlice)) !=
+      RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return ends;
+  }
+  for (std::size_t i = 0; i < partitions.size(); ++i) {
+    const rd_kafka_topic_partition_t& told = list->elems[i];
+    if (told.err == RD_KAFKA_RESP_ERR_NO_ERROR && told.offset >= 0) {
+      ends.push_back({partitions[i], NextOffset(told.offset)});
+    }
+  }
+  return ends;
 }
 
 Result<TopicIdentity> KafkaSource::identity(InputIndex input) {

@@ -30,13 +30,14 @@ class KafkaSource final : public Source {
   ~KafkaSource() override;
 
   Status open(AssignmentListener& listener) override;
-  Status found(std::span<const OffsetToCommit> beginnings) override;
+  Status found_group(std::span<const OffsetToCommit> beginnings) override;
   Result<Batch> poll(std::chrono::milliseconds wait_max, std::size_t records_max) override;
   Status seek(std::span<const Position> positions) override;
   Result<std::vector<Committed>> committed(std::span<const InputPartition> partitions) override;
   Result<LogBounds> log_bounds(InputPartition where) override;
   // The high watermark: records of open transactions count.
   std::optional<NextOffset> known_end(InputPartition where) override;
+  std::vector<Position> ends(std::span<const InputPartition> partitions) override;
   Result<NextOffset> offset_at(InputPartition where, Timestamp time) override;
   Result<TopicIdentity> identity(InputIndex input) override;
   Result<std::string> membership() override;

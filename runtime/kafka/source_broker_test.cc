@@ -140,7 +140,7 @@ TEST_F(KafkaSourceTest, ANewGroupIsFoundedOnceAndNotWhileItHasMembers) {
   EXPECT_EQ(committed.value()[0].next, std::nullopt);
   const std::array beginnings{OffsetToCommit{partitions[0], NextOffset(5), "five"},
                               OffsetToCommit{partitions[1], NextOffset(0), ""}};
-  ok(until_done([&] { return source.found(beginnings); }));
+  ok(until_done([&] { return source.found_group(beginnings); }));
   committed = until_done([&] { return source.committed(partitions); });
   EXPECT_EQ(committed.value()[0].next, NextOffset(5));
   EXPECT_EQ(committed.value()[0].metadata, "five");
@@ -152,7 +152,7 @@ TEST_F(KafkaSourceTest, ANewGroupIsFoundedOnceAndNotWhileItHasMembers) {
   ok(poll_until(source, seen, [&](const Batch&) { return !listener.owned.empty(); }));
   KafkaSource late(reading({input}));
   const std::array others{OffsetToCommit{partitions[0], NextOffset(99), "late"}};
-  ok(until_done([&] { return late.found(others); }));
+  ok(until_done([&] { return late.found_group(others); }));
   committed = until_done([&] { return source.committed(partitions); });
   EXPECT_EQ(committed.value()[0].next, NextOffset(5));
 }
@@ -367,7 +367,7 @@ TEST_F(KafkaSourceTest, AGroupThatRemembersAStaticMemberCanBeFounded) {
   join_and_leave(settings);
   KafkaSource source(settings);
   const std::array beginning{OffsetToCommit{kFirst, NextOffset(0), "r"}};
-  ok(until_done([&] { return source.found(beginning); }));
+  ok(until_done([&] { return source.found_group(beginning); }));
   const auto committed = until_done([&] { return source.committed(std::array{kFirst}); });
   ASSERT_TRUE(committed.is_ok()) << committed.status().message();
   EXPECT_EQ(committed.value()[0].next, NextOffset(0));

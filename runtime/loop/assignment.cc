@@ -77,7 +77,7 @@ Status Assignment::found_group() {
     const CommitMetadata metadata{next, StreamTime(), written_topics(), input.dedup_rule()};
     beginnings.push_back({where, next, metadata.print()});
   }
-  return source_.found(beginnings);
+  return source_.found_group(beginnings);
 }
 
 Result<std::vector<Position>> Assignment::take(std::span<const InputPartition> partitions) {
@@ -213,17 +213,24 @@ Status Assignment::check_unchanged() {
   return Status::ok();
 }
 
+void Assignment::tell_known_ends() {
+  for (const OwnedPartition& owned : owned_) {
+    if (const auto end = source_.known_end(owned.where)) {
+      probe_.end_seen(owned.where, *end);
+    }
+  }
+}
+
 void Assignment::ask_ends() {
+  std::vector<InputPartition> behind;
   for (const OwnedPartition& owned : owned_) {
     const std::optional<NextOffset> known = source_.known_end(owned.where);
-    if (!known || owned.expected >= *known) {
-      continue;
+    if (known && owned.expected < *known) {
+      behind.push_back(owned.where);
     }
-    const Result<LogBounds> bounds = source_.log_bounds(owned.where);
-    if (!bounds.is_ok()) {
-      return;
-    }
-    probe_.end_seen(owned.where, bounds.value().end);
+  }
+  for (const Position& end : source_.ends(behind)) {
+    probe_.end_seen(end.where, end.next);
   }
 }
 

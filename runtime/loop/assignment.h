@@ -69,9 +69,9 @@ class Assignment {
   // offsets went with it. A broker that doesn't answer is no failure.
   Status check_unchanged();
 
-  // Tells the probe where the logs end now of which there is more to read. To be asked now and
-  // then: a client that has read far ahead fetches nothing, and so doesn't hear of what is written
-  // meanwhile. A broker that doesn't answer is no failure.
+  // Tells the probe where the logs end: as far as the client knows; and, asked of the broker, of
+  // those of which there is more to read.
+  void tell_known_ends();
   void ask_ends();
 
   // What to commit with `next` as the offset of `owned`, next = the position of clock and index.

@@ -120,13 +120,13 @@ class Source {
   virtual ~Source() = default;
 
   // Joins the group. `listener` is borrowed and outlives the source. The questions below
-  // (committed, log_bounds, offset_at, identity) and `found` work before it, too.
+  // (committed, log_bounds, offset_at, identity) and `found_group` work before it, too.
   virtual Status open(AssignmentListener& listener) = 0;
 
   // Commits where a new group begins, as no member of it; ok, too, when any of these partitions has
   // an offset by now. A founder that is held up in between, for however long, commits nothing once
   // another one has founded the group.
-  virtual Status found(std::span<const OffsetToCommit> beginnings) = 0;
+  virtual Status found_group(std::span<const OffsetToCommit> beginnings) = 0;
 
   // Up to `records_max` records, waiting `wait_max` for the first. An empty batch is no error.
   // Records polled before a revocation in the same call are dropped here.
@@ -143,6 +143,10 @@ class Source {
 
   // The log's end as the last fetch told it: cheap, for measuring lag only.
   virtual std::optional<NextOffset> known_end(InputPartition where) = 0;
+
+  // Where these logs end now, by one request within a second; without those that couldn't be told.
+  // For measuring lag, too: a client that has fetched enough hears no more of the ends.
+  virtual std::vector<Position> ends(std::span<const InputPartition> partitions) = 0;
 
   // The first record stamped at or after `time`; the end of the log when there is none.
   virtual Result<NextOffset> offset_at(InputPartition where, Timestamp time) = 0;

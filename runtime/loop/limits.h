@@ -23,7 +23,7 @@ struct Limits {
   std::chrono::milliseconds idle_commit_interval_min{1000};
   // How long a revocation may take to finish the turn before it is aborted.
   std::chrono::milliseconds revoke_wait_max{10'000};
-  // How often the topics are asked whether they are still the same.
+  // How often the topics are asked whether they are still the same, and where they end.
   std::chrono::milliseconds topics_checked_every{30'000};
   // How often the process may die on one record before it is set aside.
   int deaths_max = 3;

@@ -60,7 +60,7 @@ Status Loop::run_once() {
     return commit();  // its broker didn't answer in time
   }
   WEIR_TRY(settle_doubt());
-  WEIR_TRY(check_topics());
+  WEIR_TRY(look_at_topics());
 
   Result<Batch> polled = timed(probe_, Step::poll, [&] {
     return source_.poll(turn_.wait_max(settings_.limits, clock_.now()), batch_records_max_);
@@ -74,6 +74,7 @@ Status Loop::run_once() {
     return polled.status();
   }
   Batch batch = std::move(polled).value();
+  assignment_.tell_known_ends();
   test_point("after_poll");
   admit(batch);
   const auto began = clock_.now();
@@ -318,6 +319,7 @@ void Loop::add_outputs(const Row& row, std::uint32_t record, std::size_t& emitte
   const Out::Outcome& outcome = out_.outcome(record);
   const auto first = out_records_.size();
   std::optional<Refusal> refusal;
+  std::size_t bytes = 0;
   for (; emitted < out_.emitted().size() && out_.emitted()[emitted].record == record; ++emitted) {
     if (outcome.fate != Out::Fate::emitted || refusal) {
       continue;
@@ -331,7 +333,7 @@ void Loop::add_outputs(const Row& row, std::uint32_t record, std::size_t& emitte
     out.value = out_.value(e);
     out.headers = passed_headers_.of(*row.raw);
     out.origin = {row.raw->where, row.raw->offset};
-    turn_.counts.output_bytes += e.value_bytes;
+    bytes += e.value_bytes;
     refusal = sink_.foresee_refusal(out);
   }
   if (refusal) {  // all of a record's outputs, or none
@@ -342,6 +344,7 @@ void Loop::add_outputs(const Row& row, std::uint32_t record, std::size_t& emitte
     case Out::Fate::emitted:
       ++turn_.counts.emitted;
       turn_.counts.outputs += out_records_.size() - first;
+      turn_.counts.output_bytes += bytes;
       break;
     case Out::Fate::dropped:
       ++turn_.counts.dropped;
@@ -454,9 +457,6 @@ Status Loop::apply_committed() {
     owned.committed = next;
     owned.clock.commit();
     probe_.offset_committed(where, next, owned.clock.now());
-    if (const auto end = source_.known_end(where)) {
-      probe_.end_seen(where, *end);
-    }
     deaths_.forget_below(where, next);
     // clang 14 can't capture structured bindings.
     std::erase_if(refused_, [&where = where, &next = next](const auto& refusal) {

@@ -92,7 +92,7 @@ class Loop final : public AssignmentListener {
   Status reach(OwnedPartition& owned, NextOffset end);
 
   Status settle_doubt();
-  Status check_topics();
+  Status look_at_topics();
   Status begin();
   Status finish_turn();
   Status commit();

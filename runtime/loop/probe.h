@@ -76,7 +76,8 @@ class Probe {
   // Once per partition of a committed turn.
   virtual void offset_committed(InputPartition, NextOffset, StreamTime) {}
 
-  // The end of the log that a read_committed reader sees.
+  // An end of the log that is known; records of open transactions may count. One that is told later
+  // may be an earlier one.
   virtual void end_seen(InputPartition, NextOffset) {}
 
   // `reason` is Status::reason's word, `why` its message.

@@ -78,7 +78,7 @@ Status Loop::settle_doubt() {
   return consumer_too ? Status::rejoin(kInDoubt, kInDoubtWhy) : Status::ok();
 }
 
-Status Loop::check_topics() {
+Status Loop::look_at_topics() {
   if (clock_.now() - topics_checked_ < settings_.limits.topics_checked_every) {
     return Status::ok();
   }

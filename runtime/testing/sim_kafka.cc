@@ -254,7 +254,7 @@ class SimSource final : public Source {
     return Status::ok();
   }
 
-  Status found(std::span<const OffsetToCommit> beginnings) override {
+  Status found_group(std::span<const OffsetToCommit> beginnings) override {
     SimKafka::Group& group = kafka_.groups_[group_];
     const bool is_founded =
         std::any_of(beginnings.begin(), beginnings.end(),
@@ -275,6 +275,7 @@ class SimSource final : public Source {
     for (auto& [where, position] : positions_) {
       const SimKafka::Log& log = kafka_.log(name(where));
       const std::int64_t end = kafka_.last_stable(log);
+      known_ends_[where] = NextOffset(end);
       if (!fault("redeliver").is_ok()) {  // as librdkafka 2.0.2 may, from a stale fetch position
         position = std::max(log.start, position - 3);
       }
@@ -328,7 +329,16 @@ class SimSource final : public Source {
   }
 
   std::optional<NextOffset> known_end(InputPartition where) override {
-    return NextOffset(kafka_.last_stable(kafka_.log(name(where))));
+    const auto known = known_ends_.find(where);
+    return known == known_ends_.end() ? std::nullopt : std::optional(known->second);
+  }
+
+  std::vector<Position> ends(std::span<const InputPartition> partitions) override {
+    std::vector<Position> ends;
+    for (const InputPartition& where : partitions) {
+      ends.push_back({where, NextOffset(kafka_.last_stable(kafka_.log(name(where))))});
+    }
+    return ends;
   }
 
   Result<NextOffset> offset_at(InputPartition where, Timestamp time) override {
@@ -460,6 +470,7 @@ class SimSource final : public Source {
   std::int64_t member_ = 0;
   std::int64_t generation_ = -1;
   std::map<InputPartition, std::int64_t> positions_;
+  std::map<InputPartition, NextOffset> known_ends_;  // as of the last poll
 };
 
 // ---- the producer ----
