@@ -35,7 +35,7 @@ export SCRATCH=$scratch PATH=$scratch/bin:$PATH
       *)
         printf "Setting up %s\n" git cmake
         for ((i = 0; i < 600; i++)); do
-          ! grep -q "installed 2 of 3" "$SCRATCH/said" || break
+          ! grep -q "unpacked or set up 2 of 6" "$SCRATCH/said" || break
           sleep 0.1
         done
         touch "$SCRATCH/installed"
@@ -52,7 +52,7 @@ ops/setup 2>said
 cat said
 grep "Debian packages are missing: g++ clang" said
 grep "downloading 3 packages" said
-grep "installed 2 of 3" said
+grep "unpacked or set up 2 of 6" said
 grep -F "$PWD/build/setup.log" said
 ops/setup --check
 rm build/setup.log

@@ -35,9 +35,15 @@ TEST(DedupKey, IsTypeTagLengthAndContent) {
   EXPECT_EQ(DedupKey::of("ab").bytes(), std::string_view("s\x02\0\0\0ab", 7));
 }
 
+// The template's stage took records without an id for one record.
+TEST(DedupKey, OfAnEmptyTextIsNone) {
+  EXPECT_TRUE(DedupKey::of("").is_empty());
+  EXPECT_FALSE(DedupKey().add_string("").is_empty());
+}
+
 TEST(DedupKey, ItsTextIsTheContentsJoinedByCommas) {
   EXPECT_EQ(DedupKey().text(), "");
-  EXPECT_EQ(DedupKey::of("").text(), "");
+  EXPECT_EQ(DedupKey().add_string("").text(), "");
   EXPECT_EQ(DedupKey::of("ab").text(), "ab");
   EXPECT_EQ(DedupKey::of(std::string(300, 'x')).text(), std::string(300, 'x'));
   EXPECT_EQ(DedupKey().add_string("a").add_number("007").add_bool(true).text(), "a,007,1");

@@ -40,7 +40,9 @@ DedupKey& DedupKey::add_bool(bool value) {
 
 DedupKey DedupKey::of(std::string_view text) {
   DedupKey key;
-  key.add_string(text);
+  if (!text.empty()) {
+    key.add_string(text);
+  }
   return key;
 }
 

@@ -44,8 +44,11 @@ std::string steps_in_tree(const std::string& name) {
       "have a broker, unless WEIR_BOOTSTRAP names one: ops/kafka start --port 9092\n"
       "run it: ops/weir topics apply config/{0}.yaml && build/release/bin/{0} run "
       "config/{0}.yaml\n"
-      "test it, which builds all that is tested first: ops/test -R '^{0}_' (`cmake --build "
-      "--preset dev --target format` breaks the lines that a long name made too long)\n"
+      "feed it and see: echo '{{\"id\": \"1\", \"name\": \"Ada\"}}' | ops/weir produce "
+      "--topic raw.{0} --key id - && ops/weir tap {0}.greetings --until-end\n"
+      "test it: cmake --preset dev && cmake --build --preset dev --target {0}_test {0}_conformance "
+      "&& ctest --preset dev -R '^{0}_'\n"
+      "fold the lines that its name made too long: cmake --build --preset dev --target format\n"
       "change it: its code with what stages/{0}/{0}_test.cc expects of it\n",
       name);
 }

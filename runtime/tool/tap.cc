@@ -10,6 +10,7 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <google/protobuf/util/time_util.h>
 
 #include "codec/schema.h"
@@ -60,7 +61,8 @@ Result<ReadFrom> parse_from(const std::string& text) {
                                   text));
 }
 
-// The topic of that name, or else the newest version of the dataset of that name.
+// The topic of that name, or else the newest version of the dataset of that name; says so on stderr
+// where there are others.
 Result<std::string> find_topic(const TapOptions& options, const ClusterSettings& cluster) {
   // Versions are asked for one by one: so many missing in a row, and there is no later one.
   constexpr int kGapMax = 32;
@@ -74,18 +76,28 @@ Result<std::string> find_topic(const TapOptions& options, const ClusterSettings&
   if (is_topic) {
     return options.what;
   }
+  std::vector<std::string> found;
   int newest = 0;
   for (int version = 1; config::is_name(options.what) && version <= newest + kGapMax; ++version) {
-    WEIR_TRY_ASSIGN(const bool is_there, exists(config::topic_of(options.what, version)));
-    newest = is_there ? version : newest;
+    const std::string topic = config::topic_of(options.what, version);
+    WEIR_TRY_ASSIGN(const bool is_there, exists(topic));
+    if (is_there) {
+      newest = version;
+      found.push_back(topic);
+    }
   }
-  if (newest == 0) {
+  if (found.empty()) {
     return Status::stop(ExitCode::config,
                         fmt::format("there is neither a topic {0} nor {1} or a later version{2}",
                                     options.what, config::topic_of(options.what, 1),
                                     topic_suggestion(admin, options.what, true)));
   }
-  return config::topic_of(options.what, newest);
+  std::string topic = std::move(found.back());
+  found.pop_back();
+  if (!found.empty()) {
+    fmt::print(stderr, "{}, the newest; also there: {}\n", topic, fmt::join(found, ", "));
+  }
+  return topic;
 }
 
 // Folders of .proto files, or one descriptor set.

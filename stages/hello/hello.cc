@@ -13,7 +13,7 @@ class Hello final : public weir::Stage {
 
   explicit Hello(const Options& options) : options_(options) {}
 
-  // Two records with one id are one record.
+  // Two records with one id are one record; one without an id is a dead letter.
   weir::DedupKey dedup_key(const weir::Record& record) const override {
     return weir::DedupKey::of(record.message<::hello::v1::Name>().id());
   }

@@ -62,11 +62,13 @@ TEST(Hello, GreetsAgainAfterTheWindow) {
   EXPECT_THAT(driver.read_all<Greeting>("greetings"), SizeIs(2));
 }
 
-TEST(Hello, SetsAsideWhatIsNoName) {
+TEST(Hello, SetsAsideWhatIsNoNameOrHasNoId) {
   weir::StageDriver driver(spec(), weir::ConfigFile{"config/hello.yaml"});
   driver.pipe("names", "not JSON");
+  driver.pipe("names", R"({"name": "Ada"})");
+  driver.pipe("names", R"({"id": "", "name": "Grace"})");
   driver.pipe("names", R"({"id": "id-1", "name": "Ada"})");
-  EXPECT_THAT(driver.dead_letters(), SizeIs(1));
+  EXPECT_THAT(driver.dead_letters(), SizeIs(3));
   EXPECT_THAT(driver.read_json("greetings"), ElementsAre(R"({"text":"hello, Ada"})"));
 }
 

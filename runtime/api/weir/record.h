@@ -69,6 +69,8 @@ class DedupKey {
   DedupKey& add_number(std::string_view token);
   DedupKey& add_bool(bool value);
 
+  // No key for an empty text: a proto3 field that is missing reads as empty, and records that lack
+  // their id are not one record.
   static DedupKey of(std::string_view text);
   // `bytes` as this class made them.
   static DedupKey from_bytes(std::string_view bytes);
