@@ -39,16 +39,19 @@ Result<ClusterSettings> cluster_of(const Reach& reach) {
   ClusterSettings cluster;
   const char* given = std::getenv("WEIR_BOOTSTRAP");
   if (!reach.bootstrap.empty()) {
-    cluster.bootstrap = reach.bootstrap;
-    cluster.bootstrap_origin = kBootstrapOption;
+    WEIR_TRY(set_bootstrap(cluster, reach.bootstrap, kBootstrapOption));
   } else if (given != nullptr && *given != '\0') {
-    cluster.bootstrap = given;
-    cluster.bootstrap_origin = "WEIR_BOOTSTRAP";
+    WEIR_TRY(set_bootstrap(cluster, given, "WEIR_BOOTSTRAP"));
   } else {
-    cluster.bootstrap = "127.0.0.1:9092";
-    cluster.bootstrap_origin = "the default, which --bootstrap and WEIR_BOOTSTRAP beat";
+    WEIR_TRY(set_bootstrap(cluster, "127.0.0.1:9092",
+                           "the default, which --bootstrap and WEIR_BOOTSTRAP beat"));
   }
-  WEIR_TRY(check_bootstrap(cluster.bootstrap));
+  WEIR_TRY_ASSIGN(cluster.properties, properties_of(reach));
+  return cluster;
+}
+
+Result<std::vector<Property>> properties_of(const Reach& reach) {
+  std::vector<Property> properties;
   for (const std::string& property : reach.properties) {
     const std::size_t equals = property.find('=');
     if (equals == std::string::npos) {
@@ -57,9 +60,18 @@ Result<ClusterSettings> cluster_of(const Reach& reach) {
     }
     Property one{property.substr(0, equals), property.substr(equals + 1)};
     WEIR_TRY(check_property(one.name, one.value));
-    cluster.properties.push_back(std::move(one));
+    properties.push_back(std::move(one));
   }
-  return cluster;
+  return properties;
+}
+
+Status set_bootstrap(ClusterSettings& cluster, std::string servers, std::string origin) {
+  if (const Status checked = check_bootstrap(servers); !checked.is_ok()) {
+    return checked.within(origin);
+  }
+  cluster.bootstrap = std::move(servers);
+  cluster.bootstrap_origin = std::move(origin);
+  return Status::ok();
 }
 
 Status check_topic_name(const std::string& name) {

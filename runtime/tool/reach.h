@@ -32,6 +32,12 @@ void add_options(CLI::App& command, Reach& reach);
 
 Result<ClusterSettings> cluster_of(const Reach& reach);
 
+// Those of --kafka alone.
+Result<std::vector<Property>> properties_of(const Reach& reach);
+
+// Gives `cluster` the brokers that `origin` names, or says of `origin` that they can't be that.
+Status set_bootstrap(ClusterSettings& cluster, std::string servers, std::string origin);
+
 // Ok, or usage: why no topic can have that name.
 Status check_topic_name(const std::string& name);
 

@@ -76,6 +76,8 @@ class ToolTest : public BrokerCase {
 
   void TearDown() override {
     ::unsetenv("WEIR__STATE");
+    bootstrap_before_.empty() ? ::unsetenv("WEIR_BOOTSTRAP")
+                              : ::setenv("WEIR_BOOTSTRAP", bootstrap_before_.c_str(), 1);
     fs::remove_all(folder_);
   }
 
@@ -113,7 +115,11 @@ class ToolTest : public BrokerCase {
   }
 
   Outcome weir(std::vector<std::string> words) const {
-    words = whole_command(std::move(words));
+    return weir_alone(whole_command(std::move(words)));
+  }
+
+  // Without --bootstrap.
+  static Outcome weir_alone(std::vector<std::string> words) {
     std::vector<char*> raw;
     for (std::string& word : words) {
       raw.push_back(word.data());
@@ -179,7 +185,13 @@ class ToolTest : public BrokerCase {
   }
 
  private:
+  static std::string variable(const char* name) {
+    const char* value = std::getenv(name);
+    return value == nullptr ? "" : value;
+  }
+
   fs::path folder_;
+  const std::string bootstrap_before_ = variable("WEIR_BOOTSTRAP");
 };
 
 TEST_F(ToolTest, TopicsAreCreatedAsDeploymentsNeedThem) {
@@ -526,16 +538,10 @@ TEST_F(ToolTest, TapNamesWhatIsNotThere) {
 TEST_F(ToolTest, WithoutABrokerTheExitCodeIs69AndWhatSetItsAddressIsSaid) {
   const auto said = [](std::vector<std::string> words, const char* wait_s = "0") {
     words.insert(words.end(), {"--wait", wait_s});
-    std::vector<char*> raw;
-    for (std::string& word : words) {
-      raw.push_back(word.data());
-    }
-    testing::internal::CaptureStderr();
-    EXPECT_EQ(tool_main(static_cast<int>(raw.size()), raw.data()), 69);
-    return testing::internal::GetCapturedStderr();
+    const Outcome outcome = weir_alone(std::move(words));
+    EXPECT_EQ(outcome.code, 69);
+    return outcome.notice;
   };
-  const char* given = std::getenv("WEIR_BOOTSTRAP");
-  const std::string before = given == nullptr ? "" : given;
   EXPECT_THAT(said({"weir", "tap", "x", "--bootstrap", "127.0.0.1:1"}, "6"),
               AllOf(HasSubstr("no answer from the brokers at 127.0.0.1:1 yet; waiting"),
                     HasSubstr("no answer from the brokers at 127.0.0.1:1 for 6 s"),
@@ -547,7 +553,21 @@ TEST_F(ToolTest, WithoutABrokerTheExitCodeIs69AndWhatSetItsAddressIsSaid) {
   append(fs::path(file).filename(), "kafka: {bootstrap.servers: \"${WEIR_BOOTSTRAP}\"}\n");
   EXPECT_THAT(said({"weir", "topics", "apply", file}),
               HasSubstr(fmt::format("set by: {}:5:28, ${{WEIR_BOOTSTRAP}}\n", file)));
-  before.empty() ? ::unsetenv("WEIR_BOOTSTRAP") : ::setenv("WEIR_BOOTSTRAP", before.c_str(), 1);
+}
+
+TEST_F(ToolTest, AnAddressThatCanBeNoneIsRefusedWhereItIsUsedWithWhatSetIt) {
+  ::setenv("WEIR_BOOTSTRAP", "http://127.0.0.1:2", 1);
+  const Outcome used = weir_alone({"weir", "tap", "x"});
+  EXPECT_EQ(used.code, 78);
+  EXPECT_THAT(used.notice, HasSubstr("WEIR_BOOTSTRAP: \"http://127.0.0.1:2\" is no list of"));
+  const std::string file = deployment();
+  append(fs::path(file).filename(), "kafka: {bootstrap.servers: \"127.0.0.1:1\"}\n");
+  const Outcome unused = weir_alone({"weir", "topics", "apply", file, "--wait", "0"});
+  EXPECT_EQ(unused.code, 69) << unused.notice;
+  const Outcome option =
+      weir_alone({"weir", "topics", "apply", file, "--bootstrap", "http://127.0.0.1:3"});
+  EXPECT_EQ(option.code, 78);
+  EXPECT_THAT(option.notice, HasSubstr("--bootstrap: \"http://127.0.0.1:3\" is no list of"));
 }
 
 }  // namespace

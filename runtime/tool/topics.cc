@@ -60,13 +60,10 @@ Result<ClusterSettings> cluster_of(const std::vector<config::Deployment>& deploy
     }
   }
   if (!reach.bootstrap.empty()) {
-    cluster.bootstrap = reach.bootstrap;
-    cluster.bootstrap_origin = kBootstrapOption;
+    WEIR_TRY(set_bootstrap(cluster, reach.bootstrap, kBootstrapOption));
   }
-  Reach properties_only = reach;
-  WEIR_TRY_ASSIGN(ClusterSettings given, weir::cluster_of(properties_only));
-  cluster.properties.insert(cluster.properties.end(), given.properties.begin(),
-                            given.properties.end());
+  WEIR_TRY_ASSIGN(const std::vector<Property> given, properties_of(reach));
+  cluster.properties.insert(cluster.properties.end(), given.begin(), given.end());
   cluster.client_id = "weir-topics";
   return cluster;
 }
