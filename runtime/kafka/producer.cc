@@ -52,7 +52,12 @@ Status KafkaProducer::open() {
                           fmt::format("\"{}\" is no name for a topic", settings_.topic));
     }
   }
-  WEIR_TRY_ASSIGN(const TopicShape shape, topic_shape(*client_, settings_.topic, kSlice));
+  WEIR_TRY_ASSIGN(const std::optional<TopicShape> shape,
+                  find_topic_shape(*client_, settings_.topic, kSlice));
+  is_topic_missing_ = !shape;
+  if (!shape) {
+    return topic_is_missing(settings_.topic);
+  }
   WEIR_TRY_ASSIGN(const std::optional<std::size_t> limit,
                   message_bytes_max(*client_, settings_.topic, kSlice));
   const std::size_t batch_bytes = batch_bytes_max(limit);
@@ -62,7 +67,7 @@ Status KafkaProducer::open() {
     client_.reset();
     return Status::retry("the topic's max.message.bytes asks for smaller batches");
   }
-  partitions_ = shape.partitions;
+  partitions_ = shape->partitions;
   return Status::ok();
 }
 

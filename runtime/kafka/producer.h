@@ -40,8 +40,11 @@ class KafkaProducer {
   explicit KafkaProducer(ProducerSettings settings);
   ~KafkaProducer();
 
-  // stop(config) when there is no such topic. Remedy::retry: no broker yet.
+  // stop(config) when there is no such topic, which is_topic_missing() tells from other reasons.
+  // Remedy::retry: no broker yet.
   Status open();
+
+  bool is_topic_missing() const { return is_topic_missing_; }
 
   // Copies the record. Remedy::retry: the queue is full, it wasn't taken. stop: this producer is
   // at its end.
@@ -72,6 +75,7 @@ class KafkaProducer {
   const ProducerSettings settings_;
   std::unique_ptr<Client> client_;
   std::unique_ptr<rd_kafka_topic_s, TopicCloser> topic_;
+  bool is_topic_missing_ = false;
   std::int32_t partitions_ = 0;
   std::size_t batch_bytes_ = 1'000'000;
   std::uint64_t sent_ = 0;

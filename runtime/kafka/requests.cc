@@ -28,10 +28,15 @@ bool is_unreadable(rd_kafka_resp_err_t code) {
 Status topic_is_missing(std::string_view topic) {
   return Status::stop(
       ExitCode::config,
-      fmt::format("there is no topic {}; `{} topics apply CONFIG` creates what a deployment needs. "
-                  "If it was there before, what it held is gone, and offsets of it with it: then "
-                  "raise `version:` first",
+      fmt::format("there is no topic {}; `{} topics apply CONFIG` creates what a deployment needs",
                   topic, tool_command()));
+}
+
+Status topic_is_gone(std::string_view topic) {
+  return Status::stop(ExitCode::config,
+                      topic_is_missing(topic).message() +
+                          ". If it was there before, what it held is gone, and offsets of it with "
+                          "it: then raise `version:` first");
 }
 
 namespace {
@@ -97,8 +102,8 @@ Status failure_of(const Client& client, rd_kafka_resp_err_t code, std::string_vi
   }
 }
 
-Result<TopicShape> topic_shape(const Client& client, const std::string& topic,
-                               std::chrono::milliseconds wait_max) {
+Result<std::optional<TopicShape>> find_topic_shape(const Client& client, const std::string& topic,
+                                                   std::chrono::milliseconds wait_max) {
   const TopicPtr handle(rd_kafka_topic_new(client.get(), topic.c_str(), nullptr));
   if (!handle) {
     return Status::stop(ExitCode::config, fmt::format("\"{}\" is no name for a topic", topic));
@@ -115,7 +120,7 @@ Result<TopicShape> topic_shape(const Client& client, const std::string& topic,
   }
   const rd_kafka_metadata_topic_t& found = metadata->topics[0];
   if (found.err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
-    return topic_is_missing(topic);
+    return std::optional<TopicShape>();
   }
   if (found.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
     return failure_of(client, found.err, fmt::format("asking for topic {}", topic));
@@ -123,7 +128,13 @@ Result<TopicShape> topic_shape(const Client& client, const std::string& topic,
   if (found.partition_cnt <= 0) {
     return Status::retry(fmt::format("topic {} has no partitions yet", topic));
   }
-  return TopicShape{found.partition_cnt, found.partitions[0].replica_cnt};
+  return std::optional(TopicShape{found.partition_cnt, found.partitions[0].replica_cnt});
+}
+
+Result<TopicShape> topic_shape(const Client& client, const std::string& topic,
+                               std::chrono::milliseconds wait_max) {
+  WEIR_TRY_ASSIGN(const std::optional<TopicShape> found, find_topic_shape(client, topic, wait_max));
+  return found ? Result(*found) : topic_is_missing(topic);
 }
 
 Result<std::optional<TopicConfigs>> topic_configs(const Client& client, const std::string& topic,

@@ -25,12 +25,19 @@ bool is_unreadable(rd_kafka_resp_err_t code);
 // A topic that isn't there; the message names the command that makes it.
 Status topic_is_missing(std::string_view topic);
 
+// The same to a lane, whose offsets may speak of a topic that was there before.
+Status topic_is_gone(std::string_view topic);
+
 struct TopicShape {
   std::int32_t partitions = 0;
   std::int32_t replicas = 0;  // of its first partition
 };
 
-// stop(config) when there is no such topic. Nothing is created by asking.
+// nullopt: no such topic. Nothing is created by asking.
+Result<std::optional<TopicShape>> find_topic_shape(const Client& client, const std::string& topic,
+                                                   std::chrono::milliseconds wait_max);
+
+// The same, but what isn't there is topic_is_missing().
 Result<TopicShape> topic_shape(const Client& client, const std::string& topic,
                                std::chrono::milliseconds wait_max);
 

@@ -411,9 +411,12 @@ Status KafkaSource::take_error(const rd_kafka_message_t& message, Gathering& gat
     case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION: {
       // Brokers say this of a topic, too, that they don't know yet: ask again, about each.
       for (const std::string& each : settings_.inputs) {
-        const Result<TopicShape> shape = topic_shape(*client_, each, kSlice);
-        if (!shape.is_ok() && shape.status().remedy() == Remedy::stop) {
-          return shape.status();
+        const Result<std::optional<TopicShape>> found = find_topic_shape(*client_, each, kSlice);
+        if (found.is_ok() && !found.value()) {
+          return topic_is_gone(each);
+        }
+        if (!found.is_ok() && found.status().remedy() == Remedy::stop) {
+          return found.status();
         }
       }
       return Status::ok();

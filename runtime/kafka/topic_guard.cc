@@ -362,13 +362,17 @@ Result<TopicId> topic_id(const ClusterSettings& cluster, const std::string& topi
 
 Result<TopicIdentity> topic_identity(const Client& client, const ClusterSettings& cluster,
                                      const std::string& topic) {
-  WEIR_TRY_ASSIGN(const TopicShape shape, topic_shape(client, topic, cluster.request_wait_max));
+  WEIR_TRY_ASSIGN(const std::optional<TopicShape> shape,
+                  find_topic_shape(client, topic, cluster.request_wait_max));
+  if (!shape) {
+    return topic_is_gone(topic);
+  }
   WEIR_TRY_ASSIGN(const TopicId id, topic_id(cluster, topic));
   char* cluster_id = rd_kafka_clusterid(client.get(), to_ms(cluster.request_wait_max));
   if (cluster_id == nullptr) {
     return failure_of(client, RD_KAFKA_RESP_ERR__TIMED_OUT, "asking for the cluster's id");
   }
-  TopicIdentity identity{cluster_id, topic, id.topic_id, shape.partitions};
+  TopicIdentity identity{cluster_id, topic, id.topic_id, shape->partitions};
   rd_kafka_mem_free(client.get(), cluster_id);
   return identity;
 }

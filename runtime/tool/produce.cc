@@ -9,7 +9,6 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include "host/command_line.h"
 #include "http/escape.h"
 #include "kafka/producer.h"
 #include "kafka/topic_guard.h"
@@ -117,7 +116,7 @@ class Production {
 
   Status open() {
     Status opened = until_answered(options_.reach, cluster_, [&] { return producer_.open(); });
-    if (opened.is_ok() || exit_code_of(opened) != ExitCode::config) {
+    if (!producer_.is_topic_missing()) {
       return opened;
     }
     KafkaAdmin admin(cluster_);

@@ -296,11 +296,14 @@ TEST_F(ToolTest, ALineThatTheTopicRefusesIsCounted) {
   EXPECT_THAT(sent.answer, HasSubstr("1 refused"));
 }
 
-TEST_F(ToolTest, AMissingTopicIsNamedWithTheCommand) {
-  const Outcome sent = produce(prefix + ".nowhere", write("in", "{}\n"));
+TEST_F(ToolTest, AMissingTopicIsNamedWithTheCommandAndTheNearestThatIsThere) {
+  topic("raw.comments");
+  const Outcome sent = produce(prefix + ".raw.coments", write("in", "{}\n"));
   EXPECT_EQ(sent.code, 78);
-  EXPECT_THAT(sent.notice, AllOf(HasSubstr(prefix + ".nowhere"),
-                                 HasSubstr(fmt::format("`{} topics apply", tool_command()))));
+  EXPECT_EQ(sent.notice,
+            fmt::format("there is no topic {0}.raw.coments; `{1} topics apply CONFIG` creates what "
+                        "a deployment needs; did you mean \"{0}.raw.comments\"?\n",
+                        prefix, tool_command()));
 }
 
 TEST_F(ToolTest, AMistypedTopicIsTakenForTheNearest) {
