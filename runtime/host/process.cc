@@ -38,6 +38,7 @@ constexpr std::chrono::seconds kBeatMax{60};
 constexpr std::chrono::seconds kEndAtOnceMax{3};
 // What they have when one failed: a request that is under way, and their drain.
 constexpr std::chrono::seconds kEndAfterFailureMax = kDrainWaitMax + std::chrono::seconds(20);
+constexpr std::string_view kHangs = "hangs, most likely in the stage";
 constexpr std::string_view kLeftOpen = "left with an open turn, the next start repeats it";
 
 bool hangs(const Lane& lane) {
@@ -177,7 +178,7 @@ class Process {
       const std::lock_guard hold(lanes_mutex_);
       lanes_.push_back(std::move(lane));
     }
-    Status ended = watch(kafka.cluster);
+    Status ended = watch();
     set_state(ended.is_ok() ? ProcessState::draining : ProcessState::failed);
     is_drained_ = std::all_of(lanes_.begin(), lanes_.end(),
                               [](const auto& lane) { return lane->is_drained(); });
@@ -239,8 +240,9 @@ class Process {
     status.build = kBuildVersion;
     status.started = started_;
     const std::lock_guard hold(lanes_mutex_);
+    status.bootstrap = bootstrap_;
     status.dead_letters = {metrics_.totals().dead_letters, metrics_.dead_letter_reason(),
-                           deployment_.dead_letters(), bootstrap_};
+                           deployment_.dead_letters()};
     status.lanes = metrics_.lanes();
     status.state = state_;
     status.ready = state_ == ProcessState::running;
@@ -257,9 +259,9 @@ class Process {
       if (hangs(*lanes_[i])) {
         status.ready = false;
         status.reasons.push_back(fmt::format(
-            "lane {} hangs, most likely in the stage, since {}, at records from {} on; a second "
-            "SIGTERM ends it, and the next start repeats them",
-            i, rfc3339(wall_time(lanes_[i]->last_beat())),
+            "lane {} {}, since {}, at records from {} on; a second SIGTERM ends it, and the next "
+            "start repeats them",
+            i, kHangs, rfc3339(wall_time(lanes_[i]->last_beat())),
             committed_text(status.lanes[i].partitions)));
       }
     }
@@ -336,9 +338,9 @@ class Process {
   }
 
   // Into the log: the brokers are silent, and since when; or they answer again.
-  void note_silence(bool is_cut_off, const std::string& bootstrap) const {
+  void note_silence(bool is_cut_off) const {
     if (!is_cut_off) {
-      log_.warning("the broker answers again", {{"bootstrap.servers", bootstrap}});
+      log_.warning("the broker answers again", {{"bootstrap.servers", bootstrap_}});
       return;
     }
     auto since = steady_clock::now();
@@ -346,7 +348,7 @@ class Process {
       since = lane->is_cut_off() ? std::min(since, lane->last_answer()) : since;
     }
     log_.warning(kBrokerIsSilent,
-                 {{"bootstrap.servers", bootstrap}, {"since", rfc3339(wall_time(since))}});
+                 {{"bootstrap.servers", bootstrap_}, {"since", rfc3339(wall_time(since))}});
   }
 
   // Whether any lane hangs. Into the log goes when one begins to, and when it goes on after all;
@@ -359,7 +361,7 @@ class Process {
       }
       were_hanging[i] = is_hanging;
       if (is_hanging) {
-        log_.error("a lane hangs, most likely in the stage",
+        log_.error(fmt::format("a lane {}", kHangs),
                    {{"lane", std::to_string(i)},
                     {"since", rfc3339(wall_time(lanes_[i]->last_beat()))},
                     {"committed", committed_text(metrics_.lanes()[i].partitions)}});
@@ -373,7 +375,7 @@ class Process {
   // Until all lanes ended: by themselves, because one had to stop, or because a signal came. After
   // a second signal, or some time after the first failure, a lane that hangs is left behind, and
   // with it this process.
-  Status watch(const ClusterSettings& kafka) {
+  Status watch() {
     Status failed;
     bool is_told = false;
     bool is_cut_off = false;
@@ -392,7 +394,7 @@ class Process {
       const bool any_cut_off = std::any_of(lanes_.begin(), lanes_.end(),
                                            [](const auto& lane) { return lane->is_cut_off(); });
       if (std::exchange(is_cut_off, any_cut_off) != any_cut_off) {
-        note_silence(is_cut_off, kafka.bootstrap);
+        note_silence(is_cut_off);
       }
       const bool any_hangs = note_hangs(were_hanging);
       bool all_ended = true;
@@ -422,12 +424,11 @@ class Process {
         }
       }
       if (steady_clock::now() >= leave_at) {
-        const std::string hangs =
-            fmt::format("a lane hangs, most likely in the stage: {}", kLeftOpen);
-        const Status ended = failed.is_ok()
-                                 ? Status::stop(ExitCode::temporary, hangs)
-                                 : Status::stop(exit_code_of(failed),
-                                                fmt::format("{}\n{}", failed.message(), hangs));
+        const std::string left = fmt::format("a lane {}: {}", kHangs, kLeftOpen);
+        const Status ended =
+            failed.is_ok()
+                ? Status::stop(ExitCode::temporary, left)
+                : Status::stop(exit_code_of(failed), fmt::format("{}\n{}", failed.message(), left));
         for (const LaneStatus& lane : metrics_.lanes()) {
           if (!lanes_[static_cast<std::size_t>(lane.index)]->has_ended()) {
             log_.warning("lane left behind", {{"lane", std::to_string(lane.index)},

@@ -119,15 +119,15 @@ Response status_document(const ProcessStatus& status) {
     lanes.push_back("\n    " + json_of(lane));
   }
   std::string body = fmt::format(
-      "{{\n  \"deployment\": {},\n  \"version\": {},\n  \"build\": {},\n  \"started\": {},\n"
+      "{{\n  \"deployment\": {},\n  \"version\": {},\n  \"build\": {},\n"
+      "  \"bootstrap\": {},\n  \"started\": {},\n"
       "  \"state\": \"{}\",\n  \"ready\": {},\n  \"reasons\": {},\n"
-      "  \"dead_letters\": {{\"count\": {}, \"reason\": {}, \"topic\": {}, "
-      "\"bootstrap\": {}}},\n"
+      "  \"dead_letters\": {{\"count\": {}, \"reason\": {}, \"topic\": {}}},\n"
       "  \"lanes\": [{}]\n}}\n",
       json_string(status.deployment), status.version, json_string(status.build),
-      json_string(rfc3339(status.started)), name_of(status.state), status.ready,
-      json_list(status.reasons), status.dead_letters.count, json_string(status.dead_letters.reason),
-      json_string(status.dead_letters.topic), json_string(status.dead_letters.bootstrap),
+      json_string(status.bootstrap), json_string(rfc3339(status.started)), name_of(status.state),
+      status.ready, json_list(status.reasons), status.dead_letters.count,
+      json_string(status.dead_letters.reason), json_string(status.dead_letters.topic),
       fmt::join(lanes, ","));
   return {.status = 200, .content_type = kJson, .body = std::move(body)};
 }

@@ -54,13 +54,13 @@ struct DeadLetterStatus {
   std::uint64_t count = 0;
   std::string reason;  // the most frequent; empty: there are none
   std::string topic;
-  std::string bootstrap{};  // of the brokers that hold it; empty: not known yet
 };
 
 struct ProcessStatus {
   std::string deployment;
-  int version = 1;    // of the deployment, as in its topics
-  std::string build;  // of the program
+  int version = 1;        // of the deployment, as in its topics
+  std::string build;      // of the program
+  std::string bootstrap;  // empty: not known yet
   std::chrono::system_clock::time_point started;
   ProcessState state = ProcessState::starting;
   bool ready = false;

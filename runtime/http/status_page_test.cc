@@ -21,10 +21,11 @@ ProcessStatus running() {
   status.deployment = "ingest-comments";
   status.version = 2;
   status.build = "0.1.0";
+  status.bootstrap = "kafka:9092";
   status.started = system_clock::time_point(seconds(1'700'000'000));
   status.state = ProcessState::running;
   status.ready = true;
-  status.dead_letters = {3, "json_syntax", "ingest-comments.dead_letters.v2", "kafka:9092"};
+  status.dead_letters = {3, "json_syntax", "ingest-comments.dead_letters.v2"};
   LaneStatus lane;
   lane.state = "running";
   lane.partitions.push_back({.input = "in",
@@ -56,12 +57,13 @@ TEST(StatusDocument, HoldsEveryField) {
   "deployment": "ingest-comments",
   "version": 2,
   "build": "0.1.0",
+  "bootstrap": "kafka:9092",
   "started": "2023-11-14T22:13:20Z",
   "state": "running",
   "ready": true,
   "reasons": [],
   "dead_letters": {"count": 3, "reason": "json_syntax", )"
-            R"("topic": "ingest-comments.dead_letters.v2", "bootstrap": "kafka:9092"},
+            R"("topic": "ingest-comments.dead_letters.v2"},
   "lanes": [
     {"index": 0, "state": "running", "last_error": "turn aborted: \"fenced\"", )"
             R"("last_error_at": "2023-11-14T22:14:20Z", "partitions": [

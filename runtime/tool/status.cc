@@ -121,7 +121,7 @@ std::string as_before(const Found& one) {
 std::string dead_letters_of(const Found& one) {
   const Struct& dead = field(one.answer, "dead_letters").struct_value();
   const double count = field(dead, "count").number_value();
-  const std::string& bootstrap = field(dead, "bootstrap").string_value();
+  const std::string& bootstrap = field(one.answer, "bootstrap").string_value();
   return count > 0
              ? fmt::format(
                    "dead letters since its start: {}, most often {}; to see them: {} tap {} "

@@ -65,6 +65,7 @@ class StatusVerb : public testing::Test {
     ProcessStatus status;
     status.deployment = "ingest-x";
     status.version = 3;
+    status.bootstrap = "kafka:9092";
     status.state = state;
     status.ready = state == ProcessState::running;
     status.dead_letters = dead_letters;
@@ -110,8 +111,7 @@ TEST_F(StatusVerb, ALagThatIsNotKnownOfEveryPartitionIsNone) {
 
 TEST_F(StatusVerb, DeadLettersHaveTheCommandThatShowsThem) {
   const auto none = serve(ProcessState::running, {}, {0, "", "ingest-x.dead_letters.v3"});
-  const auto some =
-      serve(ProcessState::running, {}, {1234, "bad", "ingest-x.dead_letters.v3", "kafka:9092"});
+  const auto some = serve(ProcessState::running, {}, {1234, "bad", "ingest-x.dead_letters.v3"});
   EXPECT_EQ(status({"--at", address_of(*none)}), 0);
   EXPECT_THAT(answer_, Not(HasSubstr("dead")));
   EXPECT_EQ(status({"--at", address_of(*some)}), 0);
