@@ -26,8 +26,8 @@ struct OutputPort {
 // Collects the outcome of a batch: outputs, drops, dead letters, per record. A plain value without
 // effects: nothing leaves the process before the turn's transaction commits.
 //
-// Every record has exactly one outcome. Without any call a record is "emitted" with no outputs,
-// which is refused (see Loop) as a silent loss: say drop(reason) instead.
+// Every record has exactly one outcome. One of which no call speaks would be lost in silence: it is
+// set aside as a dead letter, `no_outcome`. Where no output is meant, say drop(reason).
 //
 // In the span form of `process`, call at(record) before the calls for that record. Used on the
 // lane's thread only.
