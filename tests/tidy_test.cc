@@ -56,7 +56,7 @@ const std::map<std::string, Names, std::less<>> kLibraries = {
     {"librdkafka/", {"kafka"}}, {"yaml-cpp/", {"config"}}, {"CLI/", {"host", "tool"}},
     {"simdjson", {"codec"}},    {"rocksdb/", {"state"}},   {"boost/", {"http"}},
     {"prometheus/", {"http"}},  {"benchmark/", {}},        {"gtest/", {"testing"}},
-    {"gmock/", {"testing"}},
+    {"gmock/", {"testing"}},    {"lz4", {"kafka"}},
 };
 
 const Names kLibrariesOfTests = {"gtest/", "gmock/"};
@@ -306,6 +306,7 @@ TEST(TidyTest, EachRuleReportsItsPlantedViolation) {
       {Rule::library,
        {{"runtime/loop/x.cc", "#include <librdkafka/rdkafka.h>\n"},
         {"runtime/host/x.cc", "#include <yaml-cpp/yaml.h>\n"},
+        {"runtime/codec/x.cc", "#include <lz4frame.h>\n"},
         {"runtime/codec/x.cc", "#include <CLI/CLI.hpp>\n"},
         {"runtime/config/x.cc", "#include <simdjson.h>\n"},
         {"runtime/dedup/x.cc", "#include \"rocksdb/db.h\"\n"},
