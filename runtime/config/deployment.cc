@@ -1,6 +1,7 @@
 #include "config/deployment.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <tuple>
 
@@ -14,6 +15,7 @@ namespace weir::config {
 namespace {
 
 constexpr std::size_t kProblemsMax = 100;
+constexpr std::string_view kVersionMark = ".v";
 
 // What no field can say alone.
 class CrossCheck {
@@ -360,7 +362,17 @@ Loaded load_document(Document document, const std::string& file, LoadOptions opt
 }  // namespace
 
 std::string topic_of(std::string_view dataset, int version) {
-  return fmt::format("{}.v{}", dataset, version);
+  return fmt::format("{}{}{}", dataset, kVersionMark, version);
+}
+
+std::string dataset_of(const std::string& topic) {
+  const std::size_t at = topic.rfind(kVersionMark);
+  if (at == topic.npos) {
+    return "";
+  }
+  const std::string dataset = topic.substr(0, at);
+  const int version = std::atoi(topic.c_str() + at + kVersionMark.size());
+  return version > 0 && topic_of(dataset, version) == topic ? dataset : "";
 }
 
 std::string dead_letters_topic(std::string_view deployment, int version) {

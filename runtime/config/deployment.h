@@ -143,8 +143,10 @@ struct Deployment {
 // An RFC 3339 time; nullopt: it is none.
 std::optional<Timestamp> parse_time(std::string_view text);
 
-// The only place that spells the topic of a dataset: <dataset>.v<N>.
+// The only places that spell the topic of a dataset, <dataset>.v<N>: one makes it, the other tells
+// the dataset of it (empty: the topic is of none).
 std::string topic_of(std::string_view dataset, int version);
+std::string dataset_of(const std::string& topic);
 
 // <deployment>.dead_letters.v<N>.
 std::string dead_letters_topic(std::string_view deployment, int version);

@@ -36,6 +36,11 @@ TEST(Names, AllHangOnDeploymentAndVersion) {
   deployment.instance = "7";
   deployment.state = "state";
   EXPECT_EQ(topic_of("comments", 2), "comments.v2");
+  EXPECT_EQ(dataset_of("a.v1.comments.v2"), "a.v1.comments");
+  for (const char* none :
+       {"comments", "comments.v", "comments.v0", "comments.v02", "comments.v2a"}) {
+    EXPECT_EQ(dataset_of(none), "") << none;
+  }
   EXPECT_EQ(dead_letters_topic("spam", 1), "spam.dead_letters.v1");
   EXPECT_EQ(deployment.group(), "ingest-comments.v3");
   EXPECT_EQ(deployment.transactional_id(2), "ingest-comments.v3.7.2");

@@ -11,6 +11,36 @@
 
 namespace weir {
 
+namespace {
+
+// A connection that ended while we said who we are. What the listener offers instead is told apart
+// by `trouble` alone, librdkafka's words: to the program it is one error.
+Status refused_login(const std::string& bootstrap, std::string_view trouble,
+                     std::string_view text) {
+  constexpr std::string_view kHasNoSasl = "Request not valid in current SASL state";
+  constexpr std::string_view kHasOtherMechanisms = "Unsupported SASL mechanism";
+  if (trouble.find(kHasNoSasl) != trouble.npos) {
+    return Status::stop(
+        ExitCode::config,
+        fmt::format("bootstrap.servers {} ask for no SASL: name a listener of theirs that does, or "
+                    "take security.protocol and sasl.* away: {}",
+                    bootstrap, text));
+  }
+  if (trouble.find(kHasOtherMechanisms) != trouble.npos) {
+    return Status::stop(
+        ExitCode::config,
+        fmt::format("bootstrap.servers {} don't take this sasl.mechanisms: {}", bootstrap, text));
+  }
+  return Status::stop(
+      ExitCode::unauthorised,
+      fmt::format("bootstrap.servers {} refuse the credentials, which are sasl.username and "
+                  "sasl.password, or their listener isn't one for security.protocol and "
+                  "sasl.mechanisms: {}",
+                  bootstrap, text));
+}
+
+}  // namespace
+
 bool is_unreadable(rd_kafka_resp_err_t code) {
   switch (code) {
     case RD_KAFKA_RESP_ERR__BAD_MSG:
@@ -38,35 +68,6 @@ Status topic_is_gone(std::string_view topic) {
                           ". If it was there before, what it held is gone, and offsets of it with "
                           "it: then raise `version:` first");
 }
-
-namespace {
-
-// A connection that ended while we said who we are. What the listener offers instead is told apart
-// by `trouble` alone, librdkafka's words: to the program it is one error.
-Status refusal(const std::string& bootstrap, std::string_view trouble, std::string_view text) {
-  constexpr std::string_view kHasNoSasl = "Request not valid in current SASL state";
-  constexpr std::string_view kHasOtherMechanisms = "Unsupported SASL mechanism";
-  if (trouble.find(kHasNoSasl) != trouble.npos) {
-    return Status::stop(
-        ExitCode::config,
-        fmt::format("bootstrap.servers {} ask for no SASL: name a listener of theirs that does, or "
-                    "take security.protocol and sasl.* away: {}",
-                    bootstrap, text));
-  }
-  if (trouble.find(kHasOtherMechanisms) != trouble.npos) {
-    return Status::stop(
-        ExitCode::config,
-        fmt::format("bootstrap.servers {} don't take this sasl.mechanisms: {}", bootstrap, text));
-  }
-  return Status::stop(
-      ExitCode::unauthorised,
-      fmt::format("bootstrap.servers {} refuse the credentials, which are sasl.username and "
-                  "sasl.password, or their listener isn't one for security.protocol and "
-                  "sasl.mechanisms: {}",
-                  bootstrap, text));
-}
-
-}  // namespace
 
 Status failure_of(const Client& client, rd_kafka_resp_err_t code, std::string_view doing) {
   // Asked first: it brings the last complaint, too.
@@ -97,7 +98,7 @@ Status failure_of(const Client& client, rd_kafka_resp_err_t code, std::string_vi
       // Refused credentials are tried on and on: of a question it's only seen that it takes long.
       return is_refused || code == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED ||
                      code == RD_KAFKA_RESP_ERR__AUTHENTICATION
-                 ? refusal(client.bootstrap(), trouble, text)
+                 ? refused_login(client.bootstrap(), trouble, text)
                  : Status::retry(std::move(text));
   }
 }

@@ -79,18 +79,11 @@ Status check_topic_name(const std::string& name) {
   return wrong.empty() ? Status::ok() : Status::stop(ExitCode::usage, wrong);
 }
 
-std::string dataset_of(const std::string& topic) {
-  const std::size_t at = topic.rfind(".v");
-  const std::string dataset = topic.substr(0, at == topic.npos ? 0 : at);
-  const int version = at == topic.npos ? 0 : std::atoi(topic.c_str() + at + 2);
-  return version > 0 && config::topic_of(dataset, version) == topic ? dataset : "";
-}
-
 std::string topic_suggestion(KafkaAdmin& admin, std::string_view name, bool takes_datasets) {
   const Result<std::vector<std::string>> topics = admin.topics();
   std::set<std::string> known;
   for (const std::string& topic : topics.is_ok() ? topics.value() : std::vector<std::string>()) {
-    const std::string dataset = takes_datasets ? dataset_of(topic) : "";
+    const std::string dataset = takes_datasets ? config::dataset_of(topic) : "";
     known.insert(dataset.empty() ? topic : dataset);
   }
   return known.contains(std::string(name))

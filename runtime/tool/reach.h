@@ -41,9 +41,6 @@ Status set_bootstrap(ClusterSettings& cluster, std::string servers, std::string 
 // Ok, or usage: why no topic can have that name.
 Status check_topic_name(const std::string& name);
 
-// "comments" of "comments.v1"; empty: the topic is of no dataset.
-std::string dataset_of(const std::string& topic);
-
 // What suggestion() says to the name of a topic, or of a dataset where that is taken too, that
 // isn't there. Empty where it is there after all, or the cluster doesn't tell.
 std::string topic_suggestion(KafkaAdmin& admin, std::string_view name, bool takes_datasets);

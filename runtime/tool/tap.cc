@@ -287,7 +287,7 @@ Status tap(const TapOptions& options) {
   const Interrupt interrupt;
   std::signal(SIGPIPE, SIG_IGN);
   WEIR_TRY_ASSIGN(const std::string topic, find_topic(options, cluster));
-  const std::string dataset = dataset_of(topic);
+  const std::string dataset = config::dataset_of(topic);
   if (!values && !dataset.empty() && !dataset.ends_with(".dead_letters")) {
     Result<MessagePrinter> declared = declared_printer(options, dataset, files);
     if (declared.is_ok()) {
