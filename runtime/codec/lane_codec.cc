@@ -215,18 +215,27 @@ class LaneCodec::Input {
     if (!value) {
       return Status::dead_letter(reason::kTombstone, "the record has no value");
     }
-    if (decoder_) {
-      return decoder_->decode(*value, wire, key);
+    switch (form_) {
+      case InputFormat::Form::json:
+        return decoder_->decode(*value, wire, key);
+      case InputFormat::Form::protobuf:
+        WEIR_TRY(check_size(*value));
+        return read_wire_key(*value, key);
+      case InputFormat::Form::bytes:
+        return check_size(*value);
     }
-    if (value->size() > options_.value_bytes_max) {
-      return Status::dead_letter(
-          reason::kTooLarge, fmt::format("the value has {} bytes; the limit is {}", value->size(),
-                                         options_.value_bytes_max));
-    }
-    return form_ == InputFormat::Form::bytes ? Status::ok() : read_wire_key(*value, key);
+    WEIR_ASSERT(false);
   }
 
  private:
+  Status check_size(std::string_view value) const {
+    return value.size() <= options_.value_bytes_max
+               ? Status::ok()
+               : Status::dead_letter(reason::kTooLarge,
+                                     fmt::format("the value has {} bytes; the limit is {}",
+                                                 value.size(), options_.value_bytes_max));
+  }
+
   Status read_wire_key(std::string_view value, WireBuffer& key) {
     for (WireKeyPart& part : key_parts_) {
       part.found = false;
@@ -272,6 +281,17 @@ class LaneCodec::Input {
   std::vector<WireKeyPart> key_parts_;
   DedupKey key_;
 };
+
+bool takes_wire_messages(const InputFormat& format) {
+  switch (format.form) {
+    case InputFormat::Form::protobuf:
+      return format.descriptor != nullptr;
+    case InputFormat::Form::json:
+    case InputFormat::Form::bytes:
+      return false;
+  }
+  WEIR_ASSERT(false);
+}
 
 LaneCodec::LaneCodec() = default;
 LaneCodec::~LaneCodec() = default;

@@ -36,6 +36,9 @@ struct InputFormat {
   PlanOptions options;
 };
 
+// Whether what people write as JSON is turned to the wire form before such an input reads it.
+bool takes_wire_messages(const InputFormat& format);
+
 class LaneCodec final : public Codec {
  public:
   // `inputs`: by InputIndex. Fails with ExitCode::config as DecodePlan::compile does; the caller

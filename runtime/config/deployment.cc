@@ -17,6 +17,30 @@ namespace {
 constexpr std::size_t kProblemsMax = 100;
 constexpr std::string_view kVersionMark = ".v";
 
+// Whether a value has parts that YAML can speak of.
+bool has_fields(Format format) {
+  switch (format) {
+    case Format::json:
+    case Format::protobuf:
+      return true;
+    case Format::bytes:
+      return false;
+  }
+  WEIR_ASSERT(false);
+}
+
+// Whether a value says by itself which of its parts has which name: else its message is needed.
+bool names_fields(Format format) {
+  switch (format) {
+    case Format::json:
+      return true;
+    case Format::protobuf:
+    case Format::bytes:
+      return false;
+  }
+  WEIR_ASSERT(false);
+}
+
 // What no field can say alone.
 class CrossCheck {
  public:
@@ -157,7 +181,7 @@ class CrossCheck {
           fmt::format("{} reads {} by its code: remove message", deployment_.stage,
                       port_of(input)->descriptor->full_name()));
     }
-    if (input.format == Format::bytes && (is_compiled(input) || !input.message.empty())) {
+    if (!has_fields(input.format) && (is_compiled(input) || !input.message.empty())) {
       say(path + ".format", fmt::format("bytes have no message, but {} is one: json or protobuf",
                                         is_compiled(input) ? port_of(input)->descriptor->full_name()
                                                            : input.message));
@@ -211,11 +235,11 @@ class CrossCheck {
                             "[FIELD, …], or say dedup: off",
                             deployment_.stage));
     }
-    if (has_key && input.format == Format::bytes) {
+    if (has_key && !has_fields(input.format)) {
       say(path + ".key", "bytes have no fields: format: json or protobuf");
     }
-    if (has_key && input.format == Format::protobuf && input.message.empty() &&
-        options_.spec != nullptr && !is_compiled(input)) {
+    if (has_key && has_fields(input.format) && !names_fields(input.format) &&
+        input.message.empty() && options_.spec != nullptr && !is_compiled(input)) {
       say(path + ".key", "fields of which message? add message to this input");
     }
   }

@@ -134,7 +134,7 @@ class Trial {
     const UnknownFieldListener note_unknown = [this](std::string_view name) {
       notice(fmt::format("unknown field {}, ignored here and below", name));
     };
-    if (input().form == InputFormat::Form::protobuf && input().descriptor != nullptr) {
+    if (takes_wire_messages(input())) {
       reader_.emplace(input().descriptor, UnknownFields::count, note_unknown);
     }
     // A turn of one record, so that its outcome is known to be its.

@@ -268,7 +268,7 @@ class Case {
     if (const Node* json = node.find("json")) {
       ++count;
       value = json_of(*json);
-      if (format.form == InputFormat::Form::protobuf && format.descriptor != nullptr) {
+      if (takes_wire_messages(format)) {
         value = wire_of(format.descriptor, *value, json->place);
       }
     }

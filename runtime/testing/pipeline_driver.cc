@@ -174,10 +174,16 @@ void PipelineDriver::pipe(std::string_view to, std::string_view value) {
 void PipelineDriver::pipe(std::string_view to, const google::protobuf::Message& message,
                           Piped record) {
   record.value = message.SerializeAsString();
-  if (input(to).form == InputFormat::Form::json) {
-    Result<std::string> json = JsonPrinter(message.GetDescriptor()).print(*record.value);
-    fail_unless(json.status());
-    record.value = std::move(json).value();
+  switch (input(to).form) {
+    case InputFormat::Form::json: {
+      Result<std::string> json = JsonPrinter(message.GetDescriptor()).print(*record.value);
+      fail_unless(json.status());
+      record.value = std::move(json).value();
+      break;
+    }
+    case InputFormat::Form::protobuf:
+    case InputFormat::Form::bytes:
+      break;
   }
   pipe(to, record);
 }
