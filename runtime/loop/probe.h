@@ -32,6 +32,7 @@ struct TurnCounts {
   std::uint64_t output_bytes = 0;
 
   TurnCounts& operator+=(const TurnCounts& other) {
+    static_assert(sizeof(TurnCounts) == 10 * sizeof(std::uint64_t), "each count is added below");
     records_in += other.records_in;
     emitted += other.emitted;
     outputs += other.outputs;
