@@ -334,8 +334,7 @@ std::string explain(std::string_view text, const YAML::Exception& e) {
       }
     }
     return "a second colon in this line: quote the value, or indent what belongs below; or the "
-           "line "
-           "above lacks its colon";
+           "line above lacks its colon";
   }
   if (said == YAML::ErrorMsg::EOF_IN_SCALAR) {
     return "a quote is opened and not closed";
