@@ -24,7 +24,8 @@ void KafkaProducer::TopicCloser::operator()(rd_kafka_topic_s* topic) const {
   rd_kafka_topic_destroy(topic);
 }
 
-KafkaProducer::KafkaProducer(ProducerSettings settings) : settings_(std::move(settings)) {}
+KafkaProducer::KafkaProducer(ProducerSettings settings)
+    : settings_(std::move(settings)), batch_bytes_(kBatchBytesMax) {}
 
 KafkaProducer::~KafkaProducer() = default;
 
@@ -42,8 +43,7 @@ Status KafkaProducer::open() {
                                {"message.max.bytes", "100000000"},
                                {"batch.size", std::to_string(batch_bytes_)},
                                {"queue.buffering.max.messages", "200000"},
-                               {"queue.buffering.max.kbytes",
-                                std::to_string(settings_.queued_bytes_max / 1024)}},
+                               {"queue.buffering.max.kbytes", "65536"}},
                               {.delivered = [this](const rd_kafka_message_t& m) { delivered(m); },
                                .rebalanced = {}}));
     topic_.reset(rd_kafka_topic_new(client_->get(), settings_.topic.c_str(), nullptr));

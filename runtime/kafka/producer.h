@@ -22,7 +22,6 @@ class Client;
 struct ProducerSettings {
   ClusterSettings cluster;
   std::string topic;
-  std::size_t queued_bytes_max = std::size_t{64} << 20;
 };
 
 // One thread. Records are numbered as they are sent, from 0. Order is kept per partition, and the
@@ -77,7 +76,7 @@ class KafkaProducer {
   std::unique_ptr<rd_kafka_topic_s, TopicCloser> topic_;
   bool is_topic_missing_ = false;
   std::int32_t partitions_ = 0;
-  std::size_t batch_bytes_ = 1'000'000;
+  std::size_t batch_bytes_;
   std::uint64_t sent_ = 0;
   std::uint64_t settled_ = 0;
   std::deque<bool> is_settled_;  // of the records from settled_ on
