@@ -13,6 +13,8 @@ using std::chrono::milliseconds;
 
 namespace {
 
+constexpr std::chrono::seconds kCloseWaitMax{5};
+
 // Answered before anybody has said who they are, or in saying so.
 bool is_part_of_connecting(std::int16_t api_key) {
   constexpr std::int16_t kSaslHandshake = 17;
@@ -139,14 +141,11 @@ Result<std::unique_ptr<Client>> Client::make(rd_kafka_type_t type, const Cluster
   if (type == RD_KAFKA_CONSUMER) {
     rd_kafka_poll_set_consumer(client);
   }
-  return std::unique_ptr<Client>(new Client(client, std::move(shared), cluster));
+  return std::unique_ptr<Client>(new Client(client, std::move(shared), cluster.bootstrap));
 }
 
-Client::Client(rd_kafka_t* client, std::shared_ptr<Shared> shared, const ClusterSettings& cluster)
-    : client_(client),
-      shared_(std::move(shared)),
-      close_wait_max_(cluster.close_wait_max),
-      bootstrap_(cluster.bootstrap) {}
+Client::Client(rd_kafka_t* client, std::shared_ptr<Shared> shared, std::string bootstrap)
+    : client_(client), shared_(std::move(shared)), bootstrap_(std::move(bootstrap)) {}
 
 Client::~Client() {
   shared_->is_closing = true;
@@ -162,7 +161,7 @@ Client::~Client() {
   const std::future<void> done = task.get_future();
   try {
     std::thread thread(std::move(task));
-    if (done.wait_for(close_wait_max_) == std::future_status::ready) {
+    if (done.wait_for(kCloseWaitMax) == std::future_status::ready) {
       thread.join();
     } else {
       thread.detach();

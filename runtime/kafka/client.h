@@ -33,7 +33,7 @@ class Client {
                                               Callbacks callbacks = {});
 
   // Leaves the group, if any, and destroys the client: on a thread of its own, because 2.0.2 may
-  // hang there; after `close_wait_max` it is left behind. No callback runs once this began.
+  // hang there; after 5 s it is left behind. No callback runs once this began.
   ~Client();
 
   Client(const Client&) = delete;
@@ -76,13 +76,12 @@ class Client {
     std::string trouble;
   };
 
-  Client(rd_kafka_t* client, std::shared_ptr<Shared> shared, const ClusterSettings& cluster);
+  Client(rd_kafka_t* client, std::shared_ptr<Shared> shared, std::string bootstrap);
 
   static void register_callbacks(rd_kafka_conf_t* conf, rd_kafka_type_t type, Shared& shared);
 
   rd_kafka_t* client_;
   std::shared_ptr<Shared> shared_;
-  const std::chrono::milliseconds close_wait_max_;
   const std::string bootstrap_;
 };
 

@@ -25,8 +25,6 @@ struct ClusterSettings {
   std::vector<Property> properties;  // each passes check_property
   // How long one question to the cluster may take before the answer is Remedy::retry.
   std::chrono::milliseconds request_wait_max{5000};
-  // How long a client may take to go away before it is left behind.
-  std::chrono::milliseconds close_wait_max{5000};
   // librdkafka's own log, with its syslog severity (0 … 7). Called on any thread; may be empty.
   std::function<void(int severity, std::string_view message)> log;
 };

@@ -23,7 +23,7 @@ class Gathering;
 // Reads what is committed, with an eager assignor, static membership and explicit offsets only.
 //
 // Batches must be gone before close() and rejoin(): a client whose records are still held can't be
-// destroyed, and is left behind after the settings' `close_wait_max`.
+// destroyed, and is left behind.
 class KafkaSource final : public Source {
  public:
   explicit KafkaSource(SourceSettings settings);
