@@ -105,22 +105,17 @@ Status raise_open_files_max(int lanes) {
 // At most one live process per deployment, version and instance on this host: two with one
 // transactional id would fence each other for ever.
 Result<FileLock> lock_instance(const config::Deployment& deployment) {
-  const std::filesystem::path directory = deployment.state_directory();
-  std::error_code failed;
-  std::filesystem::create_directories(directory, failed);
-  Result<FileLock> lock = FileLock::acquire(directory / "lock");
-  if (lock.is_ok()) {
+  Result<FileLock> lock =
+      FileLock::acquire(std::filesystem::path(deployment.state_directory()) / "lock");
+  if (lock.is_ok() || lock.status().remedy() != Remedy::retry) {
     return lock;
   }
-  const std::string& why = lock.status().message();
-  return lock.status().remedy() == Remedy::retry
-             ? Status::stop(ExitCode::temporary,
-                            fmt::format("{}: instance \"{}\" runs already on this host. Stop it, "
-                                        "or give this one another name (`instance:` or "
-                                        "WEIR__INSTANCE)",
-                                        why, deployment.instance))
-             : Status::stop(ExitCode::disk,
-                            fmt::format("{}; set `state:` to a directory that is writable", why));
+  return Status::stop(
+      ExitCode::temporary,
+      fmt::format(
+          "{}: instance \"{}\" runs already on this host. Stop it, or give this one another "
+          "name (`instance:` or WEIR__INSTANCE)",
+          lock.status().message(), deployment.instance));
 }
 
 class Process {
@@ -137,7 +132,8 @@ class Process {
   Status run() {
     const Result<FileLock> lock = lock_instance(deployment_);
     if (!lock.is_ok()) {
-      log_end(lock.status());  // without the lock the entry in the directory is another process's
+      run_file_.failed_without_lock(lock.status());
+      log_end(lock.status());
       return lock.status();
     }
     Status ended = run_alone();

@@ -175,6 +175,17 @@ void RunFile::failed(const Status& why) const {
   write(entry);
 }
 
+void RunFile::failed_without_lock(const Status& why) const {
+  const std::vector<RunEntry> all = read_run_files(state_);
+  const bool is_anothers = std::any_of(all.begin(), all.end(), [this](const RunEntry& other) {
+    return other.deployment == self_.deployment && other.version == self_.version &&
+           other.instance == self_.instance && !other.failure && !other.is_gone();
+  });
+  if (!is_anothers) {
+    failed(why);
+  }
+}
+
 void RunFile::ended_well() const {
   std::error_code failed;
   fs::remove(path(self_.version), failed);

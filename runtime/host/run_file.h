@@ -46,8 +46,8 @@ std::vector<RunEntry> read_run_files(const std::filesystem::path& state);
 
 // The entry of this process: <state>/run/<deployment>.v<version>-<instance>.json. Its caller holds
 // the instance's lock, so that nobody else's is overwritten; or knows no version, which no process
-// that runs has. A directory that can't be written is no failure: then others don't see the
-// process.
+// that runs has; or says that it holds none. A directory that can't be written is no failure: then
+// others don't see the process.
 class RunFile {
  public:
   static constexpr std::chrono::seconds kSeenEvery{5};
@@ -63,6 +63,10 @@ class RunFile {
 
   // Stays until the next start.
   void failed(const Status& why) const;
+
+  // As failed(), for one that the instance's lock is not given to; nothing where the entry is of a
+  // process that lives.
+  void failed_without_lock(const Status& why) const;
 
   void ended_well() const;
 

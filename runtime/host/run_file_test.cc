@@ -136,6 +136,20 @@ TEST_F(RunFiles, AStartThatKnewNoVersionHidesNoneThatLivesAndGoesWithTheNext) {
   EXPECT_EQ(all()[0].failure->reason, "topic missing");
 }
 
+// Without the lock nobody knows whose the entry is; but a failure that is not written is none.
+TEST_F(RunFiles, AFailureWithoutTheLockIsListedUnlessTheEntryIsOfOneThatLives) {
+  of(1).failed_without_lock(Status::stop(ExitCode::disk, "first"));
+  of(1).failed_without_lock(Status::stop(ExitCode::disk, "second"));
+  ASSERT_THAT(all(), SizeIs(1));
+  EXPECT_EQ(all()[0].failure->reason, "second");
+  of(1).started("127.0.0.1:1");
+  of(1).failed_without_lock(Status::stop(ExitCode::disk, "third"));
+  of(1, "b").failed_without_lock(Status::stop(ExitCode::disk, "another instance"));
+  ASSERT_THAT(all(), SizeIs(2));
+  EXPECT_EQ(all()[0].address, "127.0.0.1:1");
+  EXPECT_TRUE(all()[1].failure);
+}
+
 TEST_F(RunFiles, AProcessLearnsThatOthersCanNotSeeIt) {
   fs::create_directories(state_);
   std::ofstream(state_ / "run") << "no folder";

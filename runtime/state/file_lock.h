@@ -11,7 +11,8 @@ namespace weir {
 // other threads of this one alike. The file stays: removing a lock file would let two hold it.
 class FileLock {
  public:
-  // retry, naming the holder, while another holds it; stop(disk) when the file can't be made.
+  // Makes the directories that are missing. retry, naming the holder, while another holds it;
+  // stop(disk), naming what is in the way and what to do about it, when the file can't be made.
   static Result<FileLock> acquire(const std::filesystem::path& file);
 
   FileLock(FileLock&& other) noexcept;

@@ -14,6 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::EndsWith;
+using ::testing::HasSubstr;
 
 TEST(FileLock, IsHeldByWhoeverIsNamedAndNobodyBeforeThem) {
   const fs::path file = fs::path(testing::TempDir()) / fmt::format("lock-{}", ::getpid());
@@ -27,6 +28,45 @@ TEST(FileLock, IsHeldByWhoeverIsNamedAndNobodyBeforeThem) {
   }
   EXPECT_TRUE(FileLock::acquire(file).is_ok());
   fs::remove(file);
+}
+
+class BarredFileLock : public testing::Test {
+ protected:
+  void TearDown() override { fs::remove_all(folder_); }
+
+  std::string said_of(const std::string& file) const {
+    const Result<FileLock> lock = FileLock::acquire(folder_ / file);
+    EXPECT_EQ(lock.is_ok() ? Remedy::retry : lock.status().remedy(), Remedy::stop);
+    return lock.is_ok() ? "it is held" : lock.status().message();
+  }
+
+  const fs::path folder_ = fs::path(testing::TempDir()) / fmt::format("barred-lock-{}", ::getpid());
+};
+
+TEST_F(BarredFileLock, NamesWhatIsInTheWayAndTheWayOut) {
+  EXPECT_TRUE(FileLock::acquire(folder_ / "made" / "on the way").is_ok());
+  std::ofstream(folder_ / "x") << "no folder";
+  EXPECT_THAT(said_of("x/v1/0/lock"),
+              HasSubstr(fmt::format(": {0} is a file; move it away and start again",
+                                    (folder_ / "x").string())));
+  EXPECT_THAT(said_of("made"), HasSubstr("made is a directory; move it away"));
+}
+
+// Root may do everything, so it is somebody else meanwhile.
+TEST_F(BarredFileLock, NamesWhoseItIsWhereItIsSomebodyElses) {
+  constexpr uid_t kNobody = 65534;
+  fs::create_directories(folder_ / "x");
+  std::ofstream(folder_ / "x" / "lock") << "another's";
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "only root can give files away";
+  }
+  fs::permissions(folder_ / "x", fs::perms::all);
+  ASSERT_EQ(::seteuid(kNobody), 0);
+  const std::string of_folder = said_of("y/v1/lock");
+  const std::string of_file = said_of("x/lock");
+  ASSERT_EQ(::seteuid(0), 0);
+  EXPECT_THAT(of_folder, HasSubstr(folder_.string() + " belongs to root, and this runs as nobody"));
+  EXPECT_THAT(of_file, HasSubstr("x/lock belongs to root, and this runs as nobody; chown it"));
 }
 
 }  // namespace

@@ -22,15 +22,6 @@ Status disk_failure(std::string_view what, const fs::path& path, const std::erro
                       fmt::format("can't {} {}: {}", what, path.string(), error.message()));
 }
 
-Result<FileLock> acquire_lock(const fs::path& root, const fs::path& directory) {
-  std::error_code error;
-  fs::create_directories(root, error);
-  if (error) {
-    return disk_failure("create the state directory", root, error);
-  }
-  return FileLock::acquire(directory.string() + ".lock");
-}
-
 // RocksDB ends the process on an assertion where it finds no room to open a store in.
 Status check_free_space(const fs::path& root) {
   constexpr std::uintmax_t kNeeded = std::uintmax_t{1} << 20;
@@ -71,7 +62,7 @@ RocksdbStores::RocksdbStores(fs::path root, RocksdbLimits limits)
 Result<std::unique_ptr<SegmentStore>> RocksdbStores::open(const StoreIdentity& identity) {
   const fs::path directory = directory_of(identity);
   const fs::path manifest = directory / "manifest";
-  WEIR_TRY_ASSIGN(FileLock lock, acquire_lock(root_, directory));
+  WEIR_TRY_ASSIGN(FileLock lock, FileLock::acquire(directory.string() + ".lock"));
   WEIR_TRY(check_free_space(root_));
   std::error_code error;
   const bool exists = fs::exists(directory, error);
@@ -91,7 +82,7 @@ Result<std::unique_ptr<SegmentStore>> RocksdbStores::open(const StoreIdentity& i
 
 Status RocksdbStores::wipe(const StoreIdentity& identity) {
   const fs::path directory = directory_of(identity);
-  WEIR_TRY_ASSIGN(const FileLock lock, acquire_lock(root_, directory));
+  WEIR_TRY_ASSIGN(const FileLock lock, FileLock::acquire(directory.string() + ".lock"));
   // The manifest first: what a crash leaves of a store without one is never believed.
   for (const fs::path& path : {directory / "manifest", directory}) {
     std::error_code error;

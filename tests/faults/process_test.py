@@ -110,6 +110,22 @@ class ProcessTest(unittest.TestCase):
             self.assertEqual(lab.end(process), 0)
             self.assertEqual(self.status(it), (0, {}))
 
+    def test_a_start_whose_state_is_no_folder_is_listed_until_the_next(self):
+        with lab.Lab(self.brokers, seed=16) as it:
+            state = it.directory / "state"
+            state.mkdir()
+            barred = state / it.deployment
+            barred.write_text("no folder")
+            self.assertEqual(it.start().wait(30), 74)
+            code, found = self.status(it)
+            self.assertEqual(code, 1)
+            self.assertIn(f"state/{it.deployment} is a file; move it away",
+                          found["failed"]["reason"])
+            barred.unlink()
+            process = it.start()
+            lab.wait_for(lambda: self.status(it) == (0, {"running": None}), what="the start")
+            self.assertEqual(lab.end(process), 0)
+
     def test_every_end_is_one_line_of_json_also_on_a_terminal(self):
         with lab.Lab(self.brokers, seed=8) as it:
             run = [lab.BIN / "ingest", "run", it.config, "--until-end", "--wait", "0"]
