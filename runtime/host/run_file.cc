@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <set>
@@ -27,6 +28,10 @@ namespace fs = std::filesystem;
 
 // A process that is merely slow is seen earlier.
 constexpr std::chrono::seconds kUnseenMax = 4 * RunFile::kSeenEvery;
+// Behind the name of an entry that is being written.
+constexpr std::string_view kUnfinished = ".new";
+// Longer than that takes.
+constexpr std::chrono::seconds kWritingMax{1};
 
 std::string read(const fs::path& file) {
   std::ifstream in(file);
@@ -97,6 +102,37 @@ std::optional<RunEntry> parse(const std::string& json) {
   return entry;
 }
 
+std::optional<std::chrono::system_clock::time_point> written(const fs::path& file) {
+  std::error_code failed;
+  const auto time = fs::last_write_time(file, failed);
+  return failed ? std::nullopt : std::optional(std::chrono::file_clock::to_sys(time));
+}
+
+// Whose entry couldn't be written, by the name that was meant for it; nullopt: it is whole, or
+// being written.
+std::optional<RunEntry> parse_unfinished(const fs::path& file) {
+  const auto since = written(file);
+  if (!since || std::chrono::system_clock::now() - *since < kWritingMax || parse_json(read(file))) {
+    return std::nullopt;
+  }
+  const std::string name = file.stem().stem().string();
+  const std::size_t version = name.rfind(".v");
+  const std::size_t instance = name.find('-', std::min(version, name.size()));
+  if (instance == std::string::npos) {
+    return std::nullopt;
+  }
+  return RunEntry{.deployment = name.substr(0, version),
+                  .version = std::atoi(name.c_str() + version + 2),
+                  .instance = name.substr(instance + 1),
+                  .seen = since,
+                  .is_cut_short = true};
+}
+
+bool is_of_same(const RunEntry& a, const RunEntry& b) {
+  return std::tie(a.deployment, a.version, a.instance) ==
+         std::tie(b.deployment, b.version, b.instance);
+}
+
 std::string json_of(const RunEntry& entry) {
   return fmt::format(
       R"({{"deployment": {}, "version": {}, "instance": {}, "pid": {}, "http": {}, "failure": {}, )"
@@ -127,18 +163,30 @@ bool RunEntry::is_gone() const {
 
 std::vector<RunEntry> read_run_files(const fs::path& state) {
   std::vector<RunEntry> all;
+  std::vector<RunEntry> unfinished;
   std::error_code failed;
   for (fs::directory_iterator i(state / "run", failed), end; !failed && i != end;
        i.increment(failed)) {
-    if (i->path().extension() != ".json") {
-      continue;
-    }
-    if (std::optional<RunEntry> entry = parse(read(i->path()))) {
-      std::error_code unseen;
-      if (const auto written = fs::last_write_time(i->path(), unseen); !unseen) {
-        entry->seen = std::chrono::file_clock::to_sys(written);
+    const fs::path& file = i->path();
+    if (file.extension() == kUnfinished) {
+      if (std::optional<RunEntry> entry = parse_unfinished(file)) {
+        unfinished.push_back(std::move(*entry));
       }
-      all.push_back(std::move(*entry));
+    } else if (file.extension() == ".json") {
+      if (std::optional<RunEntry> entry = parse(read(file))) {
+        entry->seen = written(file);
+        all.push_back(std::move(*entry));
+      }
+    }
+  }
+  for (RunEntry& entry : unfinished) {
+    const auto earlier = std::find_if(
+        all.begin(), all.end(), [&](const RunEntry& other) { return is_of_same(entry, other); });
+    if (earlier == all.end()) {
+      all.push_back(std::move(entry));
+    } else {
+      earlier->is_cut_short = true;
+      earlier->seen = entry.seen;
     }
   }
   std::sort(all.begin(), all.end(), [](const RunEntry& a, const RunEntry& b) {
@@ -178,8 +226,7 @@ void RunFile::failed(const Status& why) const {
 void RunFile::failed_without_lock(const Status& why) const {
   const std::vector<RunEntry> all = read_run_files(state_);
   const bool is_anothers = std::any_of(all.begin(), all.end(), [this](const RunEntry& other) {
-    return other.deployment == self_.deployment && other.version == self_.version &&
-           other.instance == self_.instance && !other.failure && !other.is_gone();
+    return is_of_same(other, self_) && !other.failure && !other.is_gone() && !other.is_cut_short;
   });
   if (!is_anothers) {
     failed(why);
@@ -187,16 +234,20 @@ void RunFile::failed_without_lock(const Status& why) const {
 }
 
 void RunFile::ended_well() const {
+  remove(self_.version);
+}
+
+void RunFile::remove(int version) const {
   std::error_code failed;
-  fs::remove(path(self_.version), failed);
+  fs::remove(path(version), failed);
+  fs::remove(unfinished(version), failed);
 }
 
 void RunFile::forget_others() const {
   for (const RunEntry& other : read_run_files(state_)) {
     if (other.deployment == self_.deployment && other.instance == self_.instance &&
-        (other.failure || other.is_gone())) {
-      std::error_code failed;
-      fs::remove(path(other.version), failed);
+        (other.failure || other.is_gone() || other.is_cut_short)) {
+      remove(other.version);
     }
   }
 }
@@ -205,11 +256,15 @@ fs::path RunFile::path(int version) const {
   return state_ / "run" / fmt::format("{}.v{}-{}.json", self_.deployment, version, self_.instance);
 }
 
-// Whole or not at all, whoever reads meanwhile.
+fs::path RunFile::unfinished(int version) const {
+  return path(version) += kUnfinished;
+}
+
+// Whole or not at all, whoever reads meanwhile. What couldn't be written is left as the sign of it.
 bool RunFile::write(const RunEntry& entry) const {
   forget_others();
   const fs::path file = path(entry.version);
-  const fs::path unfinished = fs::path(file) += ".new";
+  const fs::path unfinished = this->unfinished(entry.version);
   std::error_code failed;
   fs::create_directories(file.parent_path(), failed);
   std::ofstream out(unfinished);

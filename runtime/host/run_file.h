@@ -31,6 +31,9 @@ struct RunEntry {
   std::string command{};                 // what started it, for a shell
   std::vector<std::string> variables{};  // of the environment, that its settings came from: names
   std::optional<std::chrono::system_clock::time_point> seen{};  // when it last showed that it lives
+  // What it had to say then couldn't be written, most likely for want of room: a start, or its end.
+  // Of a start, what an entry says besides who it is, is not known.
+  bool is_cut_short = false;
 
   // Its process is no more, and couldn't say why: its pid is nobody's, or it hasn't been seen for
   // several times RunFile::kSeenEvery. A pid alone proves no life: in containers all stages have
@@ -72,6 +75,8 @@ class RunFile {
 
  private:
   std::filesystem::path path(int version) const;
+  std::filesystem::path unfinished(int version) const;
+  void remove(int version) const;
   bool write(const RunEntry& entry) const;
   void forget_others() const;
 

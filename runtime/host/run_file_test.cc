@@ -1,5 +1,6 @@
 #include "host/run_file.h"
 
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -7,6 +8,8 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "testing/small_disk.h"
 
 namespace weir {
 namespace {
@@ -148,6 +151,52 @@ TEST_F(RunFiles, AFailureWithoutTheLockIsListedUnlessTheEntryIsOfOneThatLives) {
   ASSERT_THAT(all(), SizeIs(2));
   EXPECT_EQ(all()[0].address, "127.0.0.1:1");
   EXPECT_TRUE(all()[1].failure);
+}
+
+// It left an empty file behind that nobody looked at.
+TEST_F(RunFiles, AnEntryThatFoundNoRoomIsListedUntilTheNextStart) {
+  const auto cut_short = [this](const std::string& name) {
+    const fs::path file = state_ / "run" / (name + ".json.new");
+    std::ofstream(file) << R"({"deployment": "ing)";
+    const auto now = fs::file_time_type::clock::now();
+    fs::last_write_time(file, now);
+    EXPECT_FALSE(all().at(0).is_cut_short) << "it may be written right now";
+    fs::last_write_time(file, now - std::chrono::minutes(1));
+  };
+  of(2).failed(Status::stop(ExitCode::config, "wrong"));
+  cut_short("ingest-x.v2-0");
+  ASSERT_THAT(all(), SizeIs(1));
+  EXPECT_TRUE(all()[0].is_cut_short);
+  EXPECT_LT(all()[0].seen, std::chrono::system_clock::now() - std::chrono::seconds(50));
+  of(2).started("");
+  ASSERT_THAT(all(), SizeIs(1));
+  EXPECT_FALSE(all()[0].is_cut_short);
+
+  cut_short("ingest-x.v13-a-b");
+  ASSERT_THAT(all(), SizeIs(2));
+  EXPECT_EQ(all()[1].deployment, "ingest-x");
+  EXPECT_EQ(all()[1].version, 13);
+  EXPECT_EQ(all()[1].instance, "a-b");
+  EXPECT_TRUE(all()[1].is_cut_short);
+  of(13, "a-b").ended_well();
+  EXPECT_THAT(all(), SizeIs(1));
+}
+
+TEST_F(RunFiles, AFullDiskLeavesTheSignOfIt) {
+  fs::create_directories(state_ / "run");
+  if (!mount_small_disk(state_ / "run", "4k")) {
+    GTEST_SKIP() << "no right to mount a disk";
+  }
+  of(1).started("");
+  std::ofstream(state_ / "run" / "full") << std::string(10'000, 'x');
+  EXPECT_FALSE(of(1, "b").started(""));
+  std::error_code failed;
+  fs::last_write_time(state_ / "run" / "ingest-x.v1-b.json.new",
+                      fs::file_time_type::clock::now() - std::chrono::minutes(1), failed);
+  const std::vector<RunEntry> found = all();
+  EXPECT_EQ(::umount2((state_ / "run").c_str(), MNT_DETACH), 0);
+  ASSERT_THAT(found, SizeIs(2));
+  EXPECT_TRUE(found[1].is_cut_short);
 }
 
 TEST_F(RunFiles, AProcessLearnsThatOthersCanNotSeeIt) {

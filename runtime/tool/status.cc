@@ -45,7 +45,7 @@ struct Found {
 
 void ask(Found& one) {
   constexpr std::chrono::seconds kWait(2);
-  if (one.is_gone || one.run.address.empty()) {
+  if (one.is_gone || one.run.is_cut_short || one.run.address.empty()) {
     return;
   }
   Result<std::string> answer = http_get(one.run.address, "/status.json", kWait);
@@ -62,7 +62,8 @@ void ask(Found& one) {
 }
 
 std::string state_of(const Found& one) {
-  return one.run.failure           ? "failed"
+  return one.run.is_cut_short      ? "unknown"
+         : one.run.failure         ? "failed"
          : one.is_gone             ? "gone"
          : one.run.address.empty() ? "no endpoint"
          : one.document.empty()    ? "no answer"
@@ -92,6 +93,10 @@ std::string seen_text(const RunEntry& run) {
 
 // Why it isn't ready.
 std::vector<std::string> reasons_of(const Found& one) {
+  if (one.run.is_cut_short) {
+    return {
+        fmt::format("couldn't write its entry at {}: disk full? See its log", seen_text(one.run))};
+  }
   if (one.run.failure) {
     return last_words(*one.run.failure);
   }
@@ -129,16 +134,23 @@ std::string dead_letters_of(const Found& one) {
                    grouped(static_cast<std::uint64_t>(count)), field(dead, "reason").string_value(),
                    tool_command(), field(dead, "topic").string_value(),
                    bootstrap.empty() ? "" : fmt::format("--bootstrap {} ", bootstrap),
-                   as_before(one))
+                   bootstrap.empty() ? as_before(one) : "")
              : "";
 }
 
 // How one that ended is started again; empty: it has not, or didn't say.
 std::string next_command(const Found& one) {
-  if ((!one.run.failure && !one.is_gone) || one.run.command.empty()) {
+  const bool has_ended = one.run.failure || one.is_gone || one.run.is_cut_short;
+  if (!has_ended || one.run.command.empty()) {
     return "";
   }
-  return one.run.command + as_before(one);
+  // Brokers that were silent may answer by now; what else a process ends itself for is to be
+  // mended.
+  const bool is_to_be_mended =
+      one.run.is_cut_short ||
+      (one.run.failure && one.run.failure->exit_code != static_cast<int>(ExitCode::unavailable));
+  return fmt::format("{}start it again: {}{}", is_to_be_mended ? "when that is mended, " : "",
+                     one.run.command, as_before(one));
 }
 
 struct Lag {
@@ -199,7 +211,7 @@ void print_table(const std::vector<Found>& all) {
       fmt::print("  {}\n", printable(dead));
     }
     if (const std::string command = next_command(one); !command.empty()) {
-      fmt::print("  start it again: {}\n", printable(command));
+      fmt::print("  {}\n", printable(command));
     }
   }
 }

@@ -149,13 +149,19 @@ TEST_F(StatusVerb, AProcessWhoseNumberAndPortAnotherHasIsGoneAndThatOneIsNotAske
 }
 
 // Typed without them it showed what another cluster's topic of that name holds.
-TEST_F(StatusVerb, TheCommandThatShowsDeadLettersSaysWhichVariablesTheProcessHad) {
-  const auto some = serve(ProcessState::running, {}, {1, "bad", "ingest-x.dead_letters.v7"});
-  std::ofstream(state_ / "run" / "ingest-x.v7-b.json")
-      << R"({"deployment": "ingest-x", "version": 7, "instance": "b", "pid": )" << ::getpid()
-      << R"(, "http": ")" << address_of(*some) << R"(", "variables": ["WEIR_BOOTSTRAP"]})";
-  status();
-  EXPECT_THAT(answer_, HasSubstr("--until-end   # with WEIR_BOOTSTRAP set as before\n"));
+TEST_F(StatusVerb, TheCommandThatShowsDeadLettersNamesTheBrokersOrTheVariablesTheProcessHad) {
+  for (const auto& [bootstrap, command] :
+       {std::pair<std::string, std::string>{"",
+                                            " --until-end   # with WEIR_BOOTSTRAP set as before"},
+        {"kafka:9092", " --bootstrap kafka:9092 --until-end"}}) {
+    const auto some =
+        serve(ProcessState::running, {}, {1, "bad", "ingest-x.dead_letters.v7", bootstrap});
+    std::ofstream(state_ / "run" / "ingest-x.v7-b.json")
+        << R"({"deployment": "ingest-x", "version": 7, "instance": "b", "pid": )" << ::getpid()
+        << R"(, "http": ")" << address_of(*some) << R"(", "variables": ["WEIR_BOOTSTRAP"]})";
+    status();
+    EXPECT_THAT(answer_, HasSubstr(command + "\n"));
+  }
 }
 
 TEST_F(StatusVerb, AProcessThatWasKilledIsGoneSinceItWasLastSeenAndSaysHowItIsStartedAgain) {
@@ -196,6 +202,32 @@ TEST_F(StatusVerb, AProcessThatEndedItselfSaysWhenAndWhy) {
   EXPECT_EQ(status({"--output", "json"}), 1);
   EXPECT_THAT(answer_, AllOf(HasSubstr(R"("exit_code": 78)"),
                              HasSubstr(R"("reason": "topic a is missing\ntopic b too")")));
+}
+
+// For some it can't help: it would end like the last.
+TEST_F(StatusVerb, AFailureIsToBeMendedBeforeTheNextStartAndSilenceNot) {
+  config::Deployment deployment;
+  deployment.id = "ingest-x";
+  deployment.state = state_.string();
+  for (const auto& [code, said] : {std::pair<ExitCode, std::string>{
+                                       ExitCode::config, "  when that is mended, start it again: "},
+                                   {ExitCode::temporary, "  when that is mended, start it again: "},
+                                   {ExitCode::unavailable, "\n  start it again: "}}) {
+    RunFile(deployment).failed(Status::stop(code, "why"));
+    EXPECT_EQ(status(), 1);
+    EXPECT_THAT(answer_, HasSubstr(said));
+  }
+}
+
+TEST_F(StatusVerb, AProcessWhoseEntryFoundNoRoomIsNotWell) {
+  const fs::path file = state_ / "run" / "ingest-x.v7-b.json.new";
+  std::ofstream(file).close();
+  fs::last_write_time(file, std::chrono::file_clock::from_sys(
+                                std::chrono::sys_seconds(std::chrono::seconds(1'715'904'000))));
+  EXPECT_EQ(status(), 1);
+  EXPECT_THAT(answer_, ContainsRegex("ingest-x +7 +b +unknown "));
+  EXPECT_THAT(answer_, HasSubstr("\n  couldn't write its entry at 2024-05-17T00:00:00Z: disk full? "
+                                 "See its log\n"));
 }
 
 TEST_F(StatusVerb, AProcessThatFailedOrIsSilentIsNotWell) {
