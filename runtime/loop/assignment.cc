@@ -451,7 +451,12 @@ std::string Assignment::way_out(InputIndex input) const {
       "deploy a new version (raise `version:`), which starts by `start`";
   return settings_.inputs[input.value()].dedup
              ? new_version
-             : "set the group's offset with Kafka's tools, or " + new_version;
+             : "set the group's offset (kafka-consumer-groups.sh --bootstrap-server … --group " +
+                   settings_.group + " --topic " + topics_[input.value()].topic +
+                   ":PARTITION --reset-offsets --to-offset OFFSET --execute; OFFSET is "
+                   "`committed` in the last `partitions revoked` or `lane ended` of its log, and "
+                   "without such a line only a new version is safe), or " +
+                   new_version;
 }
 
 std::string Assignment::name_of(InputPartition where) const {

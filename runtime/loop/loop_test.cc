@@ -894,6 +894,10 @@ TEST_F(LoopTest, AGroupThatLostItsOffsetsDoesNotBeginAnew) {
       ASSERT_FALSE(stopped.is_ok());
       EXPECT_EQ(stopped.exit_code(), ExitCode::bad_input);
       EXPECT_THAT(stopped.message(), HasSubstr("no committed offset, but its outputs hold"));
+      const bool says_how_to_set_it =
+          stopped.message().find("--group lab.v1 --topic in:PARTITION --reset-offsets") !=
+          std::string::npos;
+      EXPECT_EQ(says_how_to_set_it, !dedups) << stopped.message();
     }
   }
   EXPECT_THAT(values(kLabOutput), ElementsAre("a:1"));
