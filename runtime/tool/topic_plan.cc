@@ -193,10 +193,8 @@ class TopicPlanner {
                            : is_least   ? number(value) < number(should)
                                         : value != should;
       if (differs) {
-        const bool can_be_lived_with =
-            name == "min.insync.replicas" ||
-            (name == "max.message.bytes" && topic.role != TopicRole::dead_letters);
-        topic.differences.push_back({name, value, should, is_ours && !can_be_lived_with});
+        topic.differences.push_back(
+            {name, value, should, is_ours && name != "min.insync.replicas"});
       }
     }
   }
@@ -231,6 +229,7 @@ bool PlannedTopic::is_wrong() const {
 std::string PlannedTopic::remedy(const std::string& bootstrap) const {
   std::string settings;
   std::string rest;
+  std::string until_then;
   for (const TopicDifference& difference : differences) {
     if (difference.setting == "partitions" && difference.matters) {
       rest =
@@ -239,13 +238,18 @@ std::string PlannedTopic::remedy(const std::string& bootstrap) const {
     } else if (wanted.configs.contains(difference.setting)) {
       settings += fmt::format("{}{}={}", settings.empty() ? "" : ",", difference.setting,
                               difference.should);
+      if (difference.setting == "max.message.bytes" && difference.matters) {
+        until_then = role == TopicRole::dead_letters
+                         ? "   # until then a larger dead letter stops the stage"
+                         : "   # until then larger records become dead letters";
+      }
     }
   }
   if (settings.empty()) {
     return rest;
   }
   return rest + (rest.empty() ? "" : "; the others: ") +
-         configure_command(bootstrap, wanted.name, settings);
+         configure_command(bootstrap, wanted.name, settings) + until_then;
 }
 
 std::set<std::string> topics_of(std::span<const config::Deployment> deployments) {

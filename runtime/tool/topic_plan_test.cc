@@ -253,7 +253,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Change{"x.v1", "min.insync.replicas", "0", Judged::lived_with},
                     Change{"x.v1", "min.insync.replicas", "2", Judged::fits},
                     Change{"x.v1", "cleanup.policy", "compact", Judged::wrong},
-                    Change{"x.v1", "max.message.bytes", "1000", Judged::lived_with},
+                    Change{"x.v1", "max.message.bytes", "1000", Judged::wrong},
+                    Change{"raw.x", "max.message.bytes", "1000", Judged::lived_with},
                     Change{"x.v1", "max.message.bytes", "9000000", Judged::fits},
                     Change{"ingest.dead_letters.v1", "max.message.bytes", "1048588", Judged::wrong},
                     Change{"ingest.dead_letters.v1", "partitions", "1", Judged::wrong}),
@@ -275,6 +276,17 @@ TEST(TopicPlan, TheRemedyIsACommand) {
       "new version's topics are created alike; the others: kafka-configs.sh "
       "--bootstrap-server b:1 --alter --entity-type topics --entity-name x.v1 --add-config "
       "retention.ms=-1");
+}
+
+TEST(TopicPlan, TheRemedyOfALimitSaysWhatComesOfIt) {
+  KnownTopics existing = all_as_wanted({kIngest});
+  for (const auto& [name, comes_of_it] :
+       {std::pair("x.v1", "1048588   # until then larger records become dead letters"),
+        {"ingest.dead_letters.v1", "   # until then a larger dead letter stops the stage"},
+        {"raw.x", "max.message.bytes=1048588"}}) {
+    existing[name].configs["max.message.bytes"] = "1000";
+    EXPECT_THAT(find(plan({kIngest}, existing), name).remedy("b:1"), EndsWith(comes_of_it));
+  }
 }
 
 }  // namespace
