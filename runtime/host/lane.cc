@@ -51,6 +51,7 @@ SinkSettings sink_settings(const LanePlan& plan, const KafkaSettings& kafka,
                            const std::string& transactional_id) {
   SinkSettings settings;
   settings.cluster = kafka.cluster;
+  settings.group = plan.settings.group;
   settings.transactional_id = transactional_id;
   settings.inputs = plan.input_topics;
   settings.outputs = plan.output_topics;

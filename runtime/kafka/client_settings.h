@@ -42,6 +42,7 @@ struct SourceSettings {
 
 struct SinkSettings {
   ClusterSettings cluster;
+  std::string group;                 // whose offsets its transactions carry
   std::string transactional_id;      // stable over restarts, unique among live processes
   std::vector<std::string> inputs;   // topics, in the order of InputIndex
   std::vector<std::string> outputs;  // topics, in the order of OutputIndex

@@ -149,6 +149,7 @@ Status KafkaSink::warm_up() {
     return Status::ok();
   }
   std::size_t limit = kBatchBytesMax;
+  std::string why = "no topic's max.message.bytes asks for smaller batches any more";
   for (Output& output : outputs_) {
     WEIR_TRY_ASSIGN(const TopicShape shape, topic_shape(*client_, output.topic, kSlice));
     if (output.partitions == 0) {
@@ -158,12 +159,16 @@ Status KafkaSink::warm_up() {
     }
     WEIR_TRY_ASSIGN(output.bytes_max, message_bytes_max(*client_, output.topic, kSlice));
     output.limit_asked = steady_clock::now();
-    limit = std::min(limit, batch_bytes_max(output.bytes_max));
+    if (const std::size_t bytes = batch_bytes_max(output.bytes_max); bytes < limit) {
+      limit = bytes;
+      why = fmt::format("topic {} has max.message.bytes {}, which asks for other batches",
+                        output.topic, output.bytes_max.value_or(bytes));
+    }
   }
   if (limit != batch_bytes_) {
     batch_bytes_ = limit;
     drop_client();
-    return Status::retry("a topic's max.message.bytes asks for smaller batches");
+    return Status::retry(why);
   }
   is_warm_ = true;
   return Status::ok();
@@ -587,8 +592,9 @@ Status KafkaSink::fatal_failure(std::string_view doing, int code, std::string_vi
             ExitCode::temporary,
             fmt::format(
                 "{}. That is the fourth time within a minute: another live process uses this "
-                "transactional id, or transactions take longer than {}",
-                text, duration_text(settings_.transaction_age_max)));
+                "transactional id, or transactions take longer than {}. {}",
+                text, duration_text(settings_.transaction_age_max),
+                way_out_of_fences(settings_.cluster.bootstrap, settings_.group)));
       }
       return Status::recreate("fenced", std::move(text));
     case RD_KAFKA_RESP_ERR_INVALID_TXN_STATE: {

@@ -225,7 +225,11 @@ TEST_F(KafkaSinkTest, TwoLiveProducersOfOneIdStopInsteadOfFencingEachOtherForEve
   ASSERT_FALSE(failure.is_ok());
   ASSERT_EQ(failure.remedy(), Remedy::stop);
   EXPECT_EQ(failure.exit_code(), ExitCode::temporary);
-  EXPECT_THAT(failure.message(), testing::HasSubstr("another live process"));
+  EXPECT_THAT(
+      failure.message(),
+      testing::AllOf(testing::HasSubstr("another live process"),
+                     testing::HasSubstr("--describe --group " + prefix + ".group --members"),
+                     testing::HasSubstr("--bootstrap-server " + cluster.bootstrap)));
 }
 
 // The loop asked again after the first attempt, heard of no doubt, and went on with a producer that
@@ -250,6 +254,7 @@ TEST_F(KafkaSinkTest, ADoubtOutlivesARecreationThatTakesSeveralAttempts) {
   const Status first = sink.recreate();
   ASSERT_FALSE(first.is_ok());
   ASSERT_EQ(first.remedy(), Remedy::retry) << first.message();
+  EXPECT_THAT(first.message(), testing::HasSubstr(output + " has max.message.bytes 15000"));
   EXPECT_EQ(sink.doubt(), Doubt::producer);
   ok(until_done([&] { return sink.recreate(); }));
   EXPECT_EQ(sink.doubt(), Doubt::none);

@@ -450,8 +450,9 @@ Status KafkaSource::fatal_failure(std::string_view detail) {
     return Status::stop(
         ExitCode::temporary,
         fmt::format("group {}: another live process is the group instance {} and keeps taking its "
-                    "place; one of the two must get an instance name of its own",
-                    settings_.group, settings_.instance));
+                    "place. {}",
+                    settings_.group, settings_.instance,
+                    way_out_of_fences(settings_.cluster.bootstrap, settings_.group)));
   }
   return Status::rejoin(is_fenced ? "fenced" : "other",
                         fmt::format("consumer of group {} instance {}: {}", settings_.group,
