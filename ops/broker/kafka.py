@@ -201,6 +201,13 @@ class Broker:
             return None
         return what["pid"] if os.fsencode(self.properties) in command else None
 
+    @staticmethod
+    def is_stopped(pid):
+        with contextlib.suppress(OSError):
+            state = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            return state == "T"
+        return False
+
     def java(self, version, main, arguments, options=()):
         java = shutil.which("java")
         if not java:
@@ -527,11 +534,14 @@ def port_of_running(broker):
     if not pid:
         raise Refusal(EXIT_UNREACHABLE, f"the broker in {broker.folder} is not running; "
                       f"ops/kafka start --dir {broker.folder} resumes it")
+    if broker.is_stopped(pid):
+        raise Refusal(EXIT_UNREACHABLE, f"process {pid} of {broker.folder} is stopped: "
+                      f"kill -CONT {pid}")
     try:
         knows_a_broker(what["broker_port"])
     except (OSError, struct.error):
-        raise Refusal(EXIT_UNREACHABLE, f"process {pid} of {broker.folder} does not answer on port "
-                      f"{what['broker_port']}; ops/kafka log shows why, ops/kafka kill ends it")
+        raise Refusal(EXIT_UNREACHABLE, f"process {pid} of {broker.folder} does not answer; "
+                      "ops/kafka log shows why, ops/kafka kill ends it")
     print(f"version={what['version']} pid={pid} cluster={what['cluster_id']} dir={broker.folder}")
     return what["port"]
 

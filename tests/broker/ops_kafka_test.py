@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -97,6 +98,15 @@ class OpsKafkaTest(unittest.TestCase):
         self.assertIn("has nodes 3, not 1", said)
         self.run_command("stop", directory="a")
         self.assertFalse((self.scratch / "a").exists())
+
+    def test_a_stopped_process_is_called_so_with_the_way_to_go_on(self):
+        self.run_command("start", directory="a")
+        pid = self.record("a")["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        self.assertIn(f"is stopped: kill -CONT {pid}\n",
+                      self.run_command("status", directory="a", code=69).stderr)
+        os.kill(pid, signal.SIGCONT)
+        self.run_command("status", directory="a")
 
     def test_a_process_id_that_another_program_has_now_is_not_taken_for_the_broker(self):
         self.run_command("start", directory="a")
