@@ -237,8 +237,8 @@ class Process {
     status.started = started_;
     const std::lock_guard hold(lanes_mutex_);
     status.bootstrap = bootstrap_;
-    status.dead_letters = {metrics_.totals().dead_letters, metrics_.dead_letter_reason(),
-                           deployment_.dead_letters()};
+    status.dead_letters = metrics_.dead_letters();
+    status.dead_letters.topic = deployment_.dead_letters();
     status.lanes = metrics_.lanes();
     status.state = state_;
     status.ready = state_ == ProcessState::running;

@@ -172,6 +172,10 @@ std::int64_t in_ms(system_clock::time_point time) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
 }
 
+system_clock::time_point at_ms(std::int64_t time) {
+  return system_clock::time_point(std::chrono::milliseconds(time));
+}
+
 // One assigned partition. Written by the lane, read by any thread; milliseconds of the wall clock.
 struct PartitionCells {
   std::atomic<PartitionPhase> phase{PartitionPhase::running};
@@ -244,7 +248,16 @@ struct Metrics::Process {
   const Identity identity;
   std::atomic<ProcessState> state{ProcessState::starting};
   std::atomic<std::uint64_t> invariant_violations{0};
+  // When a turn was committed that made some. 0: none yet.
+  std::atomic<std::int64_t> first_dead_letter_ms{0};
+  std::atomic<std::int64_t> last_dead_letter_ms{0};
   Reasons reasons;
+
+  void note_dead_letter(std::int64_t now) {
+    last_dead_letter_ms = now;
+    std::int64_t none = 0;
+    first_dead_letter_ms.compare_exchange_strong(none, now);
+  }
 
   std::mutex mutex;  // guards what follows
   std::list<std::shared_ptr<Lane>> lanes;
@@ -517,7 +530,8 @@ constexpr auto kCatalogue =
         {"weir_lag_records", kGauge, "input, partition",
          "Offsets between the committed one and the end of the log, as of the lane's last poll; "
          "where much is fetched already, of the last half minute. Markers of transactions count. "
-         "Absent while the brokers don't answer, as are weir_lag_seconds and weir_log_end_offset.",
+         "Absent after 10 to 30 s of the brokers' silence, as are weir_lag_seconds and "
+         "weir_log_end_offset.",
          [](const Scrape& s, Samples& out) {
            per_partition(s, out, [](const PartitionStatus& p) -> std::optional<double> {
              return p.lag_records ? std::optional(static_cast<double>(*p.lag_records))
@@ -576,14 +590,22 @@ TurnCounts Metrics::totals() const {
   return counts;
 }
 
-std::string Metrics::dead_letter_reason() const {
+DeadLetterStatus Metrics::dead_letters() const {
   const std::lock_guard lock(process_->mutex);
   const Totals sum = process_->totals();
+  DeadLetterStatus status;
+  status.count = sum[At::dead_letters];
+  status.records_in = sum[consumed];
   const auto cells = std::span(sum).subspan(dead_letters_by_reason, kWordCells);
-  const auto most = std::max_element(cells.begin(), cells.end());
-  return *most == 0
-             ? ""
-             : process_->reasons.dead_letters.at(static_cast<std::size_t>(most - cells.begin()));
+  if (const auto most = std::max_element(cells.begin(), cells.end()); *most > 0) {
+    status.reason =
+        process_->reasons.dead_letters.at(static_cast<std::size_t>(most - cells.begin()));
+  }
+  if (process_->first_dead_letter_ms > 0) {
+    status.first_at = at_ms(process_->first_dead_letter_ms);
+    status.last_at = at_ms(process_->last_dead_letter_ms);
+  }
+  return status;
 }
 
 std::vector<LaneStatus> Metrics::lanes() const {
@@ -706,7 +728,11 @@ void MetricsProbe::turn_committed(const TurnCounts& counts, std::chrono::nanosec
   lane_->turn_dead_letters.fill(0);
   observe(std::span(cells).subspan(transaction, cells_of(kTransactionBounds.size())),
           kTransactionBounds, age);
-  lane_->last_commit_ms = in_ms(process_.identity.now());
+  const std::int64_t now = in_ms(process_.identity.now());
+  if (counts.dead_letters > 0) {
+    process_.note_dead_letter(now);
+  }
+  lane_->last_commit_ms = now;
 }
 
 // The records of an aborted turn come again, and with them what is thrown away here.

@@ -39,8 +39,8 @@ class Metrics {
   // Of all committed turns of this process so far.
   TurnCounts totals() const;
 
-  // The reason of most dead letters among those turns; empty: there were none.
-  std::string dead_letter_reason() const;
+  // What those turns set aside; without topic and brokers.
+  DeadLetterStatus dead_letters() const;
 
   // What the lanes do now, by index.
   std::vector<LaneStatus> lanes() const;

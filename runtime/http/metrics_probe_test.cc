@@ -171,7 +171,7 @@ TEST(Metrics, WhatAnAbortedTurnSetAsideCountsOnceWhenItIsRepeated) {
 
 TEST(Metrics, TheReasonOfMostDeadLettersIsThatOfAllLanesTogether) {
   Process process;
-  EXPECT_EQ(process.metrics.dead_letter_reason(), "");
+  EXPECT_EQ(process.metrics.dead_letters().reason, "");
   const auto first = process.lane(0);
   auto second = process.lane(1);
   for (const auto& [lane, reason] : {std::pair{first.get(), "a"},
@@ -182,12 +182,33 @@ TEST(Metrics, TheReasonOfMostDeadLettersIsThatOfAllLanesTogether) {
                                      {second.get(), "a"}}) {
     lane->record_dead_lettered(some_origin(), reason, "");
   }
-  EXPECT_EQ(process.metrics.dead_letter_reason(), "") << "nothing is committed yet";
+  EXPECT_EQ(process.metrics.dead_letters().reason, "") << "nothing is committed yet";
   first->turn_committed({}, milliseconds(1));
-  EXPECT_EQ(process.metrics.dead_letter_reason(), "b");
+  EXPECT_EQ(process.metrics.dead_letters().reason, "b");
   second->turn_committed({}, milliseconds(1));
   second.reset();
-  EXPECT_EQ(process.metrics.dead_letter_reason(), "a");
+  EXPECT_EQ(process.metrics.dead_letters().reason, "a");
+}
+
+TEST(Metrics, DeadLettersAreOfSomeRecordsAndHaveAFirstAndALast) {
+  Process process;
+  const auto first = process.lane(0);
+  const auto second = process.lane(1);
+  const auto commit = [&](MetricsProbe& lane, std::uint64_t dead_letters) {
+    process.now_ms += 1000;
+    lane.turn_committed({.records_in = 10, .dead_letters = dead_letters}, milliseconds(1));
+    return system_clock::time_point(milliseconds(process.now_ms));
+  };
+  commit(*first, 0);
+  EXPECT_FALSE(process.metrics.dead_letters().first_at || process.metrics.dead_letters().last_at);
+  const auto earliest = commit(*second, 2);
+  const auto latest = commit(*first, 1);
+  commit(*second, 0);
+  const DeadLetterStatus all = process.metrics.dead_letters();
+  EXPECT_EQ(all.count, 3);
+  EXPECT_EQ(all.records_in, 40);
+  EXPECT_EQ(all.first_at, earliest);
+  EXPECT_EQ(all.last_at, latest);
 }
 
 TEST(Metrics, APartitionsSeriesEndWhenItIsRevoked) {

@@ -35,6 +35,10 @@ std::string count_text(std::int64_t count) {
   return fmt::to_string(count);
 }
 
+std::string time_json(const std::optional<std::chrono::system_clock::time_point>& time) {
+  return print_or(time, "null", [](auto at) { return json_string(rfc3339(at)); });
+}
+
 std::string json_of(const PartitionStatus& p) {
   return fmt::format(
       R"({{"input": {}, "topic": {}, "partition": {}, "phase": "{}", "committed": {}, "end": {}, )"
@@ -51,11 +55,10 @@ std::string json_of(const LaneStatus& lane) {
     partitions.push_back("\n      " + json_of(p));
   }
   const std::string error = lane.last_error.empty() ? "null" : json_string(lane.last_error);
-  const std::string error_at =
-      print_or(lane.last_error_at, "null", [](auto time) { return json_string(rfc3339(time)); });
   return fmt::format(
       R"({{"index": {}, "state": {}, "last_error": {}, "last_error_at": {}, "partitions": [{}]}})",
-      lane.index, json_string(lane.state), error, error_at, fmt::join(partitions, ","));
+      lane.index, json_string(lane.state), error, time_json(lane.last_error_at),
+      fmt::join(partitions, ","));
 }
 
 constexpr std::string_view kStyle =
@@ -122,13 +125,15 @@ Response status_document(const ProcessStatus& status) {
       "{{\n  \"deployment\": {},\n  \"version\": {},\n  \"build\": {},\n"
       "  \"bootstrap\": {},\n  \"started\": {},\n"
       "  \"state\": \"{}\",\n  \"ready\": {},\n  \"reasons\": {},\n"
-      "  \"dead_letters\": {{\"count\": {}, \"reason\": {}, \"topic\": {}}},\n"
+      "  \"dead_letters\": {{\"count\": {}, \"reason\": {}, \"topic\": {}, "
+      "\"records_in\": {}, \"first_at\": {}, \"last_at\": {}}},\n"
       "  \"lanes\": [{}]\n}}\n",
       json_string(status.deployment), status.version, json_string(status.build),
       json_string(status.bootstrap), json_string(rfc3339(status.started)), name_of(status.state),
       status.ready, json_list(status.reasons), status.dead_letters.count,
       json_string(status.dead_letters.reason), json_string(status.dead_letters.topic),
-      fmt::join(lanes, ","));
+      status.dead_letters.records_in, time_json(status.dead_letters.first_at),
+      time_json(status.dead_letters.last_at), fmt::join(lanes, ","));
   return {.status = 200, .content_type = kJson, .body = std::move(body)};
 }
 
@@ -146,8 +151,12 @@ Response status_page(const ProcessStatus& status) {
     page += "<p>Not ready: " + html_text(reason) + "</p>\n";
   }
   if (const DeadLetterStatus& dead = status.dead_letters; dead.count > 0) {
-    page += fmt::format("<p>Dead letters since then: {}, most often {}; in {}</p>\n", dead.count,
-                        html_text(dead.reason), html_text(dead.topic));
+    const auto time = [](auto at) { return rfc3339(at); };
+    page += fmt::format(
+        "<p>Dead letters since then: {} of {} records, first {}, last {}, most often {}; in "
+        "{}</p>\n",
+        dead.count, dead.records_in, print_or(dead.first_at, "?", time),
+        print_or(dead.last_at, "?", time), html_text(dead.reason), html_text(dead.topic));
   }
   for (const LaneStatus& lane : status.lanes) {
     append_lane(page, lane);

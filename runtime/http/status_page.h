@@ -54,6 +54,10 @@ struct DeadLetterStatus {
   std::uint64_t count = 0;
   std::string reason;  // the most frequent; empty: there are none
   std::string topic;
+  std::uint64_t records_in = 0;  // among which they were
+  // When the turns were committed that made the first and the last; nullopt: there are none.
+  std::optional<std::chrono::system_clock::time_point> first_at{};
+  std::optional<std::chrono::system_clock::time_point> last_at{};
 };
 
 struct ProcessStatus {

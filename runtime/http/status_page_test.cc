@@ -25,7 +25,12 @@ ProcessStatus running() {
   status.started = system_clock::time_point(seconds(1'700'000'000));
   status.state = ProcessState::running;
   status.ready = true;
-  status.dead_letters = {3, "json_syntax", "ingest-comments.dead_letters.v2"};
+  status.dead_letters = {3,
+                         "json_syntax",
+                         "ingest-comments.dead_letters.v2",
+                         40,
+                         system_clock::time_point(seconds(1'700'000'010)),
+                         system_clock::time_point(seconds(1'700'000'020))};
   LaneStatus lane;
   lane.state = "running";
   lane.partitions.push_back({.input = "in",
@@ -63,7 +68,8 @@ TEST(StatusDocument, HoldsEveryField) {
   "ready": true,
   "reasons": [],
   "dead_letters": {"count": 3, "reason": "json_syntax", )"
-            R"("topic": "ingest-comments.dead_letters.v2"},
+            R"("topic": "ingest-comments.dead_letters.v2", "records_in": 40, )"
+            R"("first_at": "2023-11-14T22:13:30Z", "last_at": "2023-11-14T22:13:40Z"},
   "lanes": [
     {"index": 0, "state": "running", "last_error": "turn aborted: \"fenced\"", )"
             R"("last_error_at": "2023-11-14T22:14:20Z", "partitions": [
@@ -88,7 +94,8 @@ TEST(StatusPage, IsOnePageWithoutScriptsOrExternalAssets) {
       response.body,
       AllOf(HasSubstr("<meta http-equiv=\"refresh\""),
             HasSubstr("ingest-comments v2: running, ready"), HasSubstr("<td>raw.comments</td>"),
-            HasSubstr("Dead letters since then: 3, most often json_syntax"),
+            HasSubstr("Dead letters since then: 3 of 40 records, first "
+                      "2023-11-14T22:13:30Z, last 2023-11-14T22:13:40Z, most often json_syntax"),
             HasSubstr("<td class=\"n\">10</td>"), HasSubstr("<td class=\"n\">?</td>"),
             Not(HasSubstr("<script")), Not(HasSubstr("://")), Not(HasSubstr("src="))));
 }

@@ -125,17 +125,24 @@ std::string as_before(const Found& one) {
 // What it set aside since it started, and how to see that; empty: nothing.
 std::string dead_letters_of(const Found& one) {
   const Struct& dead = field(one.answer, "dead_letters").struct_value();
-  const double count = field(dead, "count").number_value();
+  const auto number = [&](const std::string& name) {
+    return static_cast<std::uint64_t>(field(dead, name).number_value());
+  };
+  if (number("count") == 0) {
+    return "";
+  }
+  const std::string& first = field(dead, "first_at").string_value();
   const std::string& bootstrap = field(one.answer, "bootstrap").string_value();
-  return count > 0
-             ? fmt::format(
-                   "dead letters since its start: {}, most often {}; to see them: {} tap {} "
-                   "{}--until-end{}",
-                   grouped(static_cast<std::uint64_t>(count)), field(dead, "reason").string_value(),
-                   tool_command(), field(dead, "topic").string_value(),
-                   bootstrap.empty() ? "" : fmt::format("--bootstrap {} ", bootstrap),
-                   bootstrap.empty() ? as_before(one) : "")
-             : "";
+  return fmt::format(
+      "dead letters since its start: {}{}, most often {}; to see them: {} tap {} {}--until-end{}",
+      grouped(number("count")),
+      first.empty()
+          ? ""  // it is of an earlier version
+          : fmt::format(" of {} records, first {}, last {}", grouped(number("records_in")), first,
+                        field(dead, "last_at").string_value()),
+      field(dead, "reason").string_value(), tool_command(), field(dead, "topic").string_value(),
+      bootstrap.empty() ? "" : fmt::format("--bootstrap {} ", bootstrap),
+      bootstrap.empty() ? as_before(one) : "");
 }
 
 // How one that ended is started again; empty: it has not, or didn't say.

@@ -61,11 +61,12 @@ class StatusVerb : public testing::Test {
 
   static std::unique_ptr<Endpoint> serve(ProcessState state,
                                          std::vector<PartitionStatus> partitions,
-                                         const DeadLetterStatus& dead_letters = {}) {
+                                         const DeadLetterStatus& dead_letters = {},
+                                         const std::string& bootstrap = "kafka:9092") {
     ProcessStatus status;
     status.deployment = "ingest-x";
     status.version = 3;
-    status.bootstrap = "kafka:9092";
+    status.bootstrap = bootstrap;
     status.state = state;
     status.ready = state == ProcessState::running;
     status.dead_letters = dead_letters;
@@ -111,14 +112,19 @@ TEST_F(StatusVerb, ALagThatIsNotKnownOfEveryPartitionIsNone) {
 
 TEST_F(StatusVerb, DeadLettersHaveTheCommandThatShowsThem) {
   const auto none = serve(ProcessState::running, {}, {0, "", "ingest-x.dead_letters.v3"});
-  const auto some = serve(ProcessState::running, {}, {1234, "bad", "ingest-x.dead_letters.v3"});
+  const auto at = [](int seconds) {
+    return std::chrono::system_clock::time_point(std::chrono::seconds(1'715'904'000 + seconds));
+  };
+  const auto some = serve(ProcessState::running, {},
+                          {1234, "bad", "ingest-x.dead_letters.v3", 5678, at(0), at(60)});
   EXPECT_EQ(status({"--at", address_of(*none)}), 0);
   EXPECT_THAT(answer_, Not(HasSubstr("dead")));
   EXPECT_EQ(status({"--at", address_of(*some)}), 0);
   EXPECT_THAT(
       answer_,
-      HasSubstr("\n  dead letters since its start: 1,234, most often bad; to see them: ops/weir "
-                "tap ingest-x.dead_letters.v3 --bootstrap kafka:9092 --until-end\n"));
+      HasSubstr("\n  dead letters since its start: 1,234 of 5,678 records, first "
+                "2024-05-17T00:00:00Z, last 2024-05-17T00:01:00Z, most often bad; to see them: "
+                "ops/weir tap ingest-x.dead_letters.v3 --bootstrap kafka:9092 --until-end\n"));
 }
 
 TEST_F(StatusVerb, WhatIsNotReadyIsNoSuccessAndItsReasonStandsBelowIt) {
@@ -155,7 +161,7 @@ TEST_F(StatusVerb, TheCommandThatShowsDeadLettersNamesTheBrokersOrTheVariablesTh
                                             " --until-end   # with WEIR_BOOTSTRAP set as before"},
         {"kafka:9092", " --bootstrap kafka:9092 --until-end"}}) {
     const auto some =
-        serve(ProcessState::running, {}, {1, "bad", "ingest-x.dead_letters.v7", bootstrap});
+        serve(ProcessState::running, {}, {1, "bad", "ingest-x.dead_letters.v7"}, bootstrap);
     std::ofstream(state_ / "run" / "ingest-x.v7-b.json")
         << R"({"deployment": "ingest-x", "version": 7, "instance": "b", "pid": )" << ::getpid()
         << R"(, "http": ")" << address_of(*some) << R"(", "variables": ["WEIR_BOOTSTRAP"]})";
