@@ -1,10 +1,11 @@
-"""The demo says what is true of any two files, and notices a record that was lost."""
+"""The demo says what is true of any two files, and notices what a pipeline does wrong."""
 
 import gzip
 import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -54,16 +55,20 @@ class DemoTest(unittest.TestCase):
         return done.stdout.splitlines()
 
     def test_the_shipped_files_come_through_a_kill_half_way_exactly_once(self):
-        comments = recount.Expected(DATA / "comments.jsonl", ["comment_id"])
-        edits = recount.Expected(DATA / "edits.jsonl.gz", ["time", "user", "page"])
-        of_comments, of_edits, verdict = self.demo()
+        comments = recount.Expected(DATA / "comments.jsonl", recount.COMMENTS)
+        edits = recount.Expected(DATA / "edits.jsonl.gz", recount.EDITS)
+        *shown, of_comments, of_edits, verdict = self.demo(COLUMNS="70")
+        self.assertRegex("\n".join(shown), r"^(spam +\d+\.\d\d %  .+\n){5}"
+                         r"(not spam +\d+\.\d\d %  .+(\n|$)){3}$")
+        self.assertTrue(all(len(line) <= 70 for line in shown), shown)
+        self.assertIn("  Huh, anyway check out this you[tube] channel: kob", shown[0])
         self.assertRegex(of_comments, re.compile(
             f"comments   in {comments.records:,}  events {len(comments.labels):,}  "
-            f"duplicates {comments.duplicates:,}  dead letters {comments.unusable:,}  "
+            f"duplicates {comments.duplicates:,}  dead letters 0  "
             r"spam \d\d\.\d %  agreement \d\.\d\d$"))
         self.assertEqual(of_edits, f"edits      in {edits.records:,}  events "
                          f"{len(edits.labels):,}  duplicates {edits.duplicates:,}  "
-                         f"dead letters {edits.unusable:,}")
+                         "dead letters 0")
         self.assertEqual(verdict, "exactly once: yes")
         killed = re.search(r"killed with -9 when ([\d,]+) of the ([\d,]+) edits were committed, in "
                            "the middle of the next transaction", self.said)
@@ -72,27 +77,83 @@ class DemoTest(unittest.TestCase):
         self.assertEqual(of, edits.records)
         self.assertTrue(of // 2 < at < of, f"{at} of {of} is after the middle and before the end")
 
-    def test_a_record_that_is_lost_is_noticed(self):
-        comments = self.file("comments.jsonl", b"\n".join(comment(n) for n in range(30)))
-        edits = self.file("edits.jsonl", b"\n".join(edit(n) for n in range(30)))
-        *_, problem, other, verdict = self.demo("--comments", comments, "--edits", edits, code=65,
-                                                WEIR_DEMO_DROP="1")
-        self.assertEqual(verdict, "exactly once: NO")
-        self.assertIn("comments: 1 lost, e.g. ('c10',)", problem)
-        self.assertIn("edits: 1 lost", other)
+    def programs(self, name, script):
+        """A directory of the programs, with this script before one of them, its $it."""
+        directory = self.scratch / "bin"
+        directory.mkdir()
+        for program in ("ingest", "spam", "weir"):
+            (directory / program).symlink_to(pathlib.Path(BIN) / program)
+        (directory / name).unlink()
+        (directory / name).write_text(
+            f'#!/bin/sh\nit={shlex.quote(str(pathlib.Path(BIN) / name))}\n{script}\n')
+        (directory / name).chmod(0o755)
+        return directory
+
+    def problems(self, name, script):
+        """What the demo says is wrong, with such programs: of thirty comments and as many edits, of
+        which one comes twice each, and of one comment without an id."""
+        comments = self.file("comments.jsonl", b"\n".join(
+            [comment(n, video="Psy") for n in range(30)] + [comment(7, video="Psy"), b"{}"]))
+        edits = self.file("edits.jsonl", b"\n".join([edit(n) for n in range(30)] + [edit(7)]))
+        said = self.demo("--bin", self.programs(name, script), "--comments", comments, "--edits",
+                         edits, code=65)
+        self.assertEqual(said[-1], "exactly once: NO")
+        return "\n".join(said)
+
+    def test_records_that_are_lost_on_the_way_to_kafka_are_noticed(self):
+        said = self.problems("weir", """
+for last; do :; done
+case "$1" in produce) [ "$last" = - ] || sed -i 5d "$last" ;; esac
+exec "$it" "$@"
+""")
+        self.assertIn("\n           comments: 2 lost, e.g. ('c20',)", said)
+        self.assertIn("""raw.comments: 2 lost, e.g. b'{"comment_id": "c20",""", said)
+        self.assertIn("\n           edits: 1 lost", said)
+
+    def test_records_that_a_stage_drops_are_noticed(self):
+        said = self.problems("ingest", """
+case "$2" in *comments*) export WEIR__INPUTS__EVENTS__DEDUP__KEY=video ;; esac
+exec "$it" "$@"
+""")
+        self.assertRegex(said, r"\n +comments: 2\d lost, e.g. \('c\d+',\)")
+        self.assertNotIn("raw.comments: ", said)
+
+    def test_records_that_a_stage_doubles_or_fails_to_set_aside_are_noticed(self):
+        said = self.problems("ingest", """
+export WEIR__INPUTS__EVENTS__DEDUP__WINDOW=off WEIR__INPUTS__EVENTS__DEDUP__ON_MISSING_KEY=pass
+exec "$it" "$@"
+""")
+        for problem in ("comments: 1 doubled, e.g. ('c7',)", "edits: 1 doubled",
+                        "comments: 1 from nowhere, e.g. ('',)",
+                        "comments, dead letters: 1 lost, e.g. b'{}'"):
+            self.assertIn(f"\n           {problem}", said)
+
+    def test_records_that_a_stage_sets_aside_without_need_are_noticed(self):
+        said = self.problems("ingest",
+                             'WEIR__INPUTS__EVENTS__VALUE_BYTES_MAX=1B exec "$it" "$@"')
+        for problem in ("comments: 30 lost", "comments, dead letters: 31 from nowhere",
+                        "edits: 30 lost", "edits, dead letters: 31 from nowhere"):
+            self.assertIn(f"\n           {problem}", said)
 
     def test_files_of_somebody_elses_with_garbage_retries_and_no_labels(self):
         comments = self.file("theirs.jsonl", b"\r\n".join(
             [comment(n) for n in range(20)]
             + [b"garbage", b'{"comment_id": "cut', b"\xff\xfe\x00", b'{"comment_id": ""}',
                b"[" * 9000, b'{"content": "no id"}', b"", comment(30, content={"an": "object"}),
-               comment(3), comment(4), comment(31, class_=1, likes=7)]))
+               comment(3), comment(4), comment(31, class_=1, likes=7),
+               comment(32, content="\x1b[31m\n\u202e" + "\u5b57" * 100),
+               b'{"comment_id": "c33", "deep": ' + b"[" * 64 + b"]" * 64 + b"}",
+               # Where it is ingest's word, or that of spam, that these are no events.
+               b'{"comment_id": "c34", "comment_id": "c35"}', comment(36, spam={"class": 2})]))
         edits = self.file("theirs.jsonl.gz", b"\n".join(
             [edit(n) for n in range(20)] + [b"garbage", b"null", edit(5), edit(30, delta="many")]))
-        of_comments, of_edits, *reasons, verdict = self.demo("--comments", comments,
-                                                             "--edits", edits)
-        self.assertRegex(of_comments, r"^comments   in 30  events 21  duplicates 2  "
-                         r"dead letters 7  spam \d+\.\d %$")
+        said = self.demo("--comments", comments, "--edits", edits, COLUMNS="100")
+        [of_the_signs] = [line for line in said if "\u5b57" in line]
+        self.assertRegex(of_the_signs, "^(spam    |not spam) .{8}   \\[31m  \u5b57{37}$")
+        table = next(i for i, line in enumerate(said) if line.startswith("comments "))
+        of_comments, of_edits, *reasons, verdict = said[table:]
+        self.assertRegex(of_comments, r"^comments   in 34  events 22  duplicates 2  "
+                         r"dead letters 10  spam \d+\.\d %$")
         self.assertEqual(of_edits, "edits      in 24  events 20  duplicates 1  dead letters 3")
         self.assertEqual(verdict, "exactly once: yes")
         self.assertIn("dead letters, ", reasons[0])

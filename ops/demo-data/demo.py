@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import time
+import unicodedata
 import urllib.request
 
 import recount
@@ -26,12 +27,12 @@ DATA = CHECKOUT / "ops/demo-data"
 PARTITIONS = 4
 DISK_BYTES_MIN = 500 << 20
 STUCK_SECONDS = 60
+SPAM = 2  # comments.v1.SpamVerdict.Class
 
 # Stage, deployment, instance.
 PROCESSES = [("ingest", "ingest-comments", "0"), ("ingest", "ingest-comments", "1"),
              ("spam", "spam", "0"), ("ingest", "ingest-edits", "0")]
 DEPLOYMENTS = ["ingest-comments", "spam", "ingest-edits"]
-COMMENT_KEY, EDIT_KEY = ["comment_id"], ["time", "user", "page"]
 
 EXIT_USAGE, EXIT_INPUT, EXIT_DISK, EXIT_TEMPORARY = 64, 65, 74, 75
 
@@ -48,18 +49,34 @@ def say(text=""):
     print(text, file=sys.stderr, flush=True)
 
 
-def check_input(path, key):
+def on_one_line(text, width):
+    """The text cut to the width, with nothing in it that moves the cursor or turns the writing
+    around."""
+    line, columns = "", 0
+    for character in text:
+        character = character if character.isprintable() else " "
+        columns += 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        if columns > width:
+            break
+        line += character
+    return line.rstrip()
+
+
+def check_input(path, source):
     if not path.is_file():
         raise Trouble(EXIT_USAGE, f"no such file: {path}")
-    wanted = f"wanted are JSON lines, each an object with {', '.join(key)}; plain or .gz"
+    wanted = f"wanted are JSON lines, each an object with {', '.join(source.key)}; plain or .gz"
     try:
-        found = recount.Expected(path, key)
+        found = recount.Expected(path, source)
     except PermissionError:
         raise Trouble(EXIT_USAGE, f"{path} can't be read: permission denied")
     except (OSError, EOFError, ValueError) as why:
         raise Trouble(EXIT_INPUT, f"{path} can't be unpacked ({why}); {wanted}")
     if found.records and not found.labels:
         raise Trouble(EXIT_INPUT, f"{path}: none of its {found.records:,} lines is one: {wanted}")
+
+
+Classified = collections.namedtuple("Classified", "is_spam spam_per_10000 text")
 
 
 class Demo:
@@ -144,22 +161,20 @@ class Demo:
 
     # ---- data ----
 
-    def produce(self, topic, key):
+    def produce(self, topic, source):
         """Of `weir produce`: the command line."""
-        return [str(self.bin / "weir"), "produce", "--topic", topic, "--key", ",".join(key),
+        return [str(self.bin / "weir"), "produce", "--topic", topic, "--key", ",".join(source.key),
                 "--state", str(self.place / "state")]
 
     def halves(self, path):
-        """The file's lines in two halves. WEIR_DEMO_DROP=1 (the demo's own test) loses one here."""
+        """The file's lines in two halves."""
         records = [record + b"\n" for record in recount.lines(path)]
-        if os.environ.get("WEIR_DEMO_DROP"):
-            del records[len(records) // 3]
         return records[:len(records) // 2], records[len(records) // 2:]
 
-    def load(self, topic, key, records):
+    def load(self, topic, source, records):
         file = self.place / f"{topic}.jsonl"
         file.write_bytes(b"".join(records))
-        self.command(*self.produce(topic, key), file)
+        self.command(*self.produce(topic, source), file)
 
     def feed(self, records):
         """To the feeder, which must still be there."""
@@ -176,9 +191,10 @@ class Demo:
         """Feeds the second half of the edits; kills their stage after its first commits of it,
         before its end is fed at all, and, where that comes about, within a transaction."""
         victim = ("ingest-edits", "0")
-        self.feeder = subprocess.Popen([*self.produce("raw.edits", EDIT_KEY), "-"], cwd=CHECKOUT,
-                                       stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                                       env=self.environment(), process_group=0)
+        self.feeder = subprocess.Popen([*self.produce("raw.edits", recount.EDITS), "-"],
+                                       cwd=CHECKOUT, stdin=subprocess.PIPE,
+                                       stdout=subprocess.DEVNULL, env=self.environment(),
+                                       process_group=0)
         third = -(-len(second) // 3)
         self.feed(second[:third])
         if second:
@@ -240,63 +256,80 @@ class Demo:
 
     # ---- the table ----
 
-    def letters(self, deployment):
-        return list(self.cluster.read(f"{deployment}.dead_letters.v1"))
+    def judge_ingest(self, name, path, source, ids):
+        """What must have become of the file; says in `wrong` where the topics hold something else.
+        `ids`: of the events found."""
+        raw = [record.value for record in self.cluster.read(f"raw.{name}")]
+        letters = list(self.cluster.read(f"ingest-{name}.dead_letters.v1"))
+        values = [letter.value for letter in letters]
+        expected = recount.Expected(path, source, values)
+        for what, should, found in ((name, expected.labels.keys(), ids),
+                                    (f"raw.{name}", expected.lines, raw),
+                                    (f"{name}, dead letters", expected.dead_letters, values)):
+            self.wrong += [f"{what}: {it}" for it in recount.differences(should, found)]
+        self.note_dead_letters(name, letters)
+        return expected, len(raw), len(letters)
+
+    def note_dead_letters(self, name, letters):
+        reasons = collections.Counter(dict(letter.headers)["weir-reason"].decode()
+                                      for letter in letters)
+        self.notes += [f"{name}: {count:,} dead letters, {reason}"
+                       for reason, count in sorted(reasons.items())]
 
     def judge(self):
-        wrong, notes = [], []
+        self.wrong, self.notes = [], []
 
-        def judge_lines(name, path, key, letters, ids):
-            expected = recount.Expected(path, key, [letter.value for letter in letters])
-            problems = recount.differences(expected.labels.keys(), ids)
-            if expected.unusable:
-                problems.append(f"{expected.unusable} without a usable id that are no dead letters")
-            if expected.foreign_letters:
-                problems.append(f"{expected.foreign_letters} dead letters of no line")
-            wrong.extend(f"{name}: {problem}" for problem in problems)
-            reasons = collections.Counter(dict(letter.headers)["weir-reason"].decode()
-                                          for letter in letters)
-            notes.extend(f"{name}: {count:,} dead letters, {reason}"
-                         for reason, count in sorted(reasons.items()))
-            return expected
-
-        ids, verdicts = [], []
+        ids, classified = [], {}
         for record in self.cluster.read("comments.classified.v1"):
+            key = recount.COMMENTS.id_of(record.value)
             message = recount.fields(record.value)
-            ids.append((message[1][-1].decode(),))
-            verdicts.append(recount.fields(message[100][-1])[1][-1] == 2)
+            verdict = recount.fields(message[100][-1])
+            ids.append(key)
+            classified[key] = Classified(verdict[1][-1] == SPAM, (verdict[2] or [0])[-1],
+                                         (message[5] or [b""])[-1].decode())
         # What spam set aside had come through ingest once.
-        spam_letters = [(recount.fields(letter.value)[1][-1].decode(),)
-                        for letter in self.letters("spam")]
-        letters = self.letters("ingest-comments")
-        expected = judge_lines("comments", self.options.comments, COMMENT_KEY, letters,
-                               ids + spam_letters)
-        labelled = [(is_spam, str(expected.labels.get(key))) for key, is_spam in zip(ids, verdicts)]
-        agree = [is_spam == (label == "1") for is_spam, label in labelled if label in ("0", "1")]
-        print(f"comments   in {expected.records:,}  events {len(ids):,}  duplicates "
-              f"{expected.duplicates:,}  dead letters {len(letters) + len(spam_letters):,}  "
-              f"spam {100 * sum(verdicts) / max(len(ids), 1):.1f} %"
+        spam_letters = list(self.cluster.read("spam.dead_letters.v1"))
+        set_aside = [recount.COMMENTS.id_of(letter.value) for letter in spam_letters]
+        expected, count, letters = self.judge_ingest(
+            "comments", self.options.comments, recount.COMMENTS, ids + set_aside)
+        self.note_dead_letters("spam", spam_letters)
+        for key in set(set_aside) - expected.undecided:
+            self.wrong.append(f"spam, dead letters: {key} is a comment like any other")
+        self.show_some([classified[key] for key in expected.labels if key in classified])
+        agree = [classified[key].is_spam == (str(label) == "1")
+                 for key, label in expected.labels.items()
+                 if key in classified and str(label) in ("0", "1")]
+        spam = sum(comment.is_spam for comment in classified.values())
+        print(f"comments   in {count:,}  events {len(ids):,}  duplicates {expected.duplicates:,}  "
+              f"dead letters {letters + len(spam_letters):,}  "
+              f"spam {100 * spam / max(len(classified), 1):.1f} %"
               + (f"  agreement {sum(agree) / len(agree):.2f}" if agree else ""))
 
-        ids = []
-        for record in self.cluster.read("edits.v1"):
-            message = recount.fields(record.value)
-            ids.append(tuple(message[number][-1].decode() for number in (1, 5, 3)))
-        letters = self.letters("ingest-edits")
-        expected = judge_lines("edits", self.options.edits, EDIT_KEY, letters, ids)
-        print(f"edits      in {expected.records:,}  events {len(ids):,}  duplicates "
-              f"{expected.duplicates:,}  dead letters {len(letters):,}")
+        ids = [recount.EDITS.id_of(record.value) for record in self.cluster.read("edits.v1")]
+        expected, count, letters = self.judge_ingest("edits", self.options.edits, recount.EDITS,
+                                                     ids)
+        print(f"edits      in {count:,}  events {len(ids):,}  duplicates {expected.duplicates:,}  "
+              f"dead letters {letters:,}")
 
-        for line in notes + wrong:
+        for line in self.notes + self.wrong:
             print(f"           {line}")
-        print(f"exactly once: {'NO' if wrong else 'yes'}", flush=True)
-        say("(Compared by ops/demo-data/recount.py, which has no code of weir: the ids in the two "
-            "files with\n those that read_committed readers find in comments.classified.v1, edits.v1 "
-            "and the dead letters.)")
+        print(f"exactly once: {'NO' if self.wrong else 'yes'}", flush=True)
+        say("(Compared by ops/demo-data/recount.py, which has no code of weir: the two files with "
+            "what\n read_committed readers find in raw.comments, raw.edits, "
+            "comments.classified.v1, edits.v1 and the\n dead letters.)")
         if agree and self.options.comments == DATA / "comments.jsonl":
             say("(The model learned from the shipped comments, so agreement with their labels says "
                 "little;\n stages/spam/MODEL.md has what it reaches on videos it has not seen.)")
-        return EXIT_INPUT if wrong else 0
+        return EXIT_INPUT if self.wrong else 0
+
+    def show_some(self, comments):
+        """A few of either verdict, from all over the file, in whose order they are."""
+        width = shutil.get_terminal_size(fallback=(100, 0)).columns
+        for is_spam, count in ((True, 5), (False, 3)):
+            found = [comment for comment in comments if comment.is_spam is is_spam]
+            for comment in found[::max(-(-len(found) // count), 1)]:
+                print(on_one_line(f"{'spam' if is_spam else 'not spam':8} "
+                                  f"{comment.spam_per_10000 / 100:6.2f} %  {comment.text}", width))
 
     # ---- all of it ----
 
@@ -319,8 +352,8 @@ class Demo:
         first, second = self.halves(self.options.edits)
         say(f"== loading the comments and the first half of the edits, {len(first):,}")
         for half in self.halves(self.options.comments):
-            self.load("raw.comments", COMMENT_KEY, half)
-        self.load("raw.edits", EDIT_KEY, first)
+            self.load("raw.comments", recount.COMMENTS, half)
+        self.load("raw.edits", recount.EDITS, first)
         say(f"== loading the second half, {len(second):,}; meanwhile ingest-edits is killed")
         self.kill_half_way(first, second)
         self.wait_until_caught_up()
@@ -372,8 +405,8 @@ def run():
     parser.add_argument("--place", default=CHECKOUT / "build/demo", type=pathlib.Path)
     parser.add_argument("--check", action="store_true", help="look at the files only")
     options = parser.parse_args()
-    check_input(options.comments, COMMENT_KEY)
-    check_input(options.edits, EDIT_KEY)
+    check_input(options.comments, recount.COMMENTS)
+    check_input(options.edits, recount.EDITS)
     if options.check:
         return 0
     # The demo's Kafka is always its own: it needs topics that nobody has written to.
@@ -407,6 +440,7 @@ def run():
 def main():
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, lambda number, _: sys.exit(128 + number))
+    sys.stdout.reconfigure(errors="replace")  # comments have characters that a terminal may lack
     try:
         return run()
     except Trouble as trouble:

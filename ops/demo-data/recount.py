@@ -2,11 +2,20 @@
 back from Kafka with another client and no code of weir's."""
 
 import collections
+import datetime
 import gzip
 import json
+import re
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
+
+# As in the stages' configuration.
+NESTING_MAX = 64
+# Larger ones may exceed a topic's limit on their way.
+LINE_BYTES_SURE = 900_000
+# More can't be a number of any field, and Python would refuse thousands.
+DIGITS_MAX = 30
 
 
 def lines(path):
@@ -18,32 +27,124 @@ def lines(path):
                 yield line.rstrip(b"\r\n")
 
 
-class Expected:
-    """Of a file: how many records, which ids once (each with the label of its first record), how
-    many duplicates, how many without a usable id. A dead letter (its value is the line) accounts
-    for one line."""
+class Source:
+    """A source of JSON as this program knows it: the fields of its dedup key, each with its number
+    in the event; those that must be strings; and those of other types, each with what is surely
+    right. The names of the last two are as `spelled`."""
 
-    def __init__(self, path, key_fields, dead_letters=()):
-        self.records = 0
+    def __init__(self, key, texts, others):
+        self.key, self.texts, self.others = key, texts, others
+
+    def judge(self, line):
+        """(whether the line must become an event or else a dead letter, its id). None: either will
+        do, this program doesn't know every corner of JSON and protobuf."""
+        is_plain = len(line) <= LINE_BYTES_SURE
+
+        def members(pairs):
+            nonlocal is_plain
+            is_plain = is_plain and len(dict(pairs)) == len(pairs)  # no name twice
+            return dict(pairs)
+
+        try:
+            record = json.loads(line.decode(), object_pairs_hook=members, parse_constant=refuse,
+                                parse_int=lambda digits: int(digits[:DIGITS_MAX]))
+        except (ValueError, RecursionError):
+            return False, None
+        if not isinstance(record, dict) or nesting(record) > NESTING_MAX:
+            return False, None
+        key = tuple(record.get(field) for field in self.key)
+        given = {spelled(name): value for name, value in record.items() if value is not None}
+        if not (all(isinstance(part, str) and part for part in key)
+                and all(isinstance(given.get(name, ""), str) for name in self.texts)):
+            return False, None
+        is_plain = is_plain and has_whole_characters(record) and all(
+            is_right(given[name]) for name, is_right in self.others.items() if name in given)
+        return is_plain or None, key
+
+    def id_of(self, event):
+        found = fields(event)
+        return tuple((found[number] or [b""])[-1].decode() for number in self.key.values())
+
+
+def refuse(constant):
+    raise ValueError(f"{constant} is no JSON")
+
+
+def nesting(value):
+    inner = value.values() if isinstance(value, dict) else value
+    return 1 + max(map(nesting, inner), default=0) if isinstance(value, (dict, list)) else 0
+
+
+def spelled(name):
+    """isNew and is_new are one field."""
+    return name.replace("_", "").lower()
+
+
+def has_whole_characters(record):
+    try:
+        return bool(json.dumps(record, ensure_ascii=False).encode())
+    except UnicodeEncodeError:  # half a surrogate pair
+        return False
+
+
+def is_time(zone):
+    def is_right(value):
+        try:
+            return bool(re.fullmatch(rf"[\d-]{{10}}T[\d:]{{8}}(\.\d+)?{zone}", value, re.ASCII)
+                        and datetime.datetime.fromisoformat(value))
+        except (TypeError, ValueError):
+            return False
+    return is_right
+
+
+def is_flag(value):
+    return isinstance(value, bool)
+
+
+def is_number(value):
+    return type(value) is int and abs(value) < 1 << 31
+
+
+def is_unheard_of(value):
+    return False
+
+
+COMMENTS = Source(
+    {"comment_id": 1}, ["video", "author", "content"],
+    {"date": is_time(""), "class": is_number, "label": is_number,
+     # What weir itself writes into the event.
+     "postedat": is_unheard_of, "spam": is_unheard_of})
+EDITS = Source(
+    {"time": 1, "user": 5, "page": 3},
+    ["channel", "namespace", "comment", "cityname", "countryisocode", "countryname",
+     "regionisocode", "regionname"],
+    {"time": is_time("Z"), "editedat": is_unheard_of, "metrocode": is_number,
+     **dict.fromkeys(["isanonymous", "isminor", "isnew", "isrobot", "isunpatrolled"], is_flag),
+     **dict.fromkeys(["delta", "added", "deleted"], is_number)})
+
+
+class Expected:
+    """Of a file: its lines, which of them are dead letters, the ids that are there once each (with
+    the label of the first record), and how many duplicates. Where ingest may decide whether a line
+    is a dead letter, `dead_letters` (the values of those it made) says what it decided."""
+
+    def __init__(self, path, source, dead_letters=()):
+        self.lines, self.dead_letters = collections.Counter(), collections.Counter()
         self.labels = {}
-        self.unusable = 0
+        self.undecided = set()  # ids
         letters = collections.Counter(dead_letters)
         for line in lines(path):
-            self.records += 1
-            if letters[line] > 0:
+            self.lines[line] += 1
+            is_event, key = source.judge(line)
+            if is_event is None:
+                self.undecided.add(key)
+            if is_event is False or is_event is None and letters[line] > 0:
+                self.dead_letters[line] += 1
                 letters[line] -= 1
-                continue
-            try:
-                record = json.loads(line)
-                key = tuple(record[field] for field in key_fields)
-            except (ValueError, KeyError, TypeError, RecursionError):
-                key = (None,)
-            if not all(isinstance(part, str) and part for part in key):
-                self.unusable += 1
-            else:
-                self.labels.setdefault(key, record.get("class"))
-        self.foreign_letters = sum(letters.values())
-        self.duplicates = self.records - len(dead_letters) - self.unusable - len(self.labels)
+            elif key not in self.labels:
+                self.labels[key] = json.loads(line).get("class")
+        self.records = self.lines.total()
+        self.duplicates = self.records - self.dead_letters.total() - len(self.labels)
 
 
 def fields(message):
@@ -105,12 +206,11 @@ class Cluster:
                 yield from records
 
 
-def differences(expected_ids, seen_ids):
-    """What is wrong with `seen_ids` (a list), given what must be there once each."""
-    seen = collections.Counter(seen_ids)
-    lost = [key for key in expected_ids if key not in seen]
-    doubled = [key for key, count in seen.items() if count > 1]
-    foreign = [key for key in seen if key not in expected_ids]
-    return [f"{len(found)} {what}, e.g. {found[0]}"
-            for what, found in (("lost", lost), ("doubled", doubled), ("from nowhere", foreign))
-            if found]
+def differences(expected, seen):
+    """What is wrong with `seen`, given what must be there, each as often as it is given."""
+    expected, seen = collections.Counter(expected), collections.Counter(seen)
+    surplus = seen - expected
+    doubled = collections.Counter({key: n for key, n in surplus.items() if key in expected})
+    return [f"{found.total():,} {what}, e.g. {str(min(found))[:80]}"
+            for what, found in (("lost", expected - seen), ("doubled", doubled),
+                                ("from nowhere", surplus - doubled)) if found]

@@ -26,10 +26,9 @@ PIECES = 4  # the feed between two kills
 class Real(lab.Site):
     """One of the project's deployments, its file untouched."""
 
-    def __init__(self, brokers, data, config, key):
-        """`key`: the fields of the dedup key, and their numbers in the event."""
+    def __init__(self, brokers, data, config, source):
         super().__init__(brokers, seed=10)
-        self.data, self.key = lab.CHECKOUT / "ops/demo-data" / data, key
+        self.data, self.source = lab.CHECKOUT / "ops/demo-data" / data, source
         self.config = lab.CHECKOUT / "config" / config
         self.dataset = config.removeprefix("ingest-").removesuffix(".yaml")
         self.raw, self.output = f"raw.{self.dataset}", f"{self.dataset}.v1"
@@ -55,7 +54,7 @@ class Real(lab.Site):
 
     def id_of_line(self, line):
         record = json.loads(line)
-        return tuple(record[field] for field in self.key)
+        return tuple(record[field] for field in self.source.key)
 
     def send(self, lines):
         for line in lines:
@@ -90,17 +89,14 @@ class Real(lab.Site):
 
     def verdict(self):
         """Against the file, as the demo judges it, and record by record in order."""
-        expected = recount.Expected(self.data, self.key)
-        ids = [self.id_of_event(r.value) for r in self.cluster.read(self.output)]
+        expected = recount.Expected(self.data, self.source)
+        ids = [self.source.id_of(r.value) for r in self.cluster.read(self.output)]
         violations = recount.differences(expected.labels.keys(), ids)
         violations += checker.verdict(
             self.brokers, self.raw, self.output, self.dead_letters, f"{self.config.stem}.v1",
-            self.id_of_line, self.id_of_event, lab.WINDOW_MS, lab.BUCKETS)
+            self.id_of_line, self.source.id_of, lab.WINDOW_MS, lab.BUCKETS)
         fed = sum(len(records) for records in checker.read(self.brokers, self.raw).values())
         return violations, (fed, len(ids), expected.duplicates)
-
-    def id_of_event(self, value):
-        return tuple(checker.string_field(value, number) for number in self.key.values())
 
 
 def aborted(kafka_directory, topic):
@@ -140,12 +136,12 @@ class RealDataTest(unittest.TestCase):
 
     def test_comments(self):
         with Real(self.broker.address, "comments.jsonl", "ingest-comments.yaml",
-                  {"comment_id": 1}) as it:
+                  recount.COMMENTS) as it:
             self.assertEqual(self.kill_again_and_again(it), (1148, 1146, 2))
 
     def test_edits(self):
         with Real(self.broker.address, "edits.jsonl.gz", "ingest-edits.yaml",
-                  {"time": 1, "user": 5, "page": 3}) as it:
+                  recount.EDITS) as it:
             fed, events, duplicates = self.kill_again_and_again(it)
             self.assertEqual((fed, events), (30_000, 30_000 - duplicates))
 
