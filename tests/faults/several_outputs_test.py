@@ -1,5 +1,6 @@
 """Two inputs of different types, two outputs of different types, one transaction: a stage that is
-killed fifty times leaves both outputs exact and both inputs finished."""
+killed again and again leaves both outputs exact and both inputs finished, also where each input has
+a dedup window of its own."""
 
 import os
 import threading
@@ -17,6 +18,10 @@ KILLS = int(os.environ.get("WEIR_KILLS", "50"))
 
 # Steps at which an open transaction stays behind, for the broker to abort.
 OPEN_AT = ["after_begin", "after_produce", "after_flush", "after_send_offsets", "before_commit"]
+# Steps at which the seen-indexes on disk are behind the offsets, all or some.
+BEHIND_AT = ["after_commit", "between_state_commits"]
+
+RETRY = ()
 
 
 def varint(value):
@@ -40,15 +45,19 @@ def message(fields):
 
 
 class Moderated(lab.Site):
-    def __init__(self, brokers, seed):
+    def __init__(self, brokers, seed, retried=0.0):
+        """`retried`: how many of the records come again, which then both inputs deduplicate."""
         super().__init__(brokers, seed)
+        self.retried = retried
+        by_id, by_time = (f"{{key: [{key}], window: 24h}}" if retried else "off"
+                          for key in ("comment_id", "time"))
         self.comments, self.edits = f"{self.name}.comments.v1", f"{self.name}.edits.v1"
         self.activity, self.alerts = f"{self.name}.activity.v1", f"{self.name}.alerts.v1"
         self.config = self.deploy(f"moderation-{self.name}", f"""
 name: {self.name}
 inputs:
-  comments: {{dataset: {self.name}.comments, version: 1, dedup: off}}
-  edits: {{dataset: {self.name}.edits, version: 1, dedup: off}}
+  comments: {{dataset: {self.name}.comments, version: 1, dedup: {by_id}}}
+  edits: {{dataset: {self.name}.edits, version: 1, dedup: {by_time}}}
 outputs:
   activity: {{dataset: {self.name}.activity}}
   alerts: {{dataset: {self.name}.alerts}}
@@ -58,38 +67,52 @@ turn: {{interval_max: 20ms}}
         self.dead_letters = f"{self.config.stem}.dead_letters.v1"
         # By (input topic, partition), what must come out: (id, place, is an alert); None: garbage.
         self.sent = {}
+        self.good = []  # (input topic, partition, value)
 
     def __enter__(self):
-        self.create_topics(COMMENT_PARTITIONS, self.comments, self.activity, self.alerts,
-                           self.dead_letters)
-        self.create_topics(EDIT_PARTITIONS, self.edits)
+        self.create_topics(COMMENT_PARTITIONS, self.activity, self.alerts, self.dead_letters)
+        self.create_topics(COMMENT_PARTITIONS, self.comments, **lab.LOG_APPEND_TIME)
+        self.create_topics(EDIT_PARTITIONS, self.edits, **lab.LOG_APPEND_TIME)
         return self
 
     def feed(self, stop):
-        """A slow, endless source of both."""
+        """A slow, endless source of both; each id is in both."""
         producer = KafkaProducer(bootstrap_servers=self.brokers, linger_ms=1)
         count = 0
         while not stop.wait(0.01):
-            for _ in range(3):
-                self.send(producer, f"n{count}")
+            for _ in range(2):
+                self.send_comment(producer, f"n{count}")
+                self.send_edit(producer, f"n{count}")
                 count += 1
         producer.close()
 
-    def send(self, producer, name):
+    def send_comment(self, producer, name):
         is_alert = self.random.random() < 0.3
-        if self.random.random() < 0.5:
-            topic, partition = self.comments, self.random.randrange(COMMENT_PARTITIONS)
-            score = self.random.randrange(SPAM_MIN, 10_001) if is_alert else SPAM_MIN - 1
-            fields = {1: name, 2: "Psy", 3: "u1", 5: "x" * 50, 100: {1: 2, 2: score}}
-            expected = (name, "Psy", is_alert)
+        score = self.random.randrange(SPAM_MIN, 10_001) if is_alert else SPAM_MIN - 1
+        self.send(producer, self.comments, self.random.randrange(COMMENT_PARTITIONS),
+                  {1: name, 2: "Psy", 3: "u1", 5: "x" * 50, 100: {1: 2, 2: score}},
+                  (name, "Psy", is_alert))
+
+    def send_edit(self, producer, name):
+        is_alert = self.random.random() < 0.3
+        deleted = DELETED_MIN if is_alert else DELETED_MIN - 1
+        self.send(producer, self.edits, self.random.randrange(EDIT_PARTITIONS),
+                  {1: name, 3: "Kafka", 5: "u2", 7: 1, 14: deleted}, (name, "Kafka", is_alert))
+
+    def send(self, producer, topic, partition, fields, expected):
+        if self.random.random() < 0.02:
+            self.record(producer, topic, partition, b"\xff", None)
         else:
-            topic, partition = self.edits, self.random.randrange(EDIT_PARTITIONS)
-            fields = {1: name, 3: "Kafka", 5: "u2", 7: 1,
-                      14: DELETED_MIN if is_alert else DELETED_MIN - 1}
-            expected = (name, "Kafka", is_alert)
-        garbage = self.random.random() < 0.02
-        producer.send(topic, value=b"\xff" if garbage else message(fields), partition=partition)
-        self.sent.setdefault((topic, partition), []).append(None if garbage else expected)
+            value = message(fields)
+            self.record(producer, topic, partition, value, expected)
+            self.good.append((topic, partition, value))
+        if self.good and self.random.random() < self.retried:
+            again = self.random.choice(self.random.choice([self.good, self.good[-20:]]))
+            self.record(producer, *again, RETRY)
+
+    def record(self, producer, topic, partition, value, expected):
+        producer.send(topic, value=value, partition=partition)
+        self.sent.setdefault((topic, partition), []).append(expected)
 
     def double_an_alert(self):
         partition, alert = next((p, records[0]) for p, records in
@@ -133,31 +156,45 @@ def activity_of(value):
 
 
 class SeveralOutputsTest(unittest.TestCase):
+    def kill_again_and_again(self, it, kills, points):
+        """How often at one of the points, and not at any moment."""
+        stop = threading.Event()
+        feeding = threading.Thread(target=it.feed, args=(stop,))
+        feeding.start()
+        try:
+            at_a_point = 0
+            for _ in range(kills):
+                if it.random.random() < 0.8:
+                    point = f"{it.random.choice(points)}:{it.random.randrange(1, 6)}"
+                    process = it.run(it.config, WEIR_CRASH_AT=point)
+                    self.assertEqual(process.wait(30), -9, f"{point}:\n{it.log()[-2000:]}")
+                    at_a_point += 1
+                else:
+                    process = it.run(it.config)
+                    time.sleep(it.random.uniform(0.1, 1.0))
+                    lab.kill(process)
+            return at_a_point
+        finally:
+            stop.set()
+            feeding.join()
+
     def test_both_outputs_are_exact_after_fifty_kills(self):
         with Moderated(lab.bootstrap(), seed=7) as it:
-            stop = threading.Event()
-            feeding = threading.Thread(target=it.feed, args=(stop,))
-            feeding.start()
-            try:
-                left_open = 0
-                for _ in range(KILLS):
-                    if it.random.random() < 0.8:
-                        point = f"{it.random.choice(OPEN_AT)}:{it.random.randrange(1, 6)}"
-                        process = it.run(it.config, WEIR_CRASH_AT=point)
-                        self.assertEqual(process.wait(30), -9, f"{point}:\n{it.log()[-2000:]}")
-                        left_open += 1
-                    else:
-                        process = it.run(it.config)
-                        time.sleep(it.random.uniform(0.1, 1.0))
-                        lab.kill(process)
-                self.assertGreaterEqual(left_open, KILLS * 3 // 5, "vacuous")
-            finally:
-                stop.set()
-                feeding.join()
+            left_open = self.kill_again_and_again(it, KILLS, OPEN_AT)
+            self.assertGreaterEqual(left_open, KILLS * 3 // 5, "vacuous")
             it.run_to_end(it.config)
             self.assertEqual(it.verdict(), [], it.log()[-3000:])
             it.double_an_alert()
             self.assertIn("1 doubled", "".join(it.verdict()), "the verdict can't fail")
+
+    def test_each_input_drops_its_own_retries_when_both_hold_the_same_ids(self):
+        with Moderated(lab.bootstrap(), seed=8, retried=0.3) as it:
+            self.kill_again_and_again(it, 12, OPEN_AT + BEHIND_AT)
+            it.run_to_end(it.config)
+            self.assertEqual(it.verdict(), [], it.log()[-3000:])
+            for topic in (it.comments, it.edits):
+                retries = sum(sent.count(RETRY) for (of, _), sent in it.sent.items() if of == topic)
+                self.assertGreater(retries, 100, "vacuous")
 
 
 if __name__ == "__main__":
