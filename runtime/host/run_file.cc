@@ -51,14 +51,15 @@ std::string quoted_for_shell(const std::string& word) {
   return quoted + "'";
 }
 
-// What started this process.
-std::string own_command() {
+// What started this process, `settings` before it.
+std::string own_command(const std::string& settings = "") {
   std::error_code failed;
-  std::string command = "cd " + quoted_for_shell(fs::current_path(failed).string()) + " &&";
+  std::string command =
+      "cd " + quoted_for_shell(fs::current_path(failed).string()) + " && " + settings;
   const std::string words = read("/proc/self/cmdline");
   for (std::size_t begin = 0; begin < words.size();) {
     const std::size_t end = std::min(words.find('\0', begin), words.size());
-    command += " " + quoted_for_shell(words.substr(begin, end - begin));
+    command += (begin == 0 ? "" : " ") + quoted_for_shell(words.substr(begin, end - begin));
     begin = end + 1;
   }
   return command;
@@ -143,6 +144,17 @@ std::string json_of(const RunEntry& entry) {
       json_list(entry.variables));
 }
 
+// Its pid is nobody's, or of a process that ended and that nobody has waited for: where the process
+// 1 of a container waits for none, for ever.
+bool is_dead(std::int64_t pid) {
+  if (::kill(static_cast<pid_t>(pid), 0) != 0) {
+    return errno == ESRCH;
+  }
+  const std::string stat = read(fmt::format("/proc/{}/stat", pid));
+  const std::size_t name_end = stat.rfind(')');
+  return name_end != stat.npos && stat.substr(name_end).starts_with(") Z");
+}
+
 }  // namespace
 
 std::string failure_json(const RunEntry& entry) {
@@ -156,7 +168,7 @@ bool RunEntry::is_gone() const {
   if (failure) {
     return false;
   }
-  const bool is_nobodys = pid != 0 && ::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH;
+  const bool is_nobodys = pid != 0 && is_dead(pid);
   const bool is_unseen = seen && std::chrono::system_clock::now() - *seen > kUnseenMax;
   return is_nobodys || is_unseen;
 }
@@ -170,11 +182,13 @@ std::vector<RunEntry> read_run_files(const fs::path& state) {
     const fs::path& file = i->path();
     if (file.extension() == kUnfinished) {
       if (std::optional<RunEntry> entry = parse_unfinished(file)) {
+        entry->file = file;
         unfinished.push_back(std::move(*entry));
       }
     } else if (file.extension() == ".json") {
       if (std::optional<RunEntry> entry = parse(read(file))) {
         entry->seen = written(file);
+        entry->file = file;
         all.push_back(std::move(*entry));
       }
     }
@@ -203,11 +217,13 @@ RunFile::RunFile(const config::Deployment& deployment)
             .instance = deployment.instance,
             .pid = ::getpid(),
             .command = own_command(),
-            .variables = variables_of(deployment)} {}
+            .variables = variables_of(deployment)},
+      command_of_version_(own_command(fmt::format("WEIR__VERSION={} ", deployment.version))) {}
 
 bool RunFile::started(const std::string& address) const {
   RunEntry entry = self_;
   entry.address = address;
+  entry.command = command_of_version_;
   return write(entry);
 }
 
@@ -246,7 +262,8 @@ void RunFile::remove(int version) const {
 void RunFile::forget_others() const {
   for (const RunEntry& other : read_run_files(state_)) {
     if (other.deployment == self_.deployment && other.instance == self_.instance &&
-        (other.failure || other.is_gone() || other.is_cut_short)) {
+        (other.failure || other.is_cut_short ||
+         (other.is_gone() && other.version == self_.version))) {
       remove(other.version);
     }
   }

@@ -26,11 +26,14 @@ struct RunEntry {
   int version = 0;  // 0: not known, as below
   std::string instance;
   std::int64_t pid = 0;
-  std::string address{};                 // HOST:PORT of its endpoint; empty: it serves none
-  std::optional<Failure> failure{};      // it ended itself with this
-  std::string command{};                 // what started it, for a shell
+  std::string address{};             // HOST:PORT of its endpoint; empty: it serves none
+  std::optional<Failure> failure{};  // it ended itself with this
+  // For a shell: what started it, with its version, which the YAML may no longer have; of one that
+  // failed without, for to raise that is often the mend.
+  std::string command{};
   std::vector<std::string> variables{};  // of the environment, that its settings came from: names
   std::optional<std::chrono::system_clock::time_point> seen{};  // when it last showed that it lives
+  std::filesystem::path file{};                                 // that holds this entry
   // What it had to say then couldn't be written, most likely for want of room: a start, or its end.
   // Of a start, what an entry says besides who it is, is not known.
   bool is_cut_short = false;
@@ -57,8 +60,9 @@ class RunFile {
 
   explicit RunFile(const config::Deployment& deployment);
 
-  // This and failed() take the place of what the instance left behind, in whichever version:
-  // entries that failed or are gone. False: it can't be written.
+  // This and failed() take the place of what the instance left behind: entries that failed, in
+  // whichever version, and that of this version. Another version that is gone was a live one,
+  // beside which this one may be a replay. False: it can't be written.
   bool started(const std::string& address) const;
 
   // Sets `seen` to now; to be called every kSeenEvery.
@@ -82,6 +86,7 @@ class RunFile {
 
   const std::filesystem::path state_;
   const RunEntry self_;
+  const std::string command_of_version_;
 };
 
 }  // namespace weir

@@ -1,6 +1,7 @@
 #include "host/run_file.h"
 
 #include <sys/mount.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -121,10 +122,36 @@ TEST_F(RunFiles, AStartTakesThePlaceOfAnotherVersionThatFailedAndNotOfOneThatLiv
       << R"({"deployment":"ingest-x","version":3,"instance":"0","pid":1073741823,"http":""})";
   ASSERT_THAT(all(), SizeIs(4));
   of(4).started("127.0.0.1:4");
-  ASSERT_THAT(all(), SizeIs(3));
+  ASSERT_THAT(all(), SizeIs(4));
   EXPECT_EQ(all()[0].address, "127.0.0.1:1");
   EXPECT_EQ(all()[1].instance, "b");
-  EXPECT_EQ(all()[2].address, "127.0.0.1:4");
+  EXPECT_EQ(all()[2].version, 3) << "a replay beside it took the row of a live version that died";
+  EXPECT_EQ(all()[3].address, "127.0.0.1:4");
+  of(3).started("127.0.0.1:3");
+  EXPECT_EQ(all()[2].address, "127.0.0.1:3");
+}
+
+TEST_F(RunFiles, WhatIsTypedToStartAVersionAgainNamesItUnlessItFailed) {
+  of(3).started("");
+  EXPECT_THAT(all()[0].command, ::testing::HasSubstr(" && WEIR__VERSION=3 "));
+  of(3).failed(Status::stop(ExitCode::config, "raise version"));
+  EXPECT_THAT(all()[0].command, ::testing::Not(::testing::HasSubstr("WEIR__VERSION")));
+}
+
+TEST_F(RunFiles, AProcessThatEndedAndThatNobodyWaitedForIsGone) {
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    ::_exit(0);
+  }
+  siginfo_t ended{};
+  ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT), 0);
+  const RunEntry entry{.deployment = "ingest-x",
+                       .instance = "0",
+                       .pid = child,
+                       .seen = std::chrono::system_clock::now()};
+  EXPECT_TRUE(entry.is_gone());
+  ::waitpid(child, nullptr, 0);
 }
 
 TEST_F(RunFiles, AStartThatKnewNoVersionHidesNoneThatLivesAndGoesWithTheNext) {

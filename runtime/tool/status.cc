@@ -145,10 +145,13 @@ std::string dead_letters_of(const Found& one) {
       bootstrap.empty() ? as_before(one) : "");
 }
 
+bool has_ended(const Found& one) {
+  return one.run.failure || one.is_gone || one.run.is_cut_short;
+}
+
 // How one that ended is started again; empty: it has not, or didn't say.
 std::string next_command(const Found& one) {
-  const bool has_ended = one.run.failure || one.is_gone || one.run.is_cut_short;
-  if (!has_ended || one.run.command.empty()) {
+  if (!has_ended(one) || one.run.command.empty()) {
     return "";
   }
   // Brokers that were silent may answer by now; what else a process ends itself for is to be
@@ -219,6 +222,9 @@ void print_table(const std::vector<Found>& all) {
     }
     if (const std::string command = next_command(one); !command.empty()) {
       fmt::print("  {}\n", printable(command));
+    }
+    if (has_ended(one) && !one.run.file.empty()) {
+      fmt::print("  or, if it is not wanted any more: rm {}\n", printable(one.run.file.string()));
     }
   }
 }

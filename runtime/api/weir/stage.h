@@ -57,9 +57,9 @@ class Stage {
   Stage& operator=(const Stage&) = delete;
   virtual ~Stage() = default;
 
-  // Two records with equal keys are one record, whatever their offsets; one with an empty key has
-  // none, and is what `dedup.on_missing_key` says, a dead letter by default. Not called when the YAML
-  // says `dedup: off` or declares the key itself (`dedup.key`).
+  // Two records with equal keys are one record, whatever their offsets. An empty key is none:
+  // `dedup.on_missing_key` says what becomes of its record. Not called when the YAML says
+  // `dedup: off` or declares the key itself (`dedup.key`).
   virtual DedupKey dedup_key(const Record& record) const;
 
   // Called for each record that is no duplicate, in the order of its partition.
