@@ -143,7 +143,9 @@ exec "$it" "$@"
                comment(3), comment(4), comment(31, class_=1, likes=7),
                comment(32, content="\x1b[31m\n\u202e" + "\u5b57" * 100),
                b'{"comment_id": "c33", "deep": ' + b"[" * 64 + b"]" * 64 + b"}",
-               # Where it is ingest's word, or that of spam, that these are no events.
+               b'{"comment_id": "c37", "content": "", "votes": ' + b"1" * 5000 + b"}",
+               # Where it is ingest's word, or that of spam, what becomes of these.
+               b'{"commentId": "c38"}', b'{"commentId": "c39", "comment_id": "c39"}',
                b'{"comment_id": "c34", "comment_id": "c35"}', comment(36, spam={"class": 2})]))
         edits = self.file("theirs.jsonl.gz", b"\n".join(
             [edit(n) for n in range(20)] + [b"garbage", b"null", edit(5), edit(30, delta="many")]))
@@ -152,8 +154,8 @@ exec "$it" "$@"
         self.assertRegex(of_the_signs, "^(spam    |not spam) .{8}   \\[31m  \u5b57{37}$")
         table = next(i for i, line in enumerate(said) if line.startswith("comments "))
         of_comments, of_edits, *reasons, verdict = said[table:]
-        self.assertRegex(of_comments, r"^comments   in 34  events 22  duplicates 2  "
-                         r"dead letters 10  spam \d+\.\d %$")
+        self.assertRegex(of_comments, r"^comments   in 37  events 24  duplicates 2  "
+                         r"dead letters 11  spam \d+\.\d %$")
         self.assertEqual(of_edits, "edits      in 24  events 20  duplicates 1  dead letters 3")
         self.assertEqual(verdict, "exactly once: yes")
         self.assertIn("dead letters, ", reasons[0])

@@ -36,8 +36,8 @@ class Source:
         self.key, self.texts, self.others = key, texts, others
 
     def judge(self, line):
-        """(whether the line must become an event or else a dead letter, its id). None: either will
-        do, this program doesn't know every corner of JSON and protobuf."""
+        """(whether the line must become an event or else a dead letter, its id, its class). None:
+        either will do, this program doesn't know every corner of JSON and protobuf."""
         is_plain = len(line) <= LINE_BYTES_SURE
 
         def members(pairs):
@@ -49,17 +49,20 @@ class Source:
             record = json.loads(line.decode(), object_pairs_hook=members, parse_constant=refuse,
                                 parse_int=lambda digits: int(digits[:DIGITS_MAX]))
         except (ValueError, RecursionError):
-            return False, None
+            return False, None, None
         if not isinstance(record, dict) or nesting(record) > NESTING_MAX:
-            return False, None
-        key = tuple(record.get(field) for field in self.key)
+            return False, None, None
         given = {spelled(name): value for name, value in record.items() if value is not None}
+        key = tuple(given.get(spelled(field)) for field in self.key)
+        names = [{"class": "label"}.get(name, name) for name in map(spelled, record)]
+        is_plain = (is_plain and len(set(names)) == len(names)
+                    and all(field in record for field in self.key))
         if not (all(isinstance(part, str) and part for part in key)
                 and all(isinstance(given.get(name, ""), str) for name in self.texts)):
-            return False, None
+            return False, None, None
         is_plain = is_plain and has_whole_characters(record) and all(
             is_right(given[name]) for name, is_right in self.others.items() if name in given)
-        return is_plain or None, key
+        return is_plain or None, key, record.get("class")
 
     def id_of(self, event):
         found = fields(event)
@@ -135,14 +138,14 @@ class Expected:
         letters = collections.Counter(dead_letters)
         for line in lines(path):
             self.lines[line] += 1
-            is_event, key = source.judge(line)
+            is_event, key, label = source.judge(line)
             if is_event is None:
                 self.undecided.add(key)
             if is_event is False or is_event is None and letters[line] > 0:
                 self.dead_letters[line] += 1
                 letters[line] -= 1
             elif key not in self.labels:
-                self.labels[key] = json.loads(line).get("class")
+                self.labels[key] = label
         self.records = self.lines.total()
         self.duplicates = self.records - self.dead_letters.total() - len(self.labels)
 

@@ -132,7 +132,9 @@ class Process {
   Status run() {
     const Result<FileLock> lock = lock_instance(deployment_);
     if (!lock.is_ok()) {
-      run_file_.failed_without_lock(lock.status());
+      if (lock.status().exit_code() != ExitCode::temporary) {  // held: the entry is the holder's
+        run_file_.failed_without_lock(lock.status());
+      }
       log_end(lock.status());
       return lock.status();
     }
@@ -151,7 +153,7 @@ class Process {
     const std::string address =
         endpoint ? fmt::format("{}:{}", deployment_.http->host, endpoint->port()) : "";
     if (!run_file_.started(address)) {
-      log_.warning("weir status doesn't list this process: can't write into run of its state",
+      log_.warning("weir status can't know how this process is: can't write into run of its state",
                    {{"state", deployment_.state}});
     }
     log_.info("starting", {{"version", std::to_string(deployment_.version)},

@@ -201,6 +201,7 @@ std::vector<RunEntry> read_run_files(const fs::path& state) {
     } else {
       earlier->is_cut_short = true;
       earlier->seen = entry.seen;
+      earlier->file = entry.file;
     }
   }
   std::sort(all.begin(), all.end(), [](const RunEntry& a, const RunEntry& b) {
@@ -262,8 +263,8 @@ void RunFile::remove(int version) const {
 void RunFile::forget_others() const {
   for (const RunEntry& other : read_run_files(state_)) {
     if (other.deployment == self_.deployment && other.instance == self_.instance &&
-        (other.failure || other.is_cut_short ||
-         (other.is_gone() && other.version == self_.version))) {
+        (other.failure ||
+         ((other.is_gone() || other.is_cut_short) && other.version == self_.version))) {
       remove(other.version);
     }
   }

@@ -39,7 +39,7 @@ class Metrics {
   // Of all committed turns of this process so far.
   TurnCounts totals() const;
 
-  // What those turns set aside; without topic and brokers.
+  // What those turns set aside; without the topic.
   DeadLetterStatus dead_letters() const;
 
   // What the lanes do now, by index.

@@ -93,8 +93,11 @@ class BrokerCase : public testing::Test {
     prefix = fmt::format("t{:08x}", random());
   }
 
+  // It keeps what it holds: the records of tests are years old, and a broker looks every few
+  // minutes for what is past its retention.
   std::string topic(std::string_view name, std::int32_t partitions = 1,
                     std::map<std::string, std::string> configs = {}) {
+    configs.try_emplace("retention.ms", "-1");
     NewTopic made{fmt::format("{}.{}", prefix, name), partitions, 1, std::move(configs)};
     const Status created = admin->create(std::span(&made, 1));
     EXPECT_TRUE(created.is_ok()) << created.message();

@@ -96,7 +96,7 @@ class FenceWatch {
   std::deque<std::chrono::steady_clock::time_point> seen_;
 };
 
-// How to learn who took it, and what to do.
+// For a message: how to learn which processes of the group go by one name, and what to do.
 std::string way_out_of_fences(std::string_view bootstrap, std::string_view group);
 
 }  // namespace weir

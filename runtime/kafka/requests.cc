@@ -65,8 +65,8 @@ Status topic_is_missing(std::string_view topic) {
 Status topic_is_gone(std::string_view topic) {
   return Status::stop(ExitCode::config,
                       topic_is_missing(topic).message() +
-                          ". If it was there before, what it held is gone, and offsets of it with "
-                          "it: then raise `version:` first");
+                          ". If it was there before, what it held is gone, and with an input the "
+                          "offsets: then raise `version:` first");
 }
 
 Status failure_of(const Client& client, rd_kafka_resp_err_t code, std::string_view doing) {

@@ -65,6 +65,9 @@ std::string refusal_message(const std::string& topic, rd_kafka_resp_err_t code,
 struct KafkaSink::Output {
   std::string topic;
   std::int32_t partitions = 0;
+  // Over how many keys are spread, for the sink's life: more partitions are another place for each
+  // key, and that is for the lane's check of its topics to judge, not for a producer made anew.
+  std::int32_t partitions_of_keys = 0;
   TopicPtr handle;
   // The topic's max.message.bytes; nullopt: not known.
   std::optional<std::size_t> bytes_max;
@@ -75,7 +78,9 @@ struct KafkaSink::Output {
 };
 
 KafkaSink::KafkaSink(SinkSettings settings)
-    : settings_(std::move(settings)), fences_(std::make_unique<FenceWatch>()) {
+    : settings_(std::move(settings)),
+      fences_(std::make_unique<FenceWatch>()),
+      batch_bytes_(kBatchBytesMax) {
   for (const std::string& topic : settings_.outputs) {
     outputs_.emplace_back().topic = topic;
   }
@@ -151,11 +156,14 @@ Status KafkaSink::warm_up() {
   std::size_t limit = kBatchBytesMax;
   std::string why = "no topic's max.message.bytes asks for smaller batches any more";
   for (Output& output : outputs_) {
-    WEIR_TRY_ASSIGN(const TopicShape shape, topic_shape(*client_, output.topic, kSlice));
-    if (output.partitions == 0) {
-      // For the sink's life: more of them are another place for each key, and that is for the
-      // lane's check of its topics to judge, not for a producer that is made anew.
-      output.partitions = shape.partitions;
+    WEIR_TRY_ASSIGN(const std::optional<TopicShape> shape,
+                    find_topic_shape(*client_, output.topic, kSlice));
+    if (!shape) {
+      return topic_is_gone(output.topic);
+    }
+    output.partitions = shape->partitions;
+    if (output.partitions_of_keys == 0) {
+      output.partitions_of_keys = shape->partitions;
     }
     WEIR_TRY_ASSIGN(output.bytes_max, message_bytes_max(*client_, output.topic, kSlice));
     output.limit_asked = steady_clock::now();
@@ -310,9 +318,10 @@ Status KafkaSink::send_one(const OutRecord& record) {
   std::int32_t partition = record.partition.value();
   if (record.partition == kPartitionByKey) {
     // Without a key any partition will do, as long as it is the same when this is repeated.
-    partition = record.key
-                    ? partition_of(*record.key, output.partitions).value()
-                    : static_cast<std::int32_t>(record.origin.offset.value() % output.partitions);
+    partition =
+        record.key
+            ? partition_of(*record.key, output.partitions_of_keys).value()
+            : static_cast<std::int32_t>(record.origin.offset.value() % output.partitions_of_keys);
   }
   if (partition >= output.partitions) {
     return Status::stop(
@@ -376,9 +385,14 @@ Status KafkaSink::send_one(const OutRecord& record) {
       return fatal_failure("sending");
     }
     rd_kafka_poll(client_->get(), 0);
-    return failed_ > 0 ? delivery_failure()
-                       : Status::abort(fmt::format("sending to topic {}: {}", output.topic,
-                                                   rd_kafka_err2str(code)));
+    if (failed_ > 0) {
+      return delivery_failure();
+    }
+    std::string text = fmt::format("sending to topic {}: {}", output.topic, rd_kafka_err2str(code));
+    // The topic has fewer partitions than it had. A new producer asks how many, and says what to
+    // do.
+    return code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ? Status::recreate("other", std::move(text))
+                                                        : Status::abort(std::move(text));
   }
 }
 
@@ -592,7 +606,7 @@ Status KafkaSink::fatal_failure(std::string_view doing, int code, std::string_vi
             ExitCode::temporary,
             fmt::format(
                 "{}. That is the fourth time within a minute: another live process uses this "
-                "transactional id, or transactions take longer than {}. {}",
+                "transactional id, or transactions take longer than {}. If it is a process: {}",
                 text, duration_text(settings_.transaction_age_max),
                 way_out_of_fences(settings_.cluster.bootstrap, settings_.group)));
       }

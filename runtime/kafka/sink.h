@@ -76,7 +76,7 @@ class KafkaSink final : public Sink {
   std::unique_ptr<Client> client_;
   std::unique_ptr<FenceWatch> fences_;
   std::vector<Output> outputs_;
-  std::size_t batch_bytes_ = 1'000'000;
+  std::size_t batch_bytes_;
   // Whether the weight of a record is known here, and the level of its lz4; nullopt: uncompressed.
   bool can_weigh_ = false;
   std::optional<int> lz4_level_;

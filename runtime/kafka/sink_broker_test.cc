@@ -447,6 +447,38 @@ TEST_F(KafkaSinkTest, PartitionsThatWereAddedMoveNoKeyUnderAProducerMadeAnew) {
   }
 }
 
+// Such a record was aborted and sent again for ever: nobody else looks at the dead letters' topic.
+TEST_F(KafkaSinkTest, AnOutputThatComesBackWithFewerPartitionsStops) {
+  const std::string letters = topic("letters", 3);
+  KafkaSink sink(writing({letters}));
+  ok(until_done([&] { return sink.open(); }));
+  OutRecord letter = record("k", "v");
+  letter.partition = Partition(2);
+  ok(admin->remove(letters));
+  ok(until_done([&]() -> Status {
+    NewTopic again{letters, 1, 1, {}};
+    const Status created = admin->create(std::span(&again, 1));
+    return created.is_ok() ? created : Status::retry(created.message());
+  }));
+  Status done = Status::ok();
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  const auto is_stopped = [&] { return !done.is_ok() && done.remedy() == Remedy::stop; };
+  while (!is_stopped() && std::chrono::steady_clock::now() < deadline) {
+    done = sink.begin();
+    if (done.is_ok()) {
+      done = sink.send(std::array{letter});
+    }
+    if (done.is_ok()) {
+      done = until_done([&] { return sink.commit(); });
+    }
+    if (!done.is_ok() && !is_stopped()) {
+      done = until_done([&] { return sink.recreate(); });
+    }
+  }
+  ASSERT_TRUE(is_stopped()) << done.message();
+  EXPECT_THAT(done.message(), testing::HasSubstr("has 1 partitions"));
+}
+
 TEST_F(KafkaSinkTest, ALimitThatIsRaisedIsBelievedWithinSeconds) {
   const std::string output = topic("output", 1, {{"max.message.bytes", "20000"}});
   KafkaSink sink(writing({output}));

@@ -356,7 +356,7 @@ Status KafkaSource::take_error(const rd_kafka_message_t& message, Gathering& gat
   const auto place = [&] {
     return fmt::format("topic {} partition {} offset {}", topic, message.partition, message.offset);
   };
-  if (is_unreadable(message.err)) {
+  if (input && is_unreadable(message.err)) {  // without a topic it is the group's, and asked again
     return Status::stop(ExitCode::bad_input, fmt::format("{} can't be read: {}", place(),
                                                          rd_kafka_message_errstr(&message)));
   }
@@ -376,6 +376,9 @@ Status KafkaSource::take_error(const rd_kafka_message_t& message, Gathering& gat
       // of a topic that was just created: there nothing can have been skipped, and it is read
       // again.
       const auto owned = input ? owned_.find({*input, Partition(message.partition)}) : owned_.end();
+      if (input && owned == owned_.end()) {
+        return Status::ok();  // said late, of what another member reads now
+      }
       std::string held;
       if (owned != owned_.end() && owned->second) {
         const Result<LogBounds> bounds = log_bounds(owned->first);

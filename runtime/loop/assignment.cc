@@ -15,6 +15,7 @@ std::string text(NextOffset offset) {
 constexpr auto kWayOut =
     ". What the group committed belongs to the topic as it was; deploy a new version (raise "
     "`version:`), which reads the topic as it is from its start";
+const std::string kNewVersion = "deploy a new version (raise `version:`), which starts by `start`";
 constexpr auto kOutputWayOut =
     ". What was committed belongs to the topic as it was; deploy a new version (raise `version:`), "
     "which writes all of it again";
@@ -222,14 +223,11 @@ void Assignment::tell_known_ends() {
 }
 
 void Assignment::ask_ends() {
-  std::vector<InputPartition> behind;
+  std::vector<InputPartition> all;
   for (const OwnedPartition& owned : owned_) {
-    const std::optional<NextOffset> known = source_.known_end(owned.where);
-    if (known && owned.expected < *known) {
-      behind.push_back(owned.where);
-    }
+    all.push_back(owned.where);
   }
-  for (const Position& end : source_.ends(behind)) {
+  for (const Position& end : source_.ends(all)) {
     probe_.end_seen(end.where, end.next);
   }
 }
@@ -259,7 +257,7 @@ Result<Position> Assignment::place(OwnedPartition& owned, const Committed& commi
         ExitCode::bad_input,
         "group " + settings_.group + " has no committed offset for " + name +
             ": partitions were added, the topic was re-created, or the offsets expired: " +
-            way_out(owned.where.input));
+            kNewVersion);
   }
   WEIR_TRY_ASSIGN(const LogBounds bounds, source_.log_bounds(owned.where));
   const NextOffset c = *committed.next;
@@ -270,7 +268,7 @@ Result<Position> Assignment::place(OwnedPartition& owned, const Committed& commi
             text(bounds.start) + " to " + text(bounds.end) +
             (c < bounds.start ? ": records between were deleted unread by the topic's retention: "
                               : ": the topic was re-created or lost its tail: ") +
-            way_out(owned.where.input));
+            kNewVersion);
   }
   const bool dedups = settings_.inputs[owned.where.input.value()].dedup.has_value();
   std::optional<CommitMetadata> metadata = CommitMetadata::parse(committed.metadata);
@@ -447,16 +445,14 @@ StoreIdentity Assignment::store_identity(InputPartition where) const {
 }
 
 std::string Assignment::way_out(InputIndex input) const {
-  const std::string new_version =
-      "deploy a new version (raise `version:`), which starts by `start`";
   return settings_.inputs[input.value()].dedup
-             ? new_version
+             ? kNewVersion
              : "set the group's offset (kafka-consumer-groups.sh --bootstrap-server … --group " +
                    settings_.group + " --topic " + topics_[input.value()].topic +
-                   ":PARTITION --reset-offsets --to-offset OFFSET --execute; OFFSET is "
-                   "`committed` in the last `partitions revoked` or `lane ended` of its log, and "
-                   "without such a line only a new version is safe), or " +
-                   new_version;
+                   ":PARTITION --reset-offsets --to-offset OFFSET --execute; OFFSET is the "
+                   "partition's last `committed` in the logs of all instances, if none of them ran "
+                   "on after it: behind a kill -9 only a new version is safe), or " +
+                   kNewVersion;
 }
 
 std::string Assignment::name_of(InputPartition where) const {

@@ -69,8 +69,7 @@ class Assignment {
   // offsets went with it. A broker that doesn't answer is no failure.
   Status check_unchanged();
 
-  // Tells the probe where the logs end: as far as the client knows; and, asked of the broker, of
-  // those of which there is more to read.
+  // Tells the probe where the logs end: as far as the client knows; or asked of the broker.
   void tell_known_ends();
   void ask_ends();
 

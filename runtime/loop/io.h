@@ -144,8 +144,9 @@ class Source {
   // The log's end as the last fetch told it: cheap, for measuring lag only.
   virtual std::optional<NextOffset> known_end(InputPartition where) = 0;
 
-  // Where these logs end now, by one request within a second; without those that couldn't be told.
-  // For measuring lag, too: a client that has fetched enough hears no more of the ends.
+  // Where these logs end now, asked for all at once, within a second; without those that can't
+  // be told, or none. For measuring lag, too: a client that has fetched enough hears no more of the
+  // ends.
   virtual std::vector<Position> ends(std::span<const InputPartition> partitions) = 0;
 
   // The first record stamped at or after `time`; the end of the log when there is none.

@@ -40,13 +40,40 @@ std::string holder_of(int descriptor) {
 }
 
 std::string name_of_user(uid_t id) {
-  const passwd* user = ::getpwuid(id);
-  return user != nullptr ? user->pw_name : fmt::format("user {}", id);
+  std::array<char, 4096> names{};
+  passwd user{};
+  passwd* found = nullptr;
+  return ::getpwuid_r(id, &user, names.data(), names.size(), &found) == 0 && found != nullptr
+             ? user.pw_name
+             : fmt::format("user {}", id);
 }
 
-// What on the way to `file` keeps this process from opening it, and the way out; empty: nothing.
+// How `file`, which is there or else the last directory before it that is, keeps this process out;
+// `missing` would be made in it, or is empty. Empty: not by whose it is.
+std::string barrier(const fs::path& file, const fs::path& missing, const struct stat& found) {
+  const int mode = missing.empty() ? R_OK | W_OK : W_OK | X_OK;
+  if (::faccessat(AT_FDCWD, file.c_str(), mode, AT_EACCESS) == 0 || errno != EACCES) {
+    return "";
+  }
+  const std::string self = name_of_user(::geteuid());
+  if (found.st_uid == ::geteuid()) {
+    return fmt::format("{} is this user's, {}, but not writable: chmod u+rwX it and start again",
+                       file.string(), self);
+  }
+  return missing.empty()
+             ? fmt::format(
+                   "{} belongs to {}, and this runs as {}; chown it, or move it away, and "
+                   "start again: the state is rebuilt from the log",
+                   file.string(), name_of_user(found.st_uid), self)
+             : fmt::format(
+                   "{} belongs to {}, and this runs as {}: make {}, give it to {} and start "
+                   "again, or set `state:` to a place of its own",
+                   file.string(), name_of_user(found.st_uid), self, missing.string(), self);
+}
+
+// What on the way to `file` keeps this process from opening it, and the way out; empty: nothing
+// that can be told.
 std::string obstacle_to(const fs::path& file) {
-  constexpr auto kThenAgain = "and start again: the state is rebuilt from the log";
   fs::path before = ".";
   fs::path at;
   for (const fs::path& part : file) {
@@ -57,19 +84,16 @@ std::string obstacle_to(const fs::path& file) {
     const bool exists = ::stat(at.c_str(), &found) == 0;
     const bool is_last = at == file;
     if (exists && S_ISDIR(found.st_mode) == is_last) {
-      return fmt::format("{} is a {}; move it away {}", at.string(), is_last ? "directory" : "file",
-                         kThenAgain);
+      return fmt::format(
+          "{} is a {}; move it away and start again: the state is rebuilt from the "
+          "log",
+          at.string(), is_last ? "directory" : "file");
     }
-    if (!exists || is_last) {
-      const fs::path& barred = exists ? at : before;
-      const int mode = exists ? R_OK | W_OK : W_OK | X_OK;
-      if (::faccessat(AT_FDCWD, barred.c_str(), mode, AT_EACCESS) == 0 || errno != EACCES) {
-        return "";
-      }
-      ::stat(barred.c_str(), &found);
-      return fmt::format("{} belongs to {}, and this runs as {}; chown it, or move it away, {}",
-                         barred.string(), name_of_user(found.st_uid), name_of_user(::geteuid()),
-                         kThenAgain);
+    if (exists && is_last) {
+      return barrier(at, "", found);
+    }
+    if (!exists) {
+      return ::stat(before.c_str(), &found) == 0 ? barrier(before, at, found) : "";
     }
     before = at;
   }

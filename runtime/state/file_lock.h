@@ -12,7 +12,8 @@ namespace weir {
 class FileLock {
  public:
   // Makes the directories that are missing. retry, naming the holder, while another holds it;
-  // stop(disk), naming what is in the way and what to do about it, when the file can't be made.
+  // stop(disk) when the file can't be made, naming what is in the way and what to do about it where
+  // that can be told.
   static Result<FileLock> acquire(const std::filesystem::path& file);
 
   FileLock(FileLock&& other) noexcept;

@@ -65,7 +65,10 @@ TEST_F(BarredFileLock, NamesWhoseItIsWhereItIsSomebodyElses) {
   const std::string of_folder = said_of("y/v1/lock");
   const std::string of_file = said_of("x/lock");
   ASSERT_EQ(::seteuid(0), 0);
-  EXPECT_THAT(of_folder, HasSubstr(folder_.string() + " belongs to root, and this runs as nobody"));
+  EXPECT_THAT(of_folder, HasSubstr(fmt::format(
+                             "{0} belongs to root, and this runs as nobody: make {0}/y, give "
+                             "it to nobody and start again, or set `state:`",
+                             folder_.string())));
   EXPECT_THAT(of_file, HasSubstr("x/lock belongs to root, and this runs as nobody; chown it"));
 }
 

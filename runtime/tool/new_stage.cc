@@ -68,8 +68,7 @@ std::string steps_out_of_tree(const std::string& name) {
       "build && ctest --test-dir build\n"
       "try it: echo '{{\"id\": \"1\", \"name\": \"Ada\"}}' | build/{0} try config/{0}.yaml -\n"
       "run it, with a broker at 127.0.0.1:9092 or where WEIR_BOOTSTRAP says: \"{2}/bin/weir\" "
-      "topics "
-      "apply config/{0}.yaml && build/{0} run config/{0}.yaml\n",
+      "topics apply config/{0}.yaml && build/{0} run config/{0}.yaml\n",
       name, install, prefix);
 }
 

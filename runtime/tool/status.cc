@@ -224,7 +224,7 @@ void print_table(const std::vector<Found>& all) {
       fmt::print("  {}\n", printable(command));
     }
     if (has_ended(one) && !one.run.file.empty()) {
-      fmt::print("  or, if it is not wanted any more: rm {}\n", printable(one.run.file.string()));
+      fmt::print("  if it is not wanted any more: rm {}\n", printable(one.run.file.string()));
     }
   }
 }
@@ -310,8 +310,8 @@ void add_status(CLI::App& app, Status& done) {
       "Exit code 0: all that are listed are ready (one with `http: off` can't be asked: that it "
       "lives is enough), or none is, because all ended well. 1: one isn't, and below it stands "
       "why; or STATE/run can't be read. A process that is gone, or ended itself with an error, "
-      "stays listed until its deployment and instance is started again or its file in STATE/run is "
-      "removed.");
+      "stays listed until it is started again (one that failed: in whichever version) or the file "
+      "is removed that its row names. `unknown`: its last word found no room on the disk.");
   const auto options = std::make_shared<StatusOptions>();
   command
       ->add_option("--state", options->state,
