@@ -129,9 +129,9 @@ std::optional<RunEntry> parse_unfinished(const fs::path& file) {
                   .is_cut_short = true};
 }
 
-bool is_of_same(const RunEntry& a, const RunEntry& b) {
-  return std::tie(a.deployment, a.version, a.instance) ==
-         std::tie(b.deployment, b.version, b.instance);
+// What tells entries apart.
+auto identity(const RunEntry& entry) {
+  return std::tie(entry.deployment, entry.version, entry.instance);
 }
 
 std::string json_of(const RunEntry& entry) {
@@ -194,8 +194,9 @@ std::vector<RunEntry> read_run_files(const fs::path& state) {
     }
   }
   for (RunEntry& entry : unfinished) {
-    const auto earlier = std::find_if(
-        all.begin(), all.end(), [&](const RunEntry& other) { return is_of_same(entry, other); });
+    const auto earlier = std::find_if(all.begin(), all.end(), [&](const RunEntry& other) {
+      return identity(entry) == identity(other);
+    });
     if (earlier == all.end()) {
       all.push_back(std::move(entry));
     } else {
@@ -204,10 +205,8 @@ std::vector<RunEntry> read_run_files(const fs::path& state) {
       earlier->file = entry.file;
     }
   }
-  std::sort(all.begin(), all.end(), [](const RunEntry& a, const RunEntry& b) {
-    return std::tie(a.deployment, a.version, a.instance) <
-           std::tie(b.deployment, b.version, b.instance);
-  });
+  std::sort(all.begin(), all.end(),
+            [](const RunEntry& a, const RunEntry& b) { return identity(a) < identity(b); });
   return all;
 }
 
@@ -243,7 +242,8 @@ void RunFile::failed(const Status& why) const {
 void RunFile::failed_without_lock(const Status& why) const {
   const std::vector<RunEntry> all = read_run_files(state_);
   const bool is_anothers = std::any_of(all.begin(), all.end(), [this](const RunEntry& other) {
-    return is_of_same(other, self_) && !other.failure && !other.is_gone() && !other.is_cut_short;
+    return identity(other) == identity(self_) && !other.failure && !other.is_gone() &&
+           !other.is_cut_short;
   });
   if (!is_anothers) {
     failed(why);

@@ -118,7 +118,7 @@ class BrokerCase : public testing::Test {
   SinkSettings writing(std::vector<std::string> topics, std::string id = "writer") const {
     SinkSettings settings;
     settings.cluster = cluster;
-    settings.group = prefix + ".group";
+    settings.group = group();
     settings.transactional_id = fmt::format("{}.{}", prefix, id);
     settings.outputs = std::move(topics);
     settings.inputs = {prefix + ".input"};

@@ -389,8 +389,7 @@ Status KafkaSink::send_one(const OutRecord& record) {
       return delivery_failure();
     }
     std::string text = fmt::format("sending to topic {}: {}", output.topic, rd_kafka_err2str(code));
-    // The topic has fewer partitions than it had. A new producer asks how many, and says what to
-    // do.
+    // The topic has fewer partitions than it had: a new producer asks how many, and says the rest.
     return code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ? Status::recreate("other", std::move(text))
                                                         : Status::abort(std::move(text));
   }

@@ -62,6 +62,12 @@ class KafkaSinkTest : public BrokerCase {
     ok(until_done(has_changed));
   }
 
+  static std::int64_t now_ms() {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(
+               std::chrono::system_clock::now().time_since_epoch())
+        .count();
+  }
+
   // Returns when the broker says so.
   void set_record_bytes_max(const std::string& topic, const std::string& bytes) {
     const Result<std::unique_ptr<Client>> made = Client::make(RD_KAFKA_PRODUCER, cluster, {});
@@ -393,9 +399,7 @@ TEST_F(KafkaSinkTest, ARecordThatIsTooOldSaysNothingOfNewerOnes) {
   const std::string output = topic("output", 1, {{"message.timestamp.before.max.ms", "3600000"}});
   KafkaSink sink(writing({output}));
   ok(until_done([&] { return sink.open(); }));
-  const std::int64_t now = std::chrono::duration_cast<std::chrono::milliseconds>(
-                               std::chrono::system_clock::now().time_since_epoch())
-                               .count();
+  const std::int64_t now = now_ms();
   OutRecord old = record("k", "old", 1);
   old.timestamp = Timestamp(now - 86'400'000);
   OutRecord fresh = record("k", "fresh", 2);
@@ -543,9 +547,7 @@ TEST_F(KafkaSinkTest, AmongRecordsThatAreRefusedTogetherTheGuiltyAreFound) {
   const std::string output = topic("output", 1, {{"message.timestamp.after.max.ms", "3600000"}});
   KafkaSink sink(writing({output}));
   ok(until_done([&] { return sink.open(); }));
-  const std::int64_t now = std::chrono::duration_cast<std::chrono::milliseconds>(
-                               std::chrono::system_clock::now().time_since_epoch())
-                               .count();
+  const std::int64_t now = now_ms();
   std::map<std::int64_t, std::string> reasons;
   int tries = 0;
   Status done = Status::abort("not tried");

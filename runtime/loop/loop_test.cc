@@ -41,6 +41,16 @@ class LoopTest : public ::testing::Test {
   // As kill -9: nothing is committed, closed or told.
   void crash() { lane_.reset(); }
 
+  void expect_the_big_one_among_three_set_aside() {
+    send("a:1");
+    send("b:big");
+    send("c:1");
+    ASSERT_TRUE(run().is_ok());
+    EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "c:1"));
+    EXPECT_THAT(values(kLabDeadLetters), ElementsAre("b:big"));
+    EXPECT_EQ(dead_letter_headers()["weir-reason"], "output_too_large");
+  }
+
   // Enough calls for everything sent to be committed, or the stop that prevented it.
   Status run() {
     if (!lane_) {
@@ -457,13 +467,7 @@ TEST_F(LoopTest, ATurnThatARevocationCouldNotEndIsCutOffBeforeTheNextAssignment)
 }
 
 TEST_F(LoopTest, AnOutputThatTheBrokerRefusesBecomesADeadLetter) {
-  send("a:1");
-  send("b:big");
-  send("c:1");
-  ASSERT_TRUE(run().is_ok());
-  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "c:1"));
-  EXPECT_THAT(values(kLabDeadLetters), ElementsAre("b:big"));
-  EXPECT_EQ(dead_letter_headers()["weir-reason"], "output_too_large");
+  expect_the_big_one_among_three_set_aside();
 }
 
 TEST_F(LoopTest, WhatIsKnownToBeRefusedCostsNoTransaction) {
@@ -471,13 +475,7 @@ TEST_F(LoopTest, WhatIsKnownToBeRefusedCostsNoTransaction) {
   kafka_.create_topic(kLabInput);
   kafka_.create_topic(kLabOutput, {.partitions = 1, .record_bytes_max = 1000});
   kafka_.create_topic(kLabDeadLetters);
-  send("a:1");
-  send("b:big");
-  send("c:1");
-  ASSERT_TRUE(run().is_ok());
-  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "c:1"));
-  EXPECT_THAT(values(kLabDeadLetters), ElementsAre("b:big"));
-  EXPECT_EQ(dead_letter_headers()["weir-reason"], "output_too_large");
+  expect_the_big_one_among_three_set_aside();
   EXPECT_EQ(probe_.aborts, 0);
   EXPECT_EQ(probe_.last.output_bytes, std::string("a:1b:bigc:1").size());
 }
