@@ -65,8 +65,9 @@ std::string refusal_message(const std::string& topic, rd_kafka_resp_err_t code,
 struct KafkaSink::Output {
   std::string topic;
   std::int32_t partitions = 0;
-  // Over how many keys are spread, for the sink's life: more partitions are another place for each
-  // key, and that is for the lane's check of its topics to judge, not for a producer made anew.
+  // Over how many keys are spread, from the first transaction on: more partitions are another place
+  // for each key, and that is for the lane's check of its topics to judge, not for a producer made
+  // anew. Until then it is what identity() said last, for that the lane takes for the rule.
   std::int32_t partitions_of_keys = 0;
   TopicPtr handle;
   // The topic's max.message.bytes; nullopt: not known.
@@ -210,9 +211,16 @@ Result<bool> KafkaSink::has_written() {
   return false;
 }
 
-Result<TopicIdentity> KafkaSink::identity(OutputIndex output) {
+Result<TopicIdentity> KafkaSink::identity(OutputIndex index) {
   WEIR_TRY(connect());
-  return topic_identity(*client_, settings_.cluster, outputs_[output.value()].topic);
+  Output& output = outputs_[index.value()];
+  WEIR_TRY_ASSIGN(TopicIdentity identity,
+                  topic_identity(*client_, settings_.cluster, output.topic));
+  if (!has_ever_begun_) {
+    output.partitions = identity.partitions;
+    output.partitions_of_keys = identity.partitions;
+  }
+  return identity;
 }
 
 Status KafkaSink::recreate() {
@@ -284,6 +292,7 @@ Status KafkaSink::begin() {
     return failure_of_call(error, "beginning a transaction");
   }
   in_transaction_ = true;
+  has_ever_begun_ = true;
   return Status::ok();
 }
 

@@ -30,7 +30,8 @@ class KafkaSink final : public Sink {
 
   Status open() override;
   Result<bool> has_written() override;
-  Result<TopicIdentity> identity(OutputIndex output) override;
+  // Before the first transaction: keys are spread over as many partitions as this says.
+  Result<TopicIdentity> identity(OutputIndex index) override;
   // Where the producer compresses by lz4 or not at all, a record over its topic's
   // max.message.bytes is known here; and one stamped as far ahead as one that was refused in the
   // turn that is tried again.
@@ -84,6 +85,8 @@ class KafkaSink final : public Sink {
   bool is_open_ = false;
   bool is_recreating_ = false;
   bool is_cut_off_ = false;  // … in the middle of a transaction
+
+  bool has_ever_begun_ = false;  // a transaction
 
   // Of the open transaction.
   bool in_transaction_ = false;

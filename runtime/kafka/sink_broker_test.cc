@@ -6,6 +6,7 @@
 #include "kafka/reader.h"
 #include "kafka/record_weight.h"
 #include "kafka/sink.h"
+#include "loop/partitioner.h"
 
 namespace weir {
 namespace {
@@ -13,6 +14,8 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
+
+constexpr std::array<std::string_view, 8> kKeys{"a", "b", "c", "d", "e", "f", "g", "h"};
 
 class KafkaSinkTest : public BrokerCase {
  protected:
@@ -60,6 +63,48 @@ class KafkaSinkTest : public BrokerCase {
                  : Status::retry("not yet");
     };
     ok(until_done(has_changed));
+  }
+
+  static std::int32_t partitions_said(KafkaSink& sink) {
+    const auto identity = until_done([&] { return sink.identity(OutputIndex(0)); });
+    EXPECT_TRUE(identity.is_ok()) << identity.status().message();
+    return identity.value().partitions;
+  }
+
+  // One record for each of some keys, in one transaction.
+  static Status send_by_key(KafkaSink& sink) {
+    std::vector<OutRecord> records;
+    for (const std::string_view key : kKeys) {
+      records.push_back(record(key, "v"));
+      records.back().partition = kPartitionByKey;
+    }
+    WEIR_TRY(sink.begin());
+    WEIR_TRY(sink.send(records));
+    WEIR_TRY(until_done([&] { return sink.flush(); }));
+    return until_done([&] { return sink.commit(); });
+  }
+
+  // Where those records are.
+  std::map<std::string, Partition> partitions_of_keys(const std::string& topic) {
+    std::map<std::string, Partition> found;
+    // The commit is answered before its markers are written, and the reader sees the log behind
+    // them.
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (found.size() < kKeys.size() && std::chrono::steady_clock::now() < deadline) {
+      KafkaReader reader(cluster, topic);
+      ok(until_done([&] { return reader.open({}); }));
+      std::vector<Seen> seen;
+      while (!reader.has_reached_end()) {
+        const Result<Batch> batch = reader.poll(std::chrono::milliseconds(100), 500);
+        ok(batch.is_ok() ? Status::ok() : batch.status());
+        copy(batch.value(), seen);
+      }
+      for (const Seen& one : seen) {
+        found.emplace(one.key, one.where.partition);
+      }
+    }
+    EXPECT_THAT(found, SizeIs(kKeys.size()));
+    return found;
   }
 
   static std::int64_t now_ms() {
@@ -420,34 +465,34 @@ TEST_F(KafkaSinkTest, PartitionsThatWereAddedMoveNoKeyUnderAProducerMadeAnew) {
   const std::string output = topic("output", 1);
   KafkaSink sink(writing({output}));
   ok(until_done([&] { return sink.open(); }));
+  ASSERT_EQ(partitions_said(sink), 1);
+  ok(sink.begin());
+  ok(until_done([&] { return sink.commit(); }));
   add_partitions(output, 8);
   ok(until_done([&] { return sink.recreate(); }));
-  ok(sink.begin());
-  std::vector<OutRecord> records;
-  const std::vector<std::string> keys{"a", "b", "c", "d", "e", "f", "g", "h"};
-  for (const std::string& key : keys) {
-    records.push_back(record(key, "v"));
-    records.back().partition = kPartitionByKey;
+  EXPECT_EQ(partitions_said(sink), 8) << "the lane must hear of them";
+  ok(send_by_key(sink));
+  for (const auto& [key, partition] : partitions_of_keys(output)) {
+    EXPECT_EQ(partition, Partition(0)) << key;
   }
-  ok(sink.send(records));
-  ok(until_done([&] { return sink.flush(); }));
-  ok(until_done([&] { return sink.commit(); }));
-  std::vector<Seen> seen;
-  // The commit is answered before its markers are written, and the reader sees the log behind them.
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (seen.size() < keys.size() && std::chrono::steady_clock::now() < deadline) {
-    KafkaReader reader(cluster, output);
-    ok(until_done([&] { return reader.open({}); }));
-    seen.clear();
-    while (!reader.has_reached_end()) {
-      const Result<Batch> batch = reader.poll(std::chrono::milliseconds(100), 500);
-      ok(batch.is_ok() ? Status::ok() : batch.status());
-      copy(batch.value(), seen);
-    }
+}
+
+// The lane took the number that it was told for the rule, while keys were spread over the one that
+// the producer had found before.
+TEST_F(KafkaSinkTest, KeysAreSpreadOverAsManyPartitionsAsItsIdentitySaysAtTheStart) {
+  const std::string output = topic("output", 1);
+  KafkaSink sink(writing({output}));
+  ok(until_done([&] { return sink.open(); }));
+  add_partitions(output, 8);
+  ASSERT_EQ(partitions_said(sink), 8);
+  Status sent = send_by_key(sink);
+  if (!sent.is_ok() && sent.remedy() == Remedy::recreate) {  // the client hasn't heard of them
+    ok(until_done([&] { return sink.recreate(); }));
+    sent = send_by_key(sink);
   }
-  ASSERT_THAT(seen, SizeIs(keys.size()));
-  for (const Seen& one : seen) {
-    EXPECT_EQ(one.where.partition, Partition(0)) << one.key;
+  ok(sent);
+  for (const auto& [key, partition] : partitions_of_keys(output)) {
+    EXPECT_EQ(partition, partition_of(key, 8)) << key;
   }
 }
 
