@@ -34,8 +34,8 @@ LaneProbe::LaneProbe(Metrics& metrics, int lane, std::vector<Input> inputs, cons
       log_(log) {}
 
 void LaneProbe::partition_assigned(InputPartition where, PartitionPhase phase, NextOffset from,
-                                   NextOffset committed) {
-  MetricsProbe::partition_assigned(where, phase, from, committed);
+                                   NextOffset committed, StreamTime time) {
+  MetricsProbe::partition_assigned(where, phase, from, committed, time);
   log_.info(phase == PartitionPhase::restoring ? "partition assigned, restoring its state"
                                                : "partition assigned",
             {{"lane", lane_name_},

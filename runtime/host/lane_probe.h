@@ -25,7 +25,7 @@ class LaneProbe final : public MetricsProbe {
   LaneProbe(Metrics& metrics, int lane, std::vector<Input> inputs, const Log& log);
 
   void partition_assigned(InputPartition where, PartitionPhase phase, NextOffset from,
-                          NextOffset committed) override;
+                          NextOffset committed, StreamTime time) override;
   void partition_restored(InputPartition where, NextOffset committed) override;
   void partitions_revoked(bool lost) override;
   void record_dead_lettered(const Origin& origin, std::string_view reason,

@@ -46,7 +46,7 @@ TEST(LaneProbe, WhatIsOwnedNoLongerIsLoggedWithItsCommittedOffset) {
     for (const auto& [input, partition, committed] : {std::tuple{0, 3, 7}, {0, 4, 9}, {1, 0, 2}}) {
       probe.partition_assigned(
           {InputIndex(static_cast<std::uint16_t>(input)), Partition(partition)},
-          PartitionPhase::running, NextOffset(0), NextOffset(committed));
+          PartitionPhase::running, NextOffset(0), NextOffset(committed), StreamTime());
     }
     probe.offset_committed({InputIndex(0), Partition(4)}, NextOffset(11), StreamTime(0));
     ::testing::internal::CaptureStderr();

@@ -539,9 +539,10 @@ constexpr auto kCatalogue =
            });
          }},
         {"weir_lag_seconds", kGauge, "input, partition",
-         "How far behind: now minus the stream time at the committed offset, or minus the last "
-         "moment "
-         "with nothing unread if that is later; 0 when caught up.",
+         "How far behind at most: now minus the stream time at the committed offset, or minus the "
+         "last moment at which the log was seen to hold nothing unread (when it was read to its "
+         "end, and every half minute) if that is later; 0 when caught up. A stamp that is missing, "
+         "or ahead of now, tells nothing: then from the assignment on.",
          [](const Scrape& s, Samples& out) {
            per_partition(s, out, [](const PartitionStatus& p) { return p.lag_seconds; });
          }},
@@ -674,12 +675,13 @@ MetricsProbe::~MetricsProbe() {
 }
 
 void MetricsProbe::partition_assigned(InputPartition where, PartitionPhase phase,
-                                      NextOffset /*from*/, NextOffset committed) {
+                                      NextOffset /*from*/, NextOffset committed, StreamTime time) {
   const std::lock_guard lock(lane_->mutex);
   const auto [it, is_new] = lane_->partitions.try_emplace(where);
   PartitionCells& p = it->second;
   p.phase = phase;
   p.committed = committed.value();
+  p.stream_time = time.value();
   // Again without a revocation, after a recovery: what is known of the log still holds, and a lane
   // that recovers over and over must not look as if it had just begun.
   if (is_new) {
@@ -756,6 +758,12 @@ void MetricsProbe::end_seen(InputPartition where, NextOffset end) {
     p->end = std::max(p->end.load(), end.value());  // what a client knows of it may be old
     p->end_seen_at = in_ms(process_.identity.now());
     p->note_caught_up();
+  }
+}
+
+void MetricsProbe::end_remembered(InputPartition where, NextOffset end) {
+  if (PartitionCells* p = lane_->find(where)) {
+    p->end = std::max(p->end.load(), end.value());
   }
 }
 

@@ -67,7 +67,7 @@ class MetricsProbe : public Probe {
   ~MetricsProbe() override;
 
   void partition_assigned(InputPartition where, PartitionPhase phase, NextOffset from,
-                          NextOffset committed) override;
+                          NextOffset committed, StreamTime time) override;
   void partition_restored(InputPartition where, NextOffset committed) override;
   void partitions_revoked(bool lost) override;
   void step_took(Step step, std::chrono::nanoseconds time) override;
@@ -78,6 +78,7 @@ class MetricsProbe : public Probe {
   void turn_aborted(std::string_view why) override;
   void offset_committed(InputPartition where, NextOffset committed, StreamTime time) override;
   void end_seen(InputPartition where, NextOffset end) override;
+  void end_remembered(InputPartition where, NextOffset end) override;
   void producer_recreated(std::string_view reason, std::string_view why) override;
   void consumer_rejoined(std::string_view reason, std::string_view why) override;
   void state_restored(InputPartition where, std::string_view why) override;

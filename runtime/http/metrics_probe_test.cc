@@ -89,7 +89,8 @@ TEST(Metrics, ASmallScenarioReadsAsExpected) {
   Process process;
   process.metrics.set_state(ProcessState::running);
   const auto lane = process.lane();
-  lane->partition_assigned(at(0, 1), PartitionPhase::running, NextOffset(40), NextOffset(40));
+  lane->partition_assigned(at(0, 1), PartitionPhase::running, NextOffset(40), NextOffset(40),
+                           StreamTime());
   lane->end_seen(at(0, 1), NextOffset(60));
   lane->step_took(Step::decode, std::chrono::microseconds(200));
   lane->record_dead_lettered(some_origin(), "json_syntax", "no }");
@@ -215,8 +216,10 @@ TEST(Metrics, APartitionsSeriesEndWhenItIsRevoked) {
   Process process;
   const auto lane = process.lane();
   EXPECT_FALSE(lane->has_partitions());
-  lane->partition_assigned(at(0, 1), PartitionPhase::running, NextOffset(0), NextOffset(0));
-  lane->partition_assigned(at(1, 1), PartitionPhase::restoring, NextOffset(0), NextOffset(5));
+  lane->partition_assigned(at(0, 1), PartitionPhase::running, NextOffset(0), NextOffset(0),
+                           StreamTime());
+  lane->partition_assigned(at(1, 1), PartitionPhase::restoring, NextOffset(0), NextOffset(5),
+                           StreamTime());
   EXPECT_TRUE(lane->has_partitions());
   EXPECT_THAT(
       process.samples("weir_committed_offset"),
@@ -233,7 +236,8 @@ TEST(Metrics, APartitionsSeriesEndWhenItIsRevoked) {
 TEST(Metrics, AMemberThatJoinsAgainOwnsNothing) {
   Process process;
   const auto lane = process.lane();
-  lane->partition_assigned(at(0, 1), PartitionPhase::running, NextOffset(0), NextOffset(0));
+  lane->partition_assigned(at(0, 1), PartitionPhase::running, NextOffset(0), NextOffset(0),
+                           StreamTime());
   lane->consumer_rejoined("fenced", "another has its place");
   EXPECT_THAT(process.samples("weir_assigned_partitions"), ElementsAre("{} 0"));
 }
@@ -261,8 +265,10 @@ TEST(Metrics, APartitionThatTwoLanesBelieveToOwnIsShownOnceWhereItIsFurther) {
   Process process;
   const auto loser = process.lane(0);
   const auto owner = process.lane(1);
-  loser->partition_assigned(at(0, 1), PartitionPhase::running, NextOffset(0), NextOffset(50));
-  owner->partition_assigned(at(0, 1), PartitionPhase::running, NextOffset(0), NextOffset(60));
+  loser->partition_assigned(at(0, 1), PartitionPhase::running, NextOffset(0), NextOffset(50),
+                            StreamTime());
+  owner->partition_assigned(at(0, 1), PartitionPhase::running, NextOffset(0), NextOffset(60),
+                            StreamTime());
   EXPECT_THAT(process.samples("weir_committed_offset"),
               ElementsAre("{input=\"names\",partition=\"1\"} 60"));
 }
@@ -270,7 +276,8 @@ TEST(Metrics, APartitionThatTwoLanesBelieveToOwnIsShownOnceWhereItIsFurther) {
 class LagInSeconds : public ::testing::Test {
  protected:
   LagInSeconds() {
-    lane_->partition_assigned(at(0, 0), PartitionPhase::running, NextOffset(0), NextOffset(0));
+    lane_->partition_assigned(at(0, 0), PartitionPhase::running, NextOffset(0), NextOffset(0),
+                              StreamTime());
   }
 
   std::string lag() const {
@@ -281,6 +288,9 @@ class LagInSeconds : public ::testing::Test {
   void passes(seconds time) { process_.now_ms += milliseconds(time).count(); }
 
   void end_is(std::int64_t end) { lane_->end_seen(at(0, 0), NextOffset(end)); }
+
+  // What each poll tells that returns, also while the brokers are silent.
+  void client_remembers(std::int64_t end) { lane_->end_remembered(at(0, 0), NextOffset(end)); }
 
   void commit(std::int64_t next, std::int64_t stream_ms) {
     lane_->offset_committed(at(0, 0), NextOffset(next), StreamTime(stream_ms));
@@ -335,6 +345,37 @@ TEST_F(LagInSeconds, CountsFromTheSightOfTheEndNotFromTheCommitThatReachedIt) {
   EXPECT_EQ(lag(), "30");
 }
 
+// Behind an outage it began near 0, whatever had waited for how long.
+TEST_F(LagInSeconds, IsNotMadeSmallerByAnEndThatIsOnlyRemembered) {
+  end_is(100);
+  commit(100, kStartMs - 60'000);
+  for (int i = 0; i < 60; ++i) {
+    passes(seconds(1));
+    client_remembers(100);
+  }
+  lane_->set_cut_off(true);
+  passes(seconds(3600));
+  client_remembers(100);
+  lane_->set_cut_off(false);
+  client_remembers(103);
+  EXPECT_EQ(lag(), "3660");
+  end_is(103);
+  EXPECT_EQ(lag(), "3660");
+  commit(103, kStartMs);
+  client_remembers(104);
+  EXPECT_EQ(lag(), "0") << "the end that was just seen is reached";
+}
+
+// So it does after a session that was lost in an outage.
+TEST_F(LagInSeconds, CountsFromTheStreamTimeThatWasCommittedBeforeTheAssignment) {
+  lane_->partitions_revoked(true);
+  lane_->partition_assigned(at(0, 0), PartitionPhase::running, NextOffset(50), NextOffset(50),
+                            StreamTime(kStartMs - 90'000));
+  end_is(100);
+  passes(seconds(2));
+  EXPECT_EQ(lag(), "92");
+}
+
 TEST_F(LagInSeconds, CountsFromTheAssignmentWhileNoStampTellsMore) {
   end_is(100);
   passes(seconds(12));
@@ -344,7 +385,8 @@ TEST_F(LagInSeconds, CountsFromTheAssignmentWhileNoStampTellsMore) {
 TEST_F(LagInSeconds, GoesOnWhenThePartitionIsAssignedAgainAfterARecovery) {
   end_is(100);
   passes(seconds(12));
-  lane_->partition_assigned(at(0, 0), PartitionPhase::running, NextOffset(0), NextOffset(0));
+  lane_->partition_assigned(at(0, 0), PartitionPhase::running, NextOffset(0), NextOffset(0),
+                            StreamTime());
   passes(seconds(12));
   EXPECT_EQ(lag(), "24");
 }
@@ -353,7 +395,8 @@ TEST_F(LagInSeconds, BeginsAnewWithAnAssignmentAfterARevocation) {
   end_is(100);
   passes(seconds(12));
   lane_->partitions_revoked(false);
-  lane_->partition_assigned(at(0, 0), PartitionPhase::running, NextOffset(0), NextOffset(0));
+  lane_->partition_assigned(at(0, 0), PartitionPhase::running, NextOffset(0), NextOffset(0),
+                            StreamTime());
   EXPECT_EQ(lag(), "none");
 }
 
@@ -386,7 +429,8 @@ TEST(Metrics, LanesAddUpAndOneThatIsGoneStaysInTheTotals) {
   const auto second = process.lane(1);
   first->turn_committed({.records_in = 10}, milliseconds(1));
   second->turn_committed({.records_in = 5}, milliseconds(1));
-  first->partition_assigned(at(0, 0), PartitionPhase::running, NextOffset(0), NextOffset(0));
+  first->partition_assigned(at(0, 0), PartitionPhase::running, NextOffset(0), NextOffset(0),
+                            StreamTime());
   EXPECT_THAT(process.metrics.lanes(), SizeIs(2));
   first.reset();
   EXPECT_THAT(process.metrics.lanes(), SizeIs(1));
@@ -431,8 +475,10 @@ TEST(Metrics, LanesSayWhatTheyDoAndWhatWentWrongLast) {
   const auto lane = process.lane(4);
   EXPECT_EQ(process.metrics.lanes().at(0).state, "unassigned");
   EXPECT_EQ(process.metrics.lanes().at(0).last_error_at, std::nullopt);
-  lane->partition_assigned(at(0, 0), PartitionPhase::restoring, NextOffset(0), NextOffset(20));
-  lane->partition_assigned(at(1, 0), PartitionPhase::running, NextOffset(7), NextOffset(7));
+  lane->partition_assigned(at(0, 0), PartitionPhase::restoring, NextOffset(0), NextOffset(20),
+                           StreamTime());
+  lane->partition_assigned(at(1, 0), PartitionPhase::running, NextOffset(7), NextOffset(7),
+                           StreamTime());
   lane->state_restored(at(0, 0), "no local state");
   lane->turn_aborted("the broker refused it");
   LaneStatus status = process.metrics.lanes().at(0);
@@ -460,7 +506,8 @@ TEST(Metrics, ScrapesWhileLanesComeWorkAndGo) {
   });
   for (int i = 0; i < 100; ++i) {
     const auto lane = process.lane(i);
-    lane->partition_assigned(at(0, i), PartitionPhase::running, NextOffset(0), NextOffset(0));
+    lane->partition_assigned(at(0, i), PartitionPhase::running, NextOffset(0), NextOffset(0),
+                             StreamTime());
     lane->record_dead_lettered(some_origin(), "r" + std::to_string(i), "");
     lane->end_seen(at(0, i), NextOffset(10));
     lane->offset_committed(at(0, i), NextOffset(5), StreamTime(kStartMs));
@@ -485,7 +532,8 @@ std::string everything(int partitions) {
     lane->consumer_rejoined(word, word);
   }
   for (int i = 0; i < partitions; ++i) {
-    lane->partition_assigned(at(0, i), PartitionPhase::running, NextOffset(0), NextOffset(0));
+    lane->partition_assigned(at(0, i), PartitionPhase::running, NextOffset(0), NextOffset(0),
+                             StreamTime());
     lane->end_seen(at(0, i), NextOffset(10));
   }
   lane->turn_committed({}, milliseconds(1));

@@ -109,7 +109,8 @@ Result<std::vector<Position>> Assignment::take_again() {
       owned_[i].until = std::max(until, owned_[i].committed);
     }
     positions.push_back(position);
-    probe_.partition_assigned(owned_[i].where, owned_[i].phase, position.next, owned_[i].committed);
+    probe_.partition_assigned(owned_[i].where, owned_[i].phase, position.next, owned_[i].committed,
+                              owned_[i].committed_time);
   }
   return positions;
 }
@@ -214,10 +215,13 @@ Status Assignment::check_unchanged() {
   return Status::ok();
 }
 
-void Assignment::tell_known_ends() {
+void Assignment::tell_ends(std::span<const Position> reached) {
+  for (const Position& end : reached) {
+    probe_.end_seen(end.where, end.next);
+  }
   for (const OwnedPartition& owned : owned_) {
     if (const auto end = source_.known_end(owned.where)) {
-      probe_.end_seen(owned.where, *end);
+      probe_.end_remembered(owned.where, *end);
     }
   }
 }

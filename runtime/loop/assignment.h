@@ -69,8 +69,9 @@ class Assignment {
   // offsets went with it. A broker that doesn't answer is no failure.
   Status check_unchanged();
 
-  // Tells the probe where the logs end: as far as the client knows; or asked of the broker.
-  void tell_known_ends();
+  // Tells the probe where the logs end: those of `reached`, just polled; as the client remembers
+  // it; or asked of the broker.
+  void tell_ends(std::span<const Position> reached);
   void ask_ends();
 
   // What to commit with `next` as the offset of `owned`, next = the position of clock and index.

@@ -74,7 +74,7 @@ Status Loop::run_once() {
     return polled.status();
   }
   Batch batch = std::move(polled).value();
-  assignment_.tell_known_ends();
+  assignment_.tell_ends(batch.ends);
   test_point("after_poll");
   admit(batch);
   const auto began = clock_.now();
@@ -380,12 +380,9 @@ Status Loop::begin() {
 // The position at the end lies past control records: it is committed, too, or lag never reaches 0.
 Status Loop::reach_ends(std::span<const Position> ends) {
   for (const Position& end : ends) {
-    OwnedPartition* owned = assignment_.find(end.where);
-    if (owned == nullptr) {
-      continue;
+    if (OwnedPartition* owned = assignment_.find(end.where)) {
+      WEIR_TRY(reach(*owned, end.next));
     }
-    probe_.end_seen(end.where, end.next);
-    WEIR_TRY(reach(*owned, end.next));
   }
   for (OwnedPartition* owned : held_back_) {
     WEIR_TRY(reach(*owned, *owned->until));

@@ -127,10 +127,19 @@ class LoopTest : public ::testing::Test {
 
     void state_restored(InputPartition, std::string_view) override { ++restores; }
 
-    void end_seen(InputPartition, NextOffset next) override { end = next; }
+    void partition_assigned(InputPartition, PartitionPhase, NextOffset, NextOffset,
+                            StreamTime time) override {
+      assigned_time = time;
+    }
+
+    void end_seen(InputPartition, NextOffset next) override { seen_end = next; }
+
+    void end_remembered(InputPartition, NextOffset next) override { remembered_end = next; }
 
     TurnCounts last;
-    std::optional<NextOffset> end;
+    std::optional<NextOffset> seen_end;
+    std::optional<NextOffset> remembered_end;
+    std::optional<StreamTime> assigned_time;
     int commits = 0;
     int aborts = 0;
     int restores = 0;
@@ -244,7 +253,17 @@ TEST_F(LoopTest, ACommitTellsTheEndThatIsNotReachedYet) {
     ASSERT_TRUE(lane_->step().is_ok());
   }
   ASSERT_EQ(kafka_.committed(kLabGroup, kLabInput, 0), NextOffset(7));
-  EXPECT_EQ(probe_.end, NextOffset(20));
+  EXPECT_EQ(probe_.remembered_end, NextOffset(20));
+  EXPECT_EQ(probe_.seen_end, std::nullopt) << "the client may remember what was long ago";
+}
+
+TEST_F(LoopTest, AnAssignmentTellsTheStreamTimeThatWasCommitted) {
+  send("a:1", 1500);
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_EQ(probe_.assigned_time, StreamTime());
+  crash();
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_EQ(probe_.assigned_time, StreamTime(1500));
 }
 
 class DeadlyRecord : public LoopTest {
@@ -707,7 +726,8 @@ TEST_F(LoopTest, WhereALogEndsIsToldBeforeTheStageIsDoneWithIt) {
   send("a:1");
   fail("begin", Status::retry("nothing begins"), 1'000'000);
   ASSERT_TRUE(run().is_ok());
-  EXPECT_EQ(probe_.end, NextOffset(1));
+  EXPECT_EQ(probe_.remembered_end, NextOffset(1));
+  EXPECT_EQ(probe_.seen_end, NextOffset(1));
   EXPECT_EQ(probe_.commits, 0);
 }
 
@@ -721,14 +741,14 @@ TEST_F(LoopTest, WhereALogEndsIsAskedWhileThereIsMoreToRead) {
   while (probe_.commits == 0) {
     ASSERT_TRUE(lane_->step().is_ok());
   }
-  ASSERT_EQ(probe_.end, NextOffset(2));
+  ASSERT_EQ(probe_.remembered_end, NextOffset(2));
   send("c:1");
   fail("poll", Status::retry("nothing comes"), 1'000'000);
   ASSERT_TRUE(lane_->step().is_ok());
-  EXPECT_EQ(probe_.end, NextOffset(2));
+  EXPECT_EQ(probe_.seen_end, std::nullopt);
   lane_->clock().advance(std::chrono::seconds(30));
   ASSERT_TRUE(lane_->step().is_ok());
-  EXPECT_EQ(probe_.end, NextOffset(3));
+  EXPECT_EQ(probe_.seen_end, NextOffset(3));
 }
 
 TEST_F(LoopTest, AnOutputRecreatedWhileTheLaneIsStoppedStops) {

@@ -53,9 +53,10 @@ class Probe {
  public:
   virtual ~Probe() = default;
 
-  // Again without a revocation when local state or the producer was made anew.
+  // Again without a revocation when local state or the producer was made anew. `time`: the stream
+  // time at `committed`.
   virtual void partition_assigned(InputPartition, PartitionPhase, NextOffset /*from*/,
-                                  NextOffset /*committed*/) {}
+                                  NextOffset /*committed*/, StreamTime /*time*/) {}
 
   virtual void partition_restored(InputPartition, NextOffset /*committed*/) {}
 
@@ -77,9 +78,12 @@ class Probe {
   // Once per partition of a committed turn.
   virtual void offset_committed(InputPartition, NextOffset, StreamTime) {}
 
-  // An end of the log that is known; records of open transactions may count. One that is told later
-  // may be an earlier one.
+  // The log ended here just now: the brokers were asked, or it was read to its end. Records of open
+  // transactions may count. One that is told later may be an earlier one.
   virtual void end_seen(InputPartition, NextOffset) {}
+
+  // As the client remembers the end: while its brokers are silent it goes on saying the last one.
+  virtual void end_remembered(InputPartition, NextOffset) {}
 
   // `reason` is Status::reason's word, `why` its message.
   virtual void producer_recreated(std::string_view /*reason*/, std::string_view /*why*/) {}
