@@ -116,7 +116,7 @@ Status Lane::run_loop() {
   auto last_logged = steady_clock::time_point();
   BrokerWatch brokers;
   while (!stopping_) {
-    last_beat_ = clock.now();
+    probe_.beat();
     Status done = loop.advance();
     is_starting = is_starting && !done.is_ok();
     if (is_starting && done.remedy() != Remedy::stop) {

@@ -72,8 +72,9 @@ class Lane {
   // What it waits for while it isn't ready, where that is a failure, and for how long; else empty.
   std::string obstacle() const;
 
-  // When the lane's thread last came by. A lane that hangs in a stage shows here.
-  std::chrono::steady_clock::time_point last_beat() const { return last_beat_; }
+  // When the lane's thread last came by, or began to wait for brokers. A lane that hangs in a stage
+  // shows here.
+  std::chrono::steady_clock::time_point last_beat() const { return probe_.last_beat(); }
 
  private:
   void run();
@@ -97,7 +98,6 @@ class Lane {
   std::atomic<bool> is_at_end_ = false;
   std::atomic<bool> is_cut_off_ = false;
   std::atomic<std::chrono::steady_clock::time_point> last_answer_{std::chrono::steady_clock::now()};
-  std::atomic<std::chrono::steady_clock::time_point> last_beat_{std::chrono::steady_clock::now()};
   mutable std::mutex obstacle_mutex_;
   std::string obstacle_;
   std::chrono::steady_clock::time_point obstacle_since_;

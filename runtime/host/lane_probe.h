@@ -1,6 +1,7 @@
 // What happens in a lane, for Prometheus and for the log.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -24,6 +25,14 @@ class LaneProbe final : public MetricsProbe {
  public:
   LaneProbe(Metrics& metrics, int lane, std::vector<Input> inputs, const Log& log);
 
+  // The lane's thread comes by.
+  void beat() { last_beat_ = std::chrono::steady_clock::now(); }
+
+  // When it last did, or began to ask the brokers something. Any thread.
+  std::chrono::steady_clock::time_point last_beat() const { return last_beat_; }
+
+  void brokers_asked() override { beat(); }
+
   void partition_assigned(InputPartition where, PartitionPhase phase, NextOffset from,
                           NextOffset committed, StreamTime time) override;
   void partition_restored(InputPartition where, NextOffset committed) override;
@@ -40,6 +49,7 @@ class LaneProbe final : public MetricsProbe {
  private:
   std::string text(InputPartition where) const;
 
+  std::atomic<std::chrono::steady_clock::time_point> last_beat_{std::chrono::steady_clock::now()};
   const std::string lane_name_;
   const std::vector<Input> inputs_;
   const Log& log_;

@@ -37,6 +37,16 @@ TEST(LaneProbe, DeadLettersAreLoggedAsManyAsWereCommitted) {
   EXPECT_THAT(said, Not(HasSubstr("offset 4")));
 }
 
+TEST(LaneProbe, ALaneThatAsksTheBrokersLives) {
+  Metrics metrics({.deployment = "d", .version = 1});
+  const Log log("d", config::LogLevel::info);
+  LaneProbe probe(metrics, 0, {{"in", "raw"}}, log);
+  const auto before = std::chrono::steady_clock::now();
+  EXPECT_LE(probe.last_beat(), before);
+  probe.brokers_asked();
+  EXPECT_GE(probe.last_beat(), before);
+}
+
 // What somebody asks at night of a partition that is somewhere else since.
 TEST(LaneProbe, WhatIsOwnedNoLongerIsLoggedWithItsCommittedOffset) {
   Metrics metrics({.deployment = "d", .version = 1});

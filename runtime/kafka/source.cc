@@ -518,8 +518,12 @@ Result<std::vector<Committed>> KafkaSource::committed(std::span<const InputParti
 Status KafkaSource::found_group(std::span<const OffsetToCommit> beginnings) {
   WEIR_TRY(connect());
   // Lanes of one process that start together would only fence each other.
-  static std::mutex one_at_a_time;
-  const std::lock_guard hold(one_at_a_time);
+  static std::timed_mutex one_at_a_time;
+  const std::unique_lock hold(one_at_a_time, settings_.cluster.request_wait_max);
+  if (!hold) {
+    return Status::retry(
+        fmt::format("founding group {}: another lane is still at it", settings_.group));
+  }
   SinkSettings settings;
   settings.cluster = settings_.cluster;
   settings.transactional_id = settings_.group + ".founder";

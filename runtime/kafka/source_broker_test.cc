@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <fstream>
 #include <set>
+#include <thread>
 
 #include <gmock/gmock.h>
 
@@ -467,6 +468,28 @@ TEST_F(KafkaSourceTest, ATopicCreatedAgainHasAnotherId) {
   }
   EXPECT_NE(before.value().topic_id, after.value().topic_id);
   EXPECT_EQ(before.value().cluster_id, after.value().cluster_id);
+}
+
+// Lanes that start beside brokers that hang: the last one waited for all the others, and was taken
+// for one that hangs.
+TEST_F(KafkaSourceTest, AFounderDoesNotWaitForAnotherForLongerThanForTheBrokers) {
+  SourceSettings settings = reading({"nothing"});
+  settings.cluster.bootstrap = "127.0.0.1:1";
+  settings.cluster.request_wait_max = std::chrono::seconds(2);
+  const std::array beginning{OffsetToCommit{kFirst, NextOffset(0), ""}};
+  std::atomic<bool> is_over = false;
+  std::thread other([&] {
+    EXPECT_EQ(KafkaSource(settings).found_group(beginning).remedy(), Remedy::retry);
+    is_over = true;
+  });
+  SourceSettings hurried = settings;
+  hurried.cluster.request_wait_max = std::chrono::milliseconds(100);
+  std::string said;
+  while (!is_over && said.find("another lane is still at it") == said.npos) {
+    said = KafkaSource(hurried).found_group(beginning).message();
+  }
+  other.join();
+  EXPECT_THAT(said, HasSubstr("another lane is still at it"));
 }
 
 TEST_F(KafkaSourceTest, WithoutABrokerEveryCallReturnsAndSaysSo) {

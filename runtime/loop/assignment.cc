@@ -36,7 +36,7 @@ Status Assignment::found_group() {
     }
   }
   // Of all inputs at once: another lane may found the group between two questions.
-  WEIR_TRY_ASSIGN(const std::vector<Committed> committed, source_.committed(partitions));
+  WEIR_TRY_ASSIGN(const std::vector<Committed> committed, asked_source().committed(partitions));
   const auto has_offset = [](const Committed& c) { return c.next.has_value(); };
   const auto without = std::find_if_not(committed.begin(), committed.end(), has_offset);
   if (without == committed.end()) {
@@ -51,9 +51,9 @@ Status Assignment::found_group() {
                             "expired. Where to go on is for a person to say: " +
                             way_out(without->where.input));
   }
-  WEIR_TRY_ASSIGN(const bool has_written, sink_.has_written());
+  WEIR_TRY_ASSIGN(const bool has_written, asked_sink().has_written());
   if (has_written) {
-    WEIR_TRY_ASSIGN(const std::vector<Committed> now, source_.committed(partitions));
+    WEIR_TRY_ASSIGN(const std::vector<Committed> now, asked_source().committed(partitions));
     if (std::any_of(now.begin(), now.end(), has_offset)) {
       return Status::ok();  // founded meanwhile, and what is written is that lane's
     }
@@ -70,15 +70,15 @@ Status Assignment::found_group() {
     const InputSettings& input = settings_.inputs[where.input.value()];
     NextOffset next;
     if (input.start.kind == Start::Kind::timestamp) {
-      WEIR_TRY_ASSIGN(next, source_.offset_at(where, input.start.timestamp));
+      WEIR_TRY_ASSIGN(next, asked_source().offset_at(where, input.start.timestamp));
     } else {
-      WEIR_TRY_ASSIGN(const LogBounds bounds, source_.log_bounds(where));
+      WEIR_TRY_ASSIGN(const LogBounds bounds, asked_source().log_bounds(where));
       next = input.start.kind == Start::Kind::earliest ? bounds.start : bounds.end;
     }
     const CommitMetadata metadata{next, StreamTime(), written_topics(), input.dedup_rule()};
     beginnings.push_back({where, next, metadata.print()});
   }
-  return source_.found_group(beginnings);
+  return asked_source().found_group(beginnings);
 }
 
 Result<std::vector<Position>> Assignment::take(std::span<const InputPartition> partitions) {
@@ -99,13 +99,14 @@ Result<std::vector<Position>> Assignment::take_again() {
     partitions.push_back(owned.where);
   }
   WEIR_TRY(ask_topics());
-  WEIR_TRY_ASSIGN(const std::vector<Committed> committed, source_.committed(partitions));
+  WEIR_TRY_ASSIGN(const std::vector<Committed> committed, asked_source().committed(partitions));
   WEIR_ASSERT(committed.size() == partitions.size());
   std::vector<Position> positions;
   for (std::size_t i = 0; i < owned_.size(); ++i) {
     WEIR_TRY_ASSIGN(const Position position, place(owned_[i], committed[i]));
     if (settings_.until) {
-      WEIR_TRY_ASSIGN(const NextOffset until, source_.offset_at(partitions[i], *settings_.until));
+      WEIR_TRY_ASSIGN(const NextOffset until,
+                      asked_source().offset_at(partitions[i], *settings_.until));
       owned_[i].until = std::max(until, owned_[i].committed);
     }
     positions.push_back(position);
@@ -162,11 +163,21 @@ Status Assignment::ask_topics() {
   return Status::ok();
 }
 
+Source& Assignment::asked_source() {
+  probe_.brokers_asked();
+  return source_;
+}
+
+Sink& Assignment::asked_sink() {
+  probe_.brokers_asked();
+  return sink_;
+}
+
 // `i` as in topics_.
 Result<TopicIdentity> Assignment::ask_topic(std::size_t i) {
   const std::size_t inputs = settings_.inputs.size();
-  return i < inputs ? source_.identity(InputIndex(static_cast<std::uint16_t>(i)))
-                    : sink_.identity(OutputIndex(static_cast<std::uint16_t>(i - inputs)));
+  return i < inputs ? asked_source().identity(InputIndex(static_cast<std::uint16_t>(i)))
+                    : asked_sink().identity(OutputIndex(static_cast<std::uint16_t>(i - inputs)));
 }
 
 Status Assignment::check_same(std::size_t i, const TopicIdentity& now) const {
@@ -190,7 +201,7 @@ Status Assignment::check_unchanged() {
     const Result<TopicIdentity> now = ask_topic(i);
     if (!now.is_ok()) {
       if (now.status().remedy() == Remedy::retry) {
-        continue;
+        break;  // the brokers are silent: who asks on, of many topics, is deaf for minutes
       }
       return now.status();
     }
@@ -200,7 +211,7 @@ Status Assignment::check_unchanged() {
   for (const OwnedPartition& owned : owned_) {
     partitions.push_back(owned.where);
   }
-  const Result<std::vector<Committed>> committed = source_.committed(partitions);
+  const Result<std::vector<Committed>> committed = asked_source().committed(partitions);
   if (!committed.is_ok()) {
     return committed.status().remedy() == Remedy::retry ? Status::ok() : committed.status();
   }
@@ -231,7 +242,7 @@ void Assignment::ask_ends() {
   for (const OwnedPartition& owned : owned_) {
     all.push_back(owned.where);
   }
-  for (const Position& end : source_.ends(all)) {
+  for (const Position& end : asked_source().ends(all)) {
     probe_.end_seen(end.where, end.next);
   }
 }
@@ -263,7 +274,7 @@ Result<Position> Assignment::place(OwnedPartition& owned, const Committed& commi
             ": partitions were added, the topic was re-created, or the offsets expired: " +
             kNewVersion);
   }
-  WEIR_TRY_ASSIGN(const LogBounds bounds, source_.log_bounds(owned.where));
+  WEIR_TRY_ASSIGN(const LogBounds bounds, asked_source().log_bounds(owned.where));
   const NextOffset c = *committed.next;
   if (c < bounds.start || c > bounds.end) {
     return Status::stop(

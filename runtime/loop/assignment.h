@@ -66,7 +66,7 @@ class Assignment {
 
   // The topics and offsets are still those that the assignment began with. To be asked now and
   // then: a client doesn't notice a topic that was deleted and created anew, nor that a group's
-  // offsets went with it. A broker that doesn't answer is no failure.
+  // offsets went with it. A broker that doesn't answer is no failure, and isn't asked much more.
   Status check_unchanged();
 
   // Tells the probe where the logs end: those of `reached`, just polled; as the client remembers
@@ -93,6 +93,9 @@ class Assignment {
   Status check_rule(const OwnedPartition& owned, const CommitMetadata& metadata) const;
   Status check_outputs(const OwnedPartition& owned, const CommitMetadata& metadata) const;
   Status open_index(OwnedPartition& owned, const CommitMetadata& metadata);
+  // For a question to the brokers.
+  Source& asked_source();
+  Sink& asked_sink();
   Status ask_topics();
   Result<TopicIdentity> ask_topic(std::size_t i);
   Status check_same(std::size_t i, const TopicIdentity& now) const;

@@ -114,6 +114,8 @@ class LoopTest : public ::testing::Test {
   }
 
   struct CountingProbe final : Probe {
+    void brokers_asked() override { ++questions; }
+
     void turn_committed(const TurnCounts& counts, std::chrono::nanoseconds) override {
       last = counts;
       ++commits;
@@ -140,6 +142,7 @@ class LoopTest : public ::testing::Test {
     std::optional<NextOffset> seen_end;
     std::optional<NextOffset> remembered_end;
     std::optional<StreamTime> assigned_time;
+    int questions = 0;
     int commits = 0;
     int aborts = 0;
     int restores = 0;
@@ -719,6 +722,27 @@ TEST_F(LoopTest, ATopicRecreatedUnderARunningLaneStops) {
   ASSERT_FALSE(stopped.is_ok());
   EXPECT_EQ(stopped.exit_code(), ExitCode::bad_input);
   EXPECT_THAT(stopped.message(), HasSubstr("deleted and created again"));
+}
+
+// A lane that waited for a minute, in short questions, was taken for a stage that hangs.
+TEST_F(LoopTest, EachQuestionToTheBrokersIsTold) {
+  constexpr int kPartitions = 9;
+  kafka_.add_partitions(kLabInput, kPartitions - 1);
+  start();
+  ASSERT_TRUE(lane_->step().is_ok());  // founds the group: where each log starts
+  EXPECT_GE(probe_.questions, kPartitions);
+  const int founded = probe_.questions;
+  ASSERT_TRUE(run().is_ok());  // is assigned: what each log holds
+  EXPECT_GE(probe_.questions, founded + kPartitions);
+}
+
+// They were asked about every topic, which took minutes; a signal had to wait for it.
+TEST_F(LoopTest, BrokersThatAreSilentAreNotAskedAboutTheOtherTopics) {
+  ASSERT_TRUE(run().is_ok());
+  lane_->clock().advance(settings_.limits.topics_checked_every);
+  fail("identity", Status::retry("no answer"), 1'000'000);
+  ASSERT_TRUE(lane_->step().is_ok());
+  EXPECT_EQ(faults_["identity"].second, 1'000'000 - 1);
 }
 
 // While a stage hung on them, the lag was 0.

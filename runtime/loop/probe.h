@@ -53,6 +53,10 @@ class Probe {
  public:
   virtual ~Probe() = default;
 
+  // Before each of the questions that a lane may ask the brokers in a row. Each has its bound, the
+  // row has none: a lane that waits for them lives.
+  virtual void brokers_asked() {}
+
   // Again without a revocation when local state or the producer was made anew. `time`: the stream
   // time at `committed`.
   virtual void partition_assigned(InputPartition, PartitionPhase, NextOffset /*from*/,

@@ -153,6 +153,7 @@ void Loop::revoked(bool lost) {
   const auto in_time = [&](const auto& action) {
     Status done = action();
     while (!done.is_ok() && done.remedy() == Remedy::retry && clock_.now() < deadline) {
+      probe_.brokers_asked();
       done = action();
     }
     return done;

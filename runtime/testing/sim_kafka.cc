@@ -353,6 +353,7 @@ class SimSource final : public Source {
   }
 
   Result<TopicIdentity> identity(InputIndex input) override {
+    WEIR_TRY(fault("identity"));
     return kafka_.identity(topics_.at(input.value()));
   }
 
@@ -517,6 +518,7 @@ class SimSink final : public Sink {
   }
 
   Result<TopicIdentity> identity(OutputIndex output) override {
+    WEIR_TRY(fault("identity"));
     return kafka_.identity(topics_.at(output.value()));
   }
 

@@ -28,9 +28,9 @@ struct SimRecord {
 };
 
 // Chooses faults: called before each operation of a client with its name ("poll", "begin", "send",
-// "flush", "send_offsets", "commit", "abort", "recreate", "seek", "committed"); a failed status is
-// the operation's result, and the operation did not happen. "commit_answer": it did happen. Of the
-// following only whether they fail matters:
+// "flush", "send_offsets", "commit", "abort", "recreate", "seek", "committed", "identity"); a
+// failed status is the operation's result, and the operation did not happen. "commit_answer": it
+// did happen. Of the following only whether they fail matters:
 //  "redeliver"        the poll goes a few records back
 //  "commit_copy", "abort_copy", "offsets_copy"
 //                     the request's first copy is kept on its way; what the operation does, the

@@ -160,13 +160,14 @@ class Schedule {
         return Status::retry(what);
       case 1:
         return operation == "poll" || operation == "seek" || operation == "committed" ||
-                       operation == "abort" || operation == "recreate"
+                       operation == "identity" || operation == "abort" || operation == "recreate"
                    ? Status::retry(what)
                    : Status::abort(what);
       default:
-        return operation == "poll"                               ? Status::rejoin("other", what)
-               : operation == "seek" || operation == "committed" ? Status::retry(what)
-                                                                 : Status::recreate("other", what);
+        return operation == "poll" ? Status::rejoin("other", what)
+               : operation == "seek" || operation == "committed" || operation == "identity"
+                   ? Status::retry(what)
+                   : Status::recreate("other", what);
     }
   }
 
