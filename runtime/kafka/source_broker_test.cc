@@ -1,6 +1,7 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <set>
 #include <thread>
 
@@ -450,6 +451,38 @@ TEST_F(KafkaSourceTest, AnswersQuestionsAboutTheLog) {
   EXPECT_EQ(identity.value().partitions, 3);
   EXPECT_THAT(identity.value().topic_id, SizeIs(22));
   EXPECT_FALSE(identity.value().cluster_id.empty());
+}
+
+// Of several logs at once, as they are now: behind records that no one has fetched.
+TEST_F(KafkaSourceTest, TellsWhereLogsEndWithoutThoseOfWhichNobodyCan) {
+  const std::string input = topic("input", 3);
+  KafkaSource source(reading({input, prefix + ".nowhere"}));
+  const InputPartition second{InputIndex(0), Partition(1)};
+  const InputPartition nowhere{InputIndex(1), Partition(0)};
+  EXPECT_THAT(source.ends(std::array{kFirst}), testing::IsEmpty()) << "it has no client yet";
+  ok(status_of(until_done([&] { return source.committed(std::array{kFirst}); })));
+  const auto ends = [&] {
+    std::map<InputPartition, std::int64_t> told;
+    for (const Position& end : source.ends(std::array{kFirst, second, nowhere})) {
+      told[end.where] = end.next.value();
+    }
+    return told;
+  };
+  fill(input, 2);
+  fill(input, 5, 5, 1);
+  // A transaction ends in a marker, which is there soon after its commit was answered.
+  const std::map<InputPartition, std::int64_t> expected{{kFirst, 3}, {second, 6}};
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (ends() != expected && std::chrono::steady_clock::now() < deadline) {
+  }
+  EXPECT_EQ(ends(), expected);
+  KafkaSink open(writing({input}));
+  ok(until_done([&] { return open.open(); }));
+  ok(open.begin());
+  ok(open.send(std::array{record("k", "v")}));
+  ok(until_done([&] { return open.flush(); }));
+  EXPECT_EQ(ends(), expected) << "nobody can read what a transaction holds that is open";
+  ok(until_done([&] { return open.abort(); }));
 }
 
 TEST_F(KafkaSourceTest, ATopicCreatedAgainHasAnotherId) {
