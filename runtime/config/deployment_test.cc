@@ -236,6 +236,23 @@ TEST(Loaded, SaysAllThatIsWrongInTheOrderOfTheFileAndExits78) {
             "WEIR__LANE: is no setting; did you mean \"WEIR__LANES\"?");
 }
 
+TEST(Loaded, AnOptionThatIsNotOfItsTypeOrRangeIsWrong) {
+  const StageSpec spec = testing::spam_spec();
+  LoadOptions options;
+  options.spec = &spec;
+  const Loaded loaded = load_text(
+      "stage: spam\n"
+      "inputs: {comments: {dataset: comments, version: 1, dedup: {window: 1h}}}\n"
+      "outputs: {classified: {dataset: comments.classified}}\n"
+      "options: {threshold: 1.5, batch_records_max: 010, is_strict: no}\n",
+      "spam.yaml", options);
+  EXPECT_EQ(loaded.status().message(),
+            "spam.yaml:4:22: options.threshold: 1.5 is outside 0 … 1\n"
+            "spam.yaml:4:46: options.batch_records_max: \"010\" begins with a zero: octal or "
+            "decimal?\n"
+            "spam.yaml:4:62: options.is_strict: \"no\" is neither true nor false");
+}
+
 TEST(Loaded, AFloodOfProblemsIsCutShort) {
   std::string text = "stage: x\n";
   for (int i = 0; i < 2000; ++i) {
