@@ -1,5 +1,5 @@
 """The mistakes that people make in a deployment's file, and the exact words that answer them: each
-NAME.yaml of mistakes/, as `lint` of the program that NAME begins with reads it, has its NAME.txt."""
+NAME.yaml of mistakes/, as the program reads it that NAME begins with, has its NAME.txt."""
 
 import os
 import pathlib

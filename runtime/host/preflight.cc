@@ -26,6 +26,25 @@ std::string apply_command(const std::string& file) {
   return fmt::format("{} topics apply {}", tool_command(), file);
 }
 
+std::string creation(const config::Deployment& deployment) {
+  return fmt::format("create what {} needs with: {}", deployment.id,
+                     apply_command(deployment.file));
+}
+
+// `meant`: did_you_mean() of the topics that are there.
+std::string missing_input(const config::Deployment& deployment, const config::Input& input,
+                          const std::string& meant) {
+  if (input.version > 0) {
+    return fmt::format(
+        "topic {} doesn't exist; it is version {} of the dataset {}, which the deployment that "
+        "writes it creates: is `version` of inputs.{} right{}",
+        input.topic, input.version, input.dataset, input.name, meant.empty() ? "?" : meant);
+  }
+  return fmt::format("topic {} doesn't exist{} {}", input.topic,
+                     meant.empty() ? "; is the name right? Then" : meant + " Else",
+                     creation(deployment));
+}
+
 struct Counted {
   std::string topic;
   std::int32_t partitions = 0;
@@ -141,7 +160,8 @@ Status check_retention(const std::string& topic, std::optional<std::int64_t> kep
 }
 
 Status check_topics(const config::Deployment& deployment, const LanePlan& plan,
-                    std::string_view bootstrap, const DescribeTopic& describe) {
+                    std::string_view bootstrap, const DescribeTopic& describe,
+                    const ListTopics& list) {
   std::vector<std::string> wrong;
   const auto note = [&](const Status& checked) {
     if (!checked.is_ok()) {
@@ -149,7 +169,7 @@ Status check_topics(const config::Deployment& deployment, const LanePlan& plan,
     }
   };
   std::map<std::string, TopicDescription> known;
-  const auto look_up = [&](const std::string& name, const std::string& way_out) {
+  const auto look_up = [&](const std::string& name, const auto& missing) {
     Result<std::optional<TopicDescription>> found = describe(name);
     if (!found.is_ok()) {
       return found.status();
@@ -157,26 +177,24 @@ Status check_topics(const config::Deployment& deployment, const LanePlan& plan,
     if (found.value()) {
       known.emplace(name, std::move(*found.value()));
     } else {
-      wrong.push_back(fmt::format("topic {} doesn't exist; {}", name, way_out));
+      wrong.push_back(missing());
     }
     return Status::ok();
   };
-  const std::string apply =
-      fmt::format("create what {} needs with: {}", deployment.id, apply_command(deployment.file));
   for (const config::Input& input : deployment.inputs) {
-    WEIR_TRY(look_up(
-        input.topic,
-        input.version > 0
-            ? fmt::format("it is version {} of the dataset {}, which the deployment that writes it "
-                          "creates: is `version` of inputs.{} right?",
-                          input.version, input.dataset, input.name)
-            : fmt::format("is the name right? Then {}", apply)));
+    WEIR_TRY(look_up(input.topic, [&] {
+      const Result<std::vector<std::string>> topics = list();
+      return missing_input(deployment, input,
+                           topics.is_ok() ? did_you_mean(input.topic, topics.value()) : "");
+    }));
   }
   for (const std::string& name : plan.output_topics) {
-    WEIR_TRY(
-        look_up(name, fmt::format("{}. If it was there before, what it held is gone and is not "
-                                  "written again: then raise `version:` first",
-                                  apply)));
+    WEIR_TRY(look_up(name, [&] {
+      return fmt::format(
+          "topic {} doesn't exist; {}. If it was there before, what it held is gone and is not "
+          "written again: then raise `version:` first",
+          name, creation(deployment));
+    }));
   }
   std::optional<Counted> widest;  // the input with the most partitions
   bool are_inputs_known = true;

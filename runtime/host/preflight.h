@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "assembly/lane_plan.h"
 #include "config/deployment.h"
@@ -23,13 +24,17 @@ Status check_stage(const config::Deployment& deployment, const StageSpec& spec);
 using DescribeTopic =
     std::function<Result<std::optional<TopicDescription>>(const std::string& topic)>;
 
+// The names of all topics.
+using ListTopics = std::function<Result<std::vector<std::string>>()>;
+
 // Ok; a failure of `describe` as it is, at once; or stop(config) with all that is wrong, one a
 // line, each naming the topic and the way out: one is missing, can't be deduplicated, or an output
 // is compacted, has the wrong clock, or another partition count or a shorter retention than its
-// input.
+// input. `list` is asked where an input is missing: for what was meant, so it may fail.
 // `bootstrap` is for the commands that mend it.
 Status check_topics(const config::Deployment& deployment, const LanePlan& plan,
-                    std::string_view bootstrap, const DescribeTopic& describe);
+                    std::string_view bootstrap, const DescribeTopic& describe,
+                    const ListTopics& list);
 
 // A part of it: one of the deployment's inputs as its topic is described.
 Status check_input_topic(const config::Deployment& deployment, const config::Input& input,

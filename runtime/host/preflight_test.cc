@@ -101,6 +101,10 @@ TEST(Preflight, ATopicThatWeirWroteCarriesTheClockOfItsRoot) {
   EXPECT_TRUE(check(kWindow, Output::derived, kAheadAtWill, 1).is_ok());
 }
 
+Result<std::vector<std::string>> no_topics() {
+  return std::vector<std::string>();
+}
+
 // raw.x into x.v1, with the dead letters x.dead_letters.v1; `topics` are what the cluster has.
 Status check_all(const std::map<std::string, TopicDescription>& topics,
                  Output output = Output::derived) {
@@ -115,11 +119,13 @@ Status check_all(const std::map<std::string, TopicDescription>& topics,
   plan.output_topics = {"x.v1", "x.dead_letters.v1"};
   plan.settings.outputs.resize(1);
   plan.settings.outputs[0].rekeys = output == Output::root;
-  return check_topics(deployment, plan, "b:1",
-                      [&](const std::string& name) -> Result<std::optional<TopicDescription>> {
-                        const auto found = topics.find(name);
-                        return found == topics.end() ? std::nullopt : std::optional(found->second);
-                      });
+  return check_topics(
+      deployment, plan, "b:1",
+      [&](const std::string& name) -> Result<std::optional<TopicDescription>> {
+        const auto found = topics.find(name);
+        return found == topics.end() ? std::nullopt : std::optional(found->second);
+      },
+      no_topics);
 }
 
 TopicDescription with(std::int32_t partitions,
@@ -184,20 +190,37 @@ TEST(Preflight, ARootHasTheBrokersClockAndPartitionsOfItsOwn) {
                            "message.timestamp.type=LogAppendTime[^\n]+"));
 }
 
-TEST(Preflight, AMissingInputIsLookedForWhereItComesFrom) {
+// The inputs raw.comments and comments.v2, where there is nothing but what `list` tells.
+std::string said_without_inputs(const ListTopics& list) {
   config::Deployment deployment;
   deployment.inputs.resize(2);
-  deployment.inputs[0].topic = "raw.x";
+  deployment.inputs[0].topic = "raw.comments";
   deployment.inputs[1].name = "comments";
   deployment.inputs[1].topic = "comments.v2";
   deployment.inputs[1].dataset = "comments";
   deployment.inputs[1].version = 2;
-  const Status refused = check_topics(deployment, LanePlan(), "b:1", [](const std::string&) {
-    return std::optional<TopicDescription>();
-  });
-  EXPECT_THAT(refused.message(),
-              MatchesRegex("topic raw.x doesn't exist; is the name right[^\n]+topics apply[^\n]+\n"
-                           "topic comments.v2 [^\n]+is `version` of inputs.comments right[^\n]+"));
+  const auto describe = [](const std::string&) { return std::optional<TopicDescription>(); };
+  return check_topics(deployment, LanePlan(), "b:1", describe, list).message();
+}
+
+TEST(Preflight, AMissingInputIsLookedForWhereItComesFrom) {
+  for (const ListTopics& list :
+       {ListTopics(no_topics), ListTopics([] { return Status::retry("silent"); })}) {
+    EXPECT_THAT(
+        said_without_inputs(list),
+        MatchesRegex("topic raw.comments doesn't exist; is the name right. Then create[^\n]+\n"
+                     "topic comments.v2 [^\n]+is `version` of inputs.comments right."));
+  }
+}
+
+TEST(Preflight, OfAMissingInputItIsSaidWhatWasMeant) {
+  EXPECT_THAT(said_without_inputs([] {
+                return std::vector<std::string>{"raw.coments", "comments.v1"};
+              }),
+              MatchesRegex("topic raw.comments doesn't exist; did you mean \"raw.coments\". Else "
+                           "create[^\n]+topics apply[^\n]+\n"
+                           "topic comments.v2 [^\n]+is `version` of inputs.comments right; did you "
+                           "mean \"comments.v1\"."));
 }
 
 TEST(Preflight, ABrokerThatDoesNotAnswerIsNoProblemOfTheTopics) {
@@ -205,10 +228,11 @@ TEST(Preflight, ABrokerThatDoesNotAnswerIsNoProblemOfTheTopics) {
   deployment.inputs.resize(2);
   deployment.inputs[0].topic = "raw.x";
   deployment.inputs[1].topic = "raw.y";
-  const Status failed = check_topics(deployment, LanePlan(), "b:1", [](const std::string& name) {
+  const auto describe = [](const std::string& name) {
     return name == "raw.x" ? Result<std::optional<TopicDescription>>(std::nullopt)
                            : Status::retry("silent");
-  });
+  };
+  const Status failed = check_topics(deployment, LanePlan(), "b:1", describe, no_topics);
   EXPECT_EQ(failed.remedy(), Remedy::retry);
   EXPECT_EQ(failed.message(), "silent");
 }

@@ -293,7 +293,8 @@ class Process {
     };
     const auto give_up_at = steady_clock::now() + until_.silence_max;
     while (true) {
-      Status checked = check_topics(deployment_, plan, cluster.bootstrap, describe);
+      Status checked = check_topics(deployment_, plan, cluster.bootstrap, describe,
+                                    [&] { return admin->topics(); });
       if (checked.is_ok() || checked.remedy() != Remedy::retry) {
         return checked;
       }
