@@ -65,7 +65,7 @@ Status KafkaProducer::open() {
     batch_bytes_ = batch_bytes;
     topic_.reset();
     client_.reset();
-    return Status::retry("the topic's max.message.bytes asks for smaller batches");
+    return open();  // a client's batches are as large as it was told when it was made
   }
   partitions_ = shape->partitions;
   return Status::ok();

@@ -7,6 +7,8 @@ namespace weir {
 namespace {
 
 using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
 
 class KafkaProducerTest : public BrokerCase {};
 
@@ -28,6 +30,25 @@ TEST_F(KafkaProducerTest, AMissingTopicIsToldFromOtherThingsThatAreWrongWithTheC
   EXPECT_EQ(refused.exit_code(), ExitCode::config) << refused.message();
   EXPECT_THAT(refused.message(), HasSubstr("ask for no SASL"));
   EXPECT_FALSE(stranger.is_topic_missing());
+}
+
+// Where it was one to ask again, `--wait 0` ended with the broker's silence.
+TEST_F(KafkaProducerTest, ATopicsLimitMakesBatchesThatFitAndIsNoReasonToWait) {
+  cluster.properties = {{"compression.codec", "none"}};
+  KafkaProducer producer(
+      {.cluster = cluster, .topic = topic("small", 1, {{"max.message.bytes", "2000"}})});
+  ok(until_done([&] {
+    Status opened = producer.open();
+    if (!opened.is_ok()) {
+      EXPECT_THAT(opened.message(), Not(HasSubstr("max.message.bytes")));
+    }
+    return opened;
+  }));
+  for (int i = 0; i < 4; ++i) {
+    ok(producer.send(std::nullopt, std::string(900, 'x')));
+  }
+  ok(until_done([&] { return producer.flush(); }));
+  EXPECT_THAT(producer.take_refused(), IsEmpty());
 }
 
 }  // namespace
