@@ -325,7 +325,11 @@ class CrossCheck {
     for (const KafkaProperty& property : deployment_.kafka) {
       const Status status = options_.kafka_property(property.name, property.value);
       if (!status.is_ok()) {
-        say("kafka." + property.name, masked(status.message(), property.value, property.is_secret));
+        // What is said of any value, as of an unknown name, shows nothing of this one.
+        const Status of_none = options_.kafka_property(property.name, "");
+        const bool shows_value = of_none.is_ok() || of_none.message() != status.message();
+        say("kafka." + property.name,
+            masked(status.message(), property.value, property.is_secret && shows_value));
       }
     }
   }

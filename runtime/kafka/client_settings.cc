@@ -1,6 +1,12 @@
 #include "kafka/client_settings.h"
 
+#include <algorithm>
 #include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <sstream>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -30,6 +36,8 @@ constexpr std::string_view kPartitioner =
     "partitions are chosen by murmur2 of the key, as Java's clients do";
 constexpr std::string_view kTransactionAge =
     "it is derived from the limit on a transaction's age, which other deadlines rest on";
+constexpr std::string_view kRecordBytes =
+    "what a record may weigh is the topic's setting (max.message.bytes)";
 
 constexpr std::array kReserved{
     Reserved{"bootstrap.servers", kSetElsewhere},
@@ -72,28 +80,54 @@ constexpr std::array kReserved{
     Reserved{"max.poll.interval.ms", kSetElsewhere},
     Reserved{"allow.auto.create.topics", "a topic that nobody created is a mistake"},
     Reserved{"check.crcs", "a record changed on its way must not be processed"},
-    Reserved{"message.max.bytes",
-             "what a record may weigh is the topic's setting (max.message.bytes)"},
+    Reserved{"message.max.bytes", kRecordBytes},
+    Reserved{"max.request.size", kRecordBytes},
     Reserved{"plugin.library.paths", kNoCode},
     Reserved{"interceptors", kNoCode},
     Reserved{"opaque", kNoCode},
     Reserved{"default_topic_conf", kNoCode},
 };
 
-// Properties that have a default, and those that are reserved: the client tells neither aliases nor
-// the others.
-std::vector<std::string> known_names(rd_kafka_conf_t& conf) {
+// What Java's clients call otherwise, too far from librdkafka's name to be taken for a slip of it.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 7> kNamesOfJava{{
+    {"buffer.memory", "queue.buffering.max.kbytes"},
+    {"fetch.max.wait.ms", "fetch.wait.max.ms"},
+    {"receive.buffer.bytes", "socket.receive.buffer.bytes"},
+    {"send.buffer.bytes", "socket.send.buffer.bytes"},
+    {"ssl.keystore.certificate.chain", "ssl.certificate.pem"},
+    {"ssl.keystore.key", "ssl.key.pem"},
+    {"ssl.truststore.certificates", "ssl.ca.pem"},
+}};
+
+// All that the client knows, aliases and what has no default included: the first column of the
+// table that it prints.
+std::vector<std::string> known_names() {
+  char* table = nullptr;
+  std::size_t size = 0;
+  FILE* const out = open_memstream(&table, &size);
+  WEIR_ASSERT(out != nullptr);
+  rd_kafka_conf_properties_show(out);
+  std::fclose(out);
+  const std::unique_ptr<char, decltype(&std::free)> owned(table, &std::free);
   std::vector<std::string> names;
-  for (const Reserved& reserved : kReserved) {
-    names.emplace_back(reserved.name);
+  std::istringstream lines(std::string(table, size));
+  for (std::string line; std::getline(lines, line);) {
+    // A name is in small letters, unlike what stands above the table.
+    if (!line.empty() && line.front() >= 'a' && line.front() <= 'z') {
+      names.push_back(line.substr(0, line.find(' ')));
+    }
   }
-  std::size_t count = 0;
-  const char** pairs = rd_kafka_conf_dump(&conf, &count);
-  for (std::size_t i = 0; i < count; i += 2) {
-    names.emplace_back(pairs[i]);
-  }
-  rd_kafka_conf_dump_free(pairs, count);
   return names;
+}
+
+Status unknown_property(std::string_view name) {
+  const auto* const java = std::find_if(kNamesOfJava.begin(), kNamesOfJava.end(),
+                                        [name](const auto& names) { return names.first == name; });
+  return Status::stop(ExitCode::config,
+                      fmt::format("there is no Kafka property {}{}", name,
+                                  java == kNamesOfJava.end()
+                                      ? did_you_mean(name, known_names())
+                                      : fmt::format("; librdkafka calls it {}", java->second)));
 }
 
 }  // namespace
@@ -113,11 +147,11 @@ Status check_property(std::string_view name, std::string_view value) {
   std::array<char, 512> why{};
   const rd_kafka_conf_res_t taken = rd_kafka_conf_set(
       conf.get(), std::string(name).c_str(), std::string(value).c_str(), why.data(), why.size());
+  if (taken == RD_KAFKA_CONF_UNKNOWN) {
+    return unknown_property(name);
+  }
   if (taken != RD_KAFKA_CONF_OK) {
-    return Status::stop(
-        ExitCode::config,
-        fmt::format("Kafka property {}: {}{}", name, why.data(),
-                    taken == RD_KAFKA_CONF_UNKNOWN ? did_you_mean(name, known_names(*conf)) : ""));
+    return Status::stop(ExitCode::config, fmt::format("Kafka property {}: {}", name, why.data()));
   }
   return Status::ok();
 }

@@ -23,8 +23,29 @@ TEST(CheckProperty, RefusesWhatTheClientDoesNotKnow) {
               HasSubstr("; did you mean \"socket.timeout.ms\"?"));
   EXPECT_THAT(check_property("bootstrap.server", "a:1").message(),
               HasSubstr("; did you mean \"bootstrap.servers\"?"));
+  EXPECT_THAT(check_property("compresion.type", "lz4").message(),
+              HasSubstr("; did you mean \"compression.type\"?"))
+      << "an alias";
+  EXPECT_THAT(check_property("ssl.ca.locaton", "ca.pem").message(),
+              HasSubstr("; did you mean \"ssl.ca.location\"?"))
+      << "without a default";
   EXPECT_THAT(check_property("compression.codec", "brotli").message(), HasSubstr("brotli"));
   EXPECT_FALSE(check_property("linger.ms", "soon").is_ok());
+}
+
+TEST(CheckProperty, TellsLibrdkafkasNameOfWhatJavasClientsCallOtherwise) {
+  EXPECT_EQ(check_property("buffer.memory", "1").message(),
+            "there is no Kafka property buffer.memory; librdkafka calls it "
+            "queue.buffering.max.kbytes");
+  for (const char* java :
+       {"buffer.memory", "fetch.max.wait.ms", "receive.buffer.bytes", "send.buffer.bytes",
+        "ssl.keystore.certificate.chain", "ssl.keystore.key", "ssl.truststore.certificates"}) {
+    const std::string said = check_property(java, "1").message();
+    const std::string_view calls_it = "; librdkafka calls it ";
+    const std::size_t found = said.find(calls_it);
+    ASSERT_NE(found, std::string::npos) << said;
+    EXPECT_TRUE(check_property(said.substr(found + calls_it.size()), "4096").is_ok()) << said;
+  }
 }
 
 TEST(CheckBootstrap, RefusesAUrl) {
@@ -57,6 +78,7 @@ TEST(CheckProperty, RefusesWhatWouldBreakExactlyOnceAndSaysWhy) {
       {"delivery.report.only.error", "true"},
       {"partitioner", "random"},
       {"message.max.bytes", "1000"},
+      {"max.request.size", "1000"},
       {"plugin.library.paths", "evil.so"},
       {"dr_msg_cb", "x"},
       {"rebalance_cb", "x"},
