@@ -132,6 +132,25 @@ TEST_F(OutTest, NothingIsAddedToWhatIsNoMessage) {
   }
 }
 
+TEST_F(OutTest, ADeadLetterStaysOne) {
+  out_.emit_bytes("plain", "x");
+  out_.dead_letter("bad", "why");
+  out_.drop("boring");
+  out_.emit_bytes("plain", "x");
+  EXPECT_EQ(out_.outcome(0).fate, Out::Fate::dead_lettered);
+  EXPECT_EQ(out_.outcome(0).reason, "bad");
+}
+
+// The last call won, and what the other had said was lost without a word.
+TEST_F(OutTest, ARecordIsDroppedOrHasOutputsNotBoth) {
+  out_.emit_bytes("plain", "x");
+  EXPECT_THROW(out_.drop("boring"), std::logic_error);
+  out_.reset(1);
+  out_.drop("boring");
+  EXPECT_THROW(out_.emit_bytes("plain", "x"), std::logic_error);
+  EXPECT_THAT(out_.emitted(), ::testing::IsEmpty());
+}
+
 TEST_F(OutTest, OnlyADeclaredOutputLeavesUnderAnotherKey) {
   EXPECT_THROW(out_.emit_rekeyed("plain", "k2", "v"), UnknownOutput);
   out_.emit_rekeyed("moved", "k2", "v");
@@ -149,17 +168,24 @@ class ThrowsAtB final : public Stage {
     if (record.wire() == "huge") {
       throw std::bad_alloc();
     }
+    if (record.wire() == "c") {
+      throw 42;
+    }
   }
 };
 
 TEST_F(OutTest, AnExceptionSetsOnlyItsOwnRecordAside) {
   ThrowsAtB stage;
-  const std::vector<Record> records{record_at(0, "a", pool_), record_at(1, "b", pool_)};
+  const std::vector<Record> records{record_at(0, "a", pool_), record_at(1, "b", pool_),
+                                    record_at(2, "c", pool_)};
+  out_.reset(records.size());
   stage.process_batch(records, out_);
   EXPECT_EQ(out_.outcome(0).fate, Out::Fate::emitted);
   EXPECT_EQ(out_.outcome(1).fate, Out::Fate::dead_lettered);
   EXPECT_EQ(out_.outcome(1).reason, "stage_exception");
   EXPECT_EQ(out_.outcome(1).message, "b is bad");
+  EXPECT_EQ(out_.outcome(2).fate, Out::Fate::dead_lettered);
+  EXPECT_EQ(out_.outcome(2).message, "what was thrown is no std::exception");
 }
 
 TEST_F(OutTest, ALackOfMemorySetsNothingAside) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <stdexcept>
 #include <utility>
 
 #include <google/protobuf/io/coded_stream.h>
@@ -12,6 +13,8 @@
 namespace weir {
 
 namespace {
+
+constexpr auto kOneOutcome = ": a record is dropped or has outputs, not both";
 
 void append_varint(std::string& bytes, std::uint64_t value) {
   while (value >= 0x80U) {
@@ -99,6 +102,13 @@ void Out::annotate(std::string_view output, const Record& record,
 
 void Out::drop(std::string_view reason) {
   Outcome& outcome = outcomes_.at(current_);
+  if (outcome.fate == Fate::dead_lettered) {
+    return;
+  }
+  if (outcome.fate == Fate::emitted) {
+    throw std::logic_error("drop(\"" + std::string(reason) + "\") of a record with an output" +
+                           kOneOutcome);
+  }
   outcome.fate = Fate::dropped;
   outcome.reason = reason;
 }
@@ -138,13 +148,17 @@ std::uint16_t Out::find(std::string_view output) const {
 }
 
 void Out::append(std::uint16_t output, std::size_t value_at) {
+  Outcome& outcome = outcomes_.at(current_);
+  if (outcome.fate == Fate::dropped) {
+    throw std::logic_error("output \"" + outputs_[output].name + "\" of a record that drop(\"" +
+                           outcome.reason + "\") was called for" + kOneOutcome);
+  }
   Emitted e;
   e.record = current_;
   e.output = output;
   e.value_at = value_at;
   e.value_bytes = bytes_.size() - value_at;
   emitted_.push_back(e);
-  Outcome& outcome = outcomes_.at(current_);
   if (outcome.fate == Fate::untouched) {
     outcome.fate = Fate::emitted;
   }

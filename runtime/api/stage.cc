@@ -15,6 +15,8 @@ Status dead_letter_of_exception() {
     return Status::dead_letter("invalid_message", e.what());
   } catch (const std::exception& e) {
     return Status::dead_letter("stage_exception", e.what());
+  } catch (...) {
+    return Status::dead_letter("stage_exception", "what was thrown is no std::exception");
   }
 }
 
@@ -29,7 +31,7 @@ void Stage::process_batch(std::span<const Record> records, Out& out) {
     out.at(record);
     try {
       process(record, out);
-    } catch (const std::exception&) {
+    } catch (...) {
       const Status why = dead_letter_of_exception();
       out.dead_letter(why.reason(), why.message());
     }

@@ -65,7 +65,7 @@ Status SeenIndex::see(std::span<const Sighting> sightings, std::span<Verdict> ve
     }
   }
   found_.assign(queries_.size(), {});
-  WEIR_TRY(store_->find(queries_, found_));
+  WEIR_TRY(noted(store_->find(queries_, found_)));
 
   std::size_t keyed = 0;
   NextOffset expected = checkpoint_.covered;
@@ -100,6 +100,11 @@ Status SeenIndex::see(std::span<const Sighting> sightings, std::span<Verdict> ve
   }
   seen_ = std::max(seen_, expected);
   return Status::ok();
+}
+
+Status SeenIndex::noted(Status status) {
+  is_damaged_ = is_damaged_ || (!status.is_ok() && status.remedy() == Remedy::restore);
+  return status;
 }
 
 // A bucket begins where T entered it, whether or not that record had a key: so the clock of a
@@ -145,7 +150,7 @@ Status SeenIndex::commit(NextOffset next, StreamTime time) {
       entries_.push_back({.bucket = key.bucket, .hash = key.hash, .offset = offset});
     }
   }
-  WEIR_TRY(store_->write(entries_, checkpoint));
+  WEIR_TRY(noted(store_->write(entries_, checkpoint)));
   checkpoint_ = std::move(checkpoint);
   discard();
   return Status::ok();

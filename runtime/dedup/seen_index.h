@@ -65,6 +65,9 @@ class SeenIndex {
   // store again.
   Status commit(NextOffset next, StreamTime time);
 
+  // A call failed with restore: what is on disk can't be trusted.
+  bool is_damaged() const { return is_damaged_; }
+
   // Forgets the sightings since the last commit; the log will be read again from S.
   void discard();
 
@@ -94,6 +97,7 @@ class SeenIndex {
 
   SeenIndex(DedupWindow window, std::unique_ptr<SegmentStore> store, Checkpoint checkpoint);
 
+  Status noted(Status status);
   void enter(Bucket bucket, Offset offset);
   bool pending_below(const SegmentStore::Query& query, Offset offset) const;
   void remember(const PendingKey& key, Offset offset);
@@ -107,6 +111,7 @@ class SeenIndex {
   std::vector<BucketStart> pending_starts_;  // all above those of checkpoint_
   Bucket pending_oldest_;                    // no key is pending in a bucket below
   NextOffset seen_;                          // sightings so far lie below
+  bool is_damaged_ = false;
   // Reused from call to call.
   std::vector<SegmentStore::Query> queries_;
   std::vector<SegmentStore::Found> found_;

@@ -97,7 +97,8 @@ struct StoreIdentity {
 Status check_identity(const StoreIdentity& stored, const StoreIdentity& wanted,
                       std::string_view place);
 
-// Opens stores by identity.
+// Opens stores by identity. Shared by all lanes of a process: calls come from several threads,
+// while a store is used by one.
 class SegmentStores {
  public:
   virtual ~SegmentStores() = default;

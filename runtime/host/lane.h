@@ -45,7 +45,7 @@ class Lane {
   // Drains and ends soon.
   void stop() { stopping_ = true; }
 
-  // Nothing is drained any more: the open turn is left to be aborted.
+  // Ends after at most one more try to commit the open turn, which is else left to be aborted.
   void stop_at_once() { stopping_ = stopping_at_once_ = true; }
 
   bool has_ended() const { return has_ended_; }

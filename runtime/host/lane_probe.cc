@@ -126,8 +126,8 @@ void LaneProbe::consumer_rejoined(std::string_view reason, std::string_view why)
   MetricsProbe::consumer_rejoined(reason, why);
 }
 
-void LaneProbe::state_restored(InputPartition where, std::string_view why) {
-  MetricsProbe::state_restored(where, why);
+void LaneProbe::state_wiped(InputPartition where, std::string_view why) {
+  MetricsProbe::state_wiped(where, why);
   log_.warning("local state is rebuilt from the log",
                {{"lane", lane_name_}, {"partition", text(where)}, {"why", std::string(why)}});
 }

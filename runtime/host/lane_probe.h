@@ -44,7 +44,7 @@ class LaneProbe final : public MetricsProbe {
   void turn_aborted(std::string_view why) override;
   void producer_recreated(std::string_view reason, std::string_view why) override;
   void consumer_rejoined(std::string_view reason, std::string_view why) override;
-  void state_restored(InputPartition where, std::string_view why) override;
+  void state_wiped(InputPartition where, std::string_view why) override;
 
  private:
   std::string text(InputPartition where) const;

@@ -41,10 +41,6 @@ constexpr std::chrono::seconds kEndAfterFailureMax = kDrainWaitMax + std::chrono
 constexpr std::string_view kHangs = "hangs, most likely in the stage";
 constexpr std::string_view kLeftOpen = "left with an open turn, the next start repeats it";
 
-bool hangs(const Lane& lane) {
-  return !lane.has_ended() && steady_clock::now() - lane.last_beat() > kBeatMax;
-}
-
 std::chrono::system_clock::time_point wall_time(steady_clock::time_point time) {
   return std::chrono::system_clock::now() -
          std::chrono::duration_cast<std::chrono::system_clock::duration>(steady_clock::now() -
@@ -164,6 +160,8 @@ class Process {
     {
       const std::lock_guard hold(lanes_mutex_);
       bootstrap_ = kafka.cluster.bootstrap;
+      longer_calls_ =
+          std::max(longer_calls_, kafka.transaction_age_max - SinkSettings().transaction_age_max);
     }
     Status checked = wait_for_topics(plan, kafka.cluster);
     if (!checked.is_ok() || is_told_to_stop_) {
@@ -350,6 +348,10 @@ class Process {
                  {{"bootstrap.servers", bootstrap_}, {"since", rfc3339(wall_time(since))}});
   }
 
+  bool hangs(const Lane& lane) const {
+    return !lane.has_ended() && steady_clock::now() - lane.last_beat() > kBeatMax + longer_calls_;
+  }
+
   // Whether any lane hangs. Into the log goes when one begins to, and when it goes on after all;
   // `were_hanging` is what this said last, by lane.
   bool note_hangs(std::vector<bool>& were_hanging) const {
@@ -405,7 +407,7 @@ class Process {
         all_at_end = all_at_end && lane->is_at_end();
         if (failed.is_ok() && lane->has_ended() && !lane->outcome().is_ok()) {
           failed = lane->outcome();
-          leave_at = std::min(leave_at, steady_clock::now() + kEndAfterFailureMax);
+          leave_at = std::min(leave_at, steady_clock::now() + kEndAfterFailureMax + longer_calls_);
           if (failed.exit_code() == ExitCode::broken) {
             metrics_.count_invariant_violation();
           }
@@ -423,7 +425,8 @@ class Process {
         }
       }
       if (steady_clock::now() >= leave_at) {
-        const std::string left = fmt::format("a lane {}: {}", kHangs, kLeftOpen);
+        const std::string left = fmt::format(
+            "a lane {}: {}", is_cut_off ? "waits for brokers that are silent" : kHangs, kLeftOpen);
         const Status ended =
             failed.is_ok()
                 ? Status::stop(ExitCode::temporary, left)
@@ -453,6 +456,9 @@ class Process {
   const Log log_;
   Metrics metrics_;
   const RunFile run_file_;
+  // While brokers are silent, sending offsets takes as long as a transaction may last: what the
+  // bounds above must be raised by where that is set to more than its default.
+  std::chrono::milliseconds longer_calls_{0};
   steady_clock::time_point seen_ = steady_clock::now();
   bool is_told_to_stop_ = false;
   bool is_drained_ = true;

@@ -779,7 +779,7 @@ void MetricsProbe::consumer_rejoined(std::string_view reason, std::string_view w
   lane_->forget_partitions();
 }
 
-void MetricsProbe::state_restored(InputPartition /*where*/, std::string_view /*why*/) {
+void MetricsProbe::state_wiped(InputPartition /*where*/, std::string_view /*why*/) {
   lane_->cells[restores].add(1);
 }
 

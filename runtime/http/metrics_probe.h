@@ -81,7 +81,7 @@ class MetricsProbe : public Probe {
   void end_remembered(InputPartition where, NextOffset end) override;
   void producer_recreated(std::string_view reason, std::string_view why) override;
   void consumer_rejoined(std::string_view reason, std::string_view why) override;
-  void state_restored(InputPartition where, std::string_view why) override;
+  void state_wiped(InputPartition where, std::string_view why) override;
 
   // Those that the lane owns now.
   std::vector<PartitionStatus> partitions() const;

@@ -479,7 +479,7 @@ TEST(Metrics, LanesSayWhatTheyDoAndWhatWentWrongLast) {
                            StreamTime());
   lane->partition_assigned(at(1, 0), PartitionPhase::running, NextOffset(7), NextOffset(7),
                            StreamTime());
-  lane->state_restored(at(0, 0), "no local state");
+  lane->state_wiped(at(0, 0), "no local state");
   lane->turn_aborted("the broker refused it");
   LaneStatus status = process.metrics.lanes().at(0);
   EXPECT_EQ(status.index, 4);

@@ -137,14 +137,14 @@ std::vector<Position> Assignment::rewind() {
   return positions;
 }
 
-Status Assignment::wipe(std::string_view why) {
+Status Assignment::wipe_damaged(std::string_view why) {
   for (OwnedPartition& owned : owned_) {
-    if (!settings_.inputs[owned.where.input.value()].dedup) {
+    if (!owned.index || !owned.index->is_damaged()) {
       continue;
     }
     owned.index.reset();
     WEIR_TRY(stores_.wipe(store_identity(owned.where)));
-    probe_.state_restored(owned.where, why);
+    probe_.state_wiped(owned.where, why);
   }
   return Status::ok();
 }
@@ -334,7 +334,7 @@ Result<Position> Assignment::place(OwnedPartition& owned, const Committed& commi
               ": it can't be rebuilt. Keep the topic for longer than the window; to go on with an "
               "incomplete window deploy a new version (raise `version:`)");
     }
-    probe_.state_restored(owned.where, "local state is older than the dedup window");
+    probe_.state_wiped(owned.where, "local state is older than the dedup window");
     owned.index.reset();
     WEIR_TRY(stores_.wipe(store_identity(owned.where)));
     WEIR_TRY(open_index(owned, *metadata));
@@ -430,7 +430,7 @@ Status Assignment::open_index(OwnedPartition& owned, const CommitMetadata& metad
   const StoreIdentity identity = store_identity(owned.where);
   Result<std::unique_ptr<SegmentStore>> store = stores_.open(identity);
   if (!store.is_ok() && store.status().remedy() == Remedy::restore) {
-    probe_.state_restored(owned.where, store.status().message());
+    probe_.state_wiped(owned.where, store.status().message());
     WEIR_TRY(stores_.wipe(identity));
     store = stores_.open(identity);
   }

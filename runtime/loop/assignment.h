@@ -61,8 +61,8 @@ class Assignment {
   // Back to the committed offsets as known here.
   std::vector<Position> rewind();
 
-  // Wipes and rebuilds all local state at the next take_again.
-  Status wipe(std::string_view why);
+  // Wipes what an index found damaged; the next take_again rebuilds it.
+  Status wipe_damaged(std::string_view why);
 
   // The topics and offsets are still those that the assignment began with. To be asked now and
   // then: a client doesn't notice a topic that was deleted and created anew, nor that a group's

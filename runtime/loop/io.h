@@ -129,6 +129,7 @@ class Source {
   virtual Status found_group(std::span<const OffsetToCommit> beginnings) = 0;
 
   // Up to `records_max` records, waiting `wait_max` for the first. An empty batch is no error.
+  // Remedy::retry: nothing was taken from the log.
   // Records polled before a revocation in the same call are dropped here.
   virtual Result<Batch> poll(std::chrono::milliseconds wait_max, std::size_t records_max) = 0;
 
@@ -195,8 +196,8 @@ struct Refusal {
 enum class Doubt { none, producer, producer_and_consumer };
 
 // The transactional producer of one lane. All calls on the lane's thread; each returns within a few
-// seconds (send_offsets, open and recreate take the longest), Remedy::retry meaning "not yet, call
-// again".
+// seconds, but send_offsets, while brokers are silent, only after as long as a transaction may
+// last. Remedy::retry means "not yet, call again".
 class Sink {
  public:
   virtual ~Sink() = default;

@@ -149,6 +149,9 @@ void Loop::admit(Batch& batch) {
     row.owned = owned;
     row.is_restoring =
         owned->phase == PartitionPhase::restoring && is_below(record.offset, owned->committed);
+    if (!row.is_restoring && !turn_.began) {
+      turn_.began = clock_.now();
+    }
   }
   batch.records.resize(kept);
   for (std::size_t i = 0; i < kept; ++i) {
@@ -271,7 +274,7 @@ void Loop::transform(std::span<Row> rows) {
   }
   try {
     stage_.process_batch(fresh_, out_);
-  } catch (const std::exception&) {
+  } catch (...) {
     // `process` is pure: once more, record by record, to find whose fault it was.
     out_.reset(fresh_.size());
     stage_.Stage::process_batch(fresh_, out_);
@@ -300,9 +303,6 @@ Status Loop::produce(std::span<Row> rows) {
     } else {
       add_dead_letter(row, row.failure.reason(), row.failure.message());
     }
-  }
-  if (turn_.counts.records_in > 0 && !turn_.began) {
-    turn_.began = clock_.now();
   }
   if (out_records_.empty()) {
     return Status::ok();
@@ -475,7 +475,10 @@ Status Loop::apply_to_state(const Turn& done) {
 }
 
 Status Loop::drain() {
-  Status done = failure_.is_ok() ? finish_turn() : Status::ok();
+  if (!failure_.is_ok()) {
+    return turn_.is_empty() ? Status::ok() : failure_;
+  }
+  Status done = finish_turn();
   if (!done.is_ok() && done.remedy() != Remedy::retry) {
     failure_ = done;
   }

@@ -47,8 +47,9 @@ class Loop final : public AssignmentListener {
   // answer.
   Status advance();
 
-  // Commits the open turn, if there is one and it is sound. Afterwards the lane may close its
-  // source. After Remedy::retry call it again, after another failure advance().
+  // Commits the open turn, if there is one. Afterwards the lane may close its source. After
+  // Remedy::retry call it again, after another failure advance(): as long as that hasn't recovered
+  // from it, a turn is open that can't be committed.
   Status drain();
 
   // Every owned partition was read to its end, or to `settings.until`; a drain then commits all of

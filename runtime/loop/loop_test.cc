@@ -127,7 +127,13 @@ class LoopTest : public ::testing::Test {
 
     void turn_aborted(std::string_view) override { ++aborts; }
 
-    void state_restored(InputPartition, std::string_view) override { ++restores; }
+    void step_took(Step step, std::chrono::nanoseconds) override {
+      if (step == Step::transform) {
+        on_transformed();
+      }
+    }
+
+    void state_wiped(InputPartition, std::string_view) override { ++restores; }
 
     void partition_assigned(InputPartition, PartitionPhase, NextOffset, NextOffset,
                             StreamTime time) override {
@@ -142,6 +148,7 @@ class LoopTest : public ::testing::Test {
     std::optional<NextOffset> seen_end;
     std::optional<NextOffset> remembered_end;
     std::optional<StreamTime> assigned_time;
+    std::function<void()> on_transformed = [] {};
     int questions = 0;
     int commits = 0;
     int aborts = 0;
@@ -964,6 +971,69 @@ TEST_F(LoopTest, AnotherDedupRuleNeedsAnotherVersionEvenIfTheDiskIsLost) {
     EXPECT_EQ(stopped.exit_code(), ExitCode::config);
     EXPECT_THAT(stopped.message(), HasSubstr("with dedup 1s in 4 buckets, key fields:key, and"));
   }
+}
+
+TEST_F(LoopTest, StateThatCantBeReadInTheMiddleOfATurnIsRebuiltAndTheTurnRepeatedOnce) {
+  settings_.limits.turn_interval_max = std::chrono::hours(1);
+  ASSERT_TRUE(run().is_ok());
+  std::vector<std::string> expected;
+  for (int i = 0; i < 20; ++i) {
+    send(expected.emplace_back(std::to_string(i) + ":1"));
+  }
+  stores_.fail_next_find(Status::restore("a block is damaged"), 1);
+  ASSERT_TRUE(run().is_ok());
+  ASSERT_TRUE(lane_->drain().is_ok());
+  EXPECT_EQ(probe_.restores, 1);
+  EXPECT_EQ(values(kLabOutput), expected);
+}
+
+// All that the lane owned was wiped, and what the log doesn't hold any more ended it.
+TEST(Loop, OnePartitionsDamagedStateIsRebuiltAndTheOthersKept) {
+  SimKafka kafka;
+  create_lab_topics(kafka, 2);
+  const auto send = [&](std::int32_t partition, const std::string& value) {
+    SimRecord record;
+    record.value = value;
+    record.timestamp = Timestamp(1000);
+    kafka.append(kLabInput, partition, std::move(record));
+  };
+  MemoryStores stores;
+  Probe probe;
+  LabLane lane(kafka, stores, lab_settings(), "lab.v1.0.0", {}, probe);
+  const auto run = [&] {
+    Status done;
+    for (int i = 0; i < 100 && done.is_ok(); ++i) {
+      done = lane.step();
+    }
+    return done;
+  };
+  send(0, "a:1");
+  send(1, "b:1");
+  send(1, "c:1");
+  ASSERT_TRUE(run().is_ok());
+  kafka.delete_below(kLabInput, 1, NextOffset(1));  // no harm while its state is here
+  send(0, "d:1");
+  stores.fail_next_find(Status::restore("a block is damaged"));
+  const Status done = run();
+  EXPECT_TRUE(done.is_ok()) << done.message();
+  EXPECT_EQ(kafka.committed(kLabGroup, kLabInput, 0), NextOffset(2));
+}
+
+TEST_F(LoopTest, ADrainOverATurnThatFailedSaysSo) {
+  send("a:1");
+  fail("send_offsets", Status::abort("timed out"));
+  fail("abort", Status::retry("the broker is silent"), 1000);
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_EQ(lane_->loop().drain().message(), "timed out");
+}
+
+TEST_F(LoopTest, ATurnBeginsWithItsFirstRecordNotAfterItsFirstBatch) {
+  settings_.limits.turn_interval_max = std::chrono::seconds(2);
+  ASSERT_TRUE(run().is_ok());
+  probe_.on_transformed = [this] { lane_->clock().advance(std::chrono::seconds(3)); };
+  send("a:1");
+  ASSERT_TRUE(lane_->step().is_ok());
+  EXPECT_EQ(probe_.commits, 1);
 }
 
 TEST_F(LoopTest, DedupOffPassesDuplicates) {

@@ -95,7 +95,7 @@ class Probe {
   // Nothing is owned any more.
   virtual void consumer_rejoined(std::string_view /*reason*/, std::string_view /*why*/) {}
 
-  virtual void state_restored(InputPartition, std::string_view /*why*/) {}
+  virtual void state_wiped(InputPartition, std::string_view /*why*/) {}
 };
 
 // Tells the probe how long a step took, from here to the end of the scope.

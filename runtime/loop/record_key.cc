@@ -12,7 +12,7 @@ Result<std::optional<KeyHash>> key_of(const Stage& stage, const InputSettings& i
   if (input.key_in_code) {
     try {
       key = stage.dedup_key(record);
-    } catch (const std::exception&) {
+    } catch (...) {
       return dead_letter_of_exception().within("dedup_key");
     }
   } else {

@@ -46,7 +46,7 @@ Status Loop::recover(const Status& failure) {
     case Remedy::restore:
       if (!only_resume_is_left_) {
         WEIR_TRY(abort_turn(failure.message()));
-        WEIR_TRY(assignment_.wipe(failure.message()));
+        WEIR_TRY(assignment_.wipe_damaged(failure.message()));
         only_resume_is_left_ = true;
       }
       return resume();

@@ -28,8 +28,8 @@ struct MemoryStores::Disk {
 
 class MemoryStores::Store final : public SegmentStore {
  public:
-  Store(std::shared_ptr<Disk> disk, std::shared_ptr<Status> next_write)
-      : disk_(std::move(disk)), next_write_(std::move(next_write)) {
+  Store(std::shared_ptr<Disk> disk, std::shared_ptr<Next> next)
+      : disk_(std::move(disk)), next_(std::move(next)) {
     disk_->is_open = true;
     for (const Write& write : disk_->writes) {
       apply(write);
@@ -50,6 +50,9 @@ class MemoryStores::Store final : public SegmentStore {
 
   Status find(std::span<const Query> queries, std::span<Found> found) override {
     WEIR_ASSERT(found.size() == queries.size());
+    if (!next_->find.first.is_ok() && next_->find.second-- == 0) {
+      return std::exchange(next_->find.first, Status::ok());
+    }
     for (std::size_t i = 0; i < queries.size(); ++i) {
       found[i] = {};
       const Query& query = queries[i];
@@ -66,7 +69,7 @@ class MemoryStores::Store final : public SegmentStore {
   }
 
   Status write(std::span<const Entry> entries, const Checkpoint& checkpoint) override {
-    if (Status failure = std::exchange(*next_write_, Status::ok()); !failure.is_ok()) {
+    if (Status failure = std::exchange(next_->write, Status::ok()); !failure.is_ok()) {
       return failure;
     }
     apply(disk_->writes.emplace_back(
@@ -86,7 +89,7 @@ class MemoryStores::Store final : public SegmentStore {
   }
 
   std::shared_ptr<Disk> disk_;
-  std::shared_ptr<Status> next_write_;
+  std::shared_ptr<Next> next_;
   std::map<Bucket, std::map<KeyHash, Offset>> buckets_;
 };
 
@@ -104,7 +107,7 @@ Result<std::unique_ptr<SegmentStore>> MemoryStores::open(const StoreIdentity& id
     return Status::restore(fmt::format("the store {} is damaged", place));
   }
   WEIR_TRY(check_identity(disk->identity, identity, place));
-  return std::unique_ptr<SegmentStore>(std::make_unique<Store>(disk, next_write_));
+  return std::unique_ptr<SegmentStore>(std::make_unique<Store>(disk, next_));
 }
 
 Status MemoryStores::wipe(const StoreIdentity& identity) {

@@ -25,14 +25,25 @@ class MemoryStores final : public SegmentStores {
   void damage();
 
   // The next write of any store fails with `failure`.
-  void fail_next_write(Status failure) { *next_write_ = std::move(failure); }
+  void fail_next_write(Status failure) { next_->write = std::move(failure); }
+
+  // So does the next find, once `others` went well.
+  void fail_next_find(Status failure, int others = 0) {
+    next_->find = {std::move(failure), others};
+  }
 
  private:
   struct Disk;
+
+  struct Next {
+    Status write;
+    std::pair<Status, int> find;
+  };
+
   class Store;
 
   std::map<std::pair<std::string, std::int32_t>, std::shared_ptr<Disk>> disks_;
-  std::shared_ptr<Status> next_write_ = std::make_shared<Status>();
+  std::shared_ptr<Next> next_ = std::make_shared<Next>();
 };
 
 }  // namespace weir

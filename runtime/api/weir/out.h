@@ -27,7 +27,9 @@ struct OutputPort {
 // effects: nothing leaves the process before the turn's transaction commits.
 //
 // Every record has exactly one outcome. One of which no call speaks would be lost in silence: it is
-// set aside as a dead letter, `no_outcome`. Where no output is meant, say drop(reason).
+// set aside as a dead letter, `no_outcome`. Where no output is meant, say drop(reason). A dead
+// letter is final, whatever is called before or after; drop together with an output, in either
+// order, is a bug in the stage: the second call throws std::logic_error.
 //
 // In the span form of `process`, call at(record) before the calls for that record. Used on the
 // lane's thread only.
