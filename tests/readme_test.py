@@ -1,5 +1,7 @@
-"""README's commands work as they stand: the blocks fenced with sh are run, in their order, in a
-fresh clone beside a broker. What README shows as output or code has other fences."""
+"""README's commands work as they stand: the blocks fenced with sh are run, in their order, beside a
+broker, in a fresh clone that is lent the programs of this build. Compiling, installing, a new
+stage, the demo and the tests are for others: gate.release, install_test, new_stage_test, gate.demo,
+and whatever runs this. What README shows as output or code has other fences."""
 
 import os
 import pathlib
@@ -15,7 +17,7 @@ import lab  # noqa: E402
 
 CHECKOUT, BIN = lab.CHECKOUT, lab.BIN
 
-# Run with what is behind it instead: they have tests of their own, and one of them runs this one.
+# Run with what is behind it instead.
 SUBSTITUTED = {"ops/demo": "ops/demo --help", "ops/test": "ops/test --help"}
 
 # Commands that a person types one after the other: before the one behind a service, that is ready.
