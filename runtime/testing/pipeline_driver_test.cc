@@ -18,7 +18,6 @@
 namespace weir {
 namespace {
 
-using hello::v1::Greeting;
 using hello::v1::Name;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
