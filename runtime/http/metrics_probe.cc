@@ -30,8 +30,8 @@ constexpr std::size_t kWordBytesMax = 64;
 constexpr std::size_t kWordCells = kWordsMax + 1;
 
 // Why a client was made anew; what isn't among them is the last.
-constexpr auto kCauses =
-    std::to_array<std::string_view>({"in_doubt", "fenced", "timed_out", "revoked", "other"});
+constexpr auto kCauses = std::to_array<std::string_view>(
+    {"in_doubt", "possible_tear", "fenced", "timed_out", "revoked", "other"});
 
 constexpr std::size_t kCauseCells = kCauses.size();
 
@@ -504,9 +504,9 @@ constexpr auto kCatalogue =
          "Time of one step: poll, decode, deduplicate, transform, produce, commit.",
          &step_histograms},
         {"weir_producer_recreations_total", kCounter, "reason",
-         "Producers made anew: in_doubt (a request had no clean answer, or a record was "
-         "refused), fenced, timed_out, "
-         "revoked, other.",
+         "Producers made anew: in_doubt (a request had no clean answer, or a record was refused), "
+         "possible_tear (a transaction that was in doubt had ended before its end was asked for: "
+         "what it wrote may be visible in part), fenced, timed_out, revoked, other.",
          [](const Scrape& s, Samples& out) { out.causes(cells_at(s, recreations, kCauseCells)); }},
         {"weir_consumer_rejoins_total", kCounter, "reason",
          "Consumers made anew, joining the group as new members; reasons as for producers.",

@@ -248,17 +248,18 @@ TEST(Metrics, ReasonsForNewClientsAreAFixedSet) {
   lane->consumer_rejoined("fenced", "group hello, instance a1");
   lane->consumer_rejoined("a word of tomorrow", "");
   lane->producer_recreated("in_doubt", "a request of the last transaction had no clean answer");
-  lane->producer_recreated("in_doubt", "possible tear");
+  lane->producer_recreated("in_doubt", "a record was refused");
+  lane->producer_recreated("possible_tear", "a request of it was sent twice");
   lane->producer_recreated("timed_out", "committing (transactional id h-0)");
   lane->producer_recreated("", "");
-  EXPECT_THAT(
-      process.samples("weir_consumer_rejoins_total"),
-      ElementsAre("{reason=\"in_doubt\"} 0", "{reason=\"fenced\"} 1", "{reason=\"timed_out\"} 0",
-                  "{reason=\"revoked\"} 0", "{reason=\"other\"} 1"));
-  EXPECT_THAT(
-      process.samples("weir_producer_recreations_total"),
-      ElementsAre("{reason=\"in_doubt\"} 2", "{reason=\"fenced\"} 0", "{reason=\"timed_out\"} 1",
-                  "{reason=\"revoked\"} 0", "{reason=\"other\"} 1"));
+  EXPECT_THAT(process.samples("weir_consumer_rejoins_total"),
+              ElementsAre("{reason=\"in_doubt\"} 0", "{reason=\"possible_tear\"} 0",
+                          "{reason=\"fenced\"} 1", "{reason=\"timed_out\"} 0",
+                          "{reason=\"revoked\"} 0", "{reason=\"other\"} 1"));
+  EXPECT_THAT(process.samples("weir_producer_recreations_total"),
+              ElementsAre("{reason=\"in_doubt\"} 2", "{reason=\"possible_tear\"} 1",
+                          "{reason=\"fenced\"} 0", "{reason=\"timed_out\"} 1",
+                          "{reason=\"revoked\"} 0", "{reason=\"other\"} 1"));
 }
 
 TEST(Metrics, APartitionThatTwoLanesBelieveToOwnIsShownOnceWhereItIsFurther) {

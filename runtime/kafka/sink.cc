@@ -623,10 +623,12 @@ Status KafkaSink::fatal_failure(std::string_view doing, int code, std::string_vi
       // Of two causes the client can't tell apart: an abort that was too quick, or a late copy of a
       // request that ended this transaction half-way.
       const bool was_in_doubt = client_->ledger().doubt() != Doubt::none;
-      return was_in_doubt ? Status::recreate("in_doubt", text +
-                                                             ": possible tear, a request of it "
-                                                             "was sent twice")
-                          : Status::recreate("other", std::move(text));
+      return was_in_doubt
+                 ? Status::recreate("possible_tear", text +
+                                                         ": a request of it was sent twice, and "
+                                                         "the first copy may have ended it "
+                                                         "half-way")
+                 : Status::recreate("other", std::move(text));
     }
     default:
       return Status::recreate("other", std::move(text));

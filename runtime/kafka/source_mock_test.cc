@@ -1,14 +1,11 @@
-// What a real broker says too seldom to wait for; librdkafka's mock cluster says it when told to.
 #include <string>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <librdkafka/rdkafka.h>
-#include <librdkafka/rdkafka_mock.h>
 
-#include "kafka/broker_case.h"
-#include "kafka/handles.h"
+#include "kafka/mock_case.h"
 #include "kafka/source.h"
 
 namespace weir {
@@ -17,35 +14,25 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-constexpr const char* kTopic = "t.input";
 constexpr std::int16_t kFetch = 1;  // its key in Kafka's protocol
 
-class KafkaSourceMockTest : public BrokerCase {
+class KafkaSourceMockTest : public MockCase {
  protected:
-  // A topic with the records "0", "1" and "2". Not by KafkaSink: the mock has no DescribeConfigs.
+  // A topic with the records "0", "1" and "2".
   void SetUp() override {
-    rd_kafka_conf_t* conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "test.mock.num.brokers", "1", nullptr, 0);
-    client_.reset(rd_kafka_new(RD_KAFKA_PRODUCER, conf, nullptr, 0));
-    mock_ = rd_kafka_handle_mock_cluster(client_.get());
-    cluster.bootstrap = rd_kafka_mock_cluster_bootstraps(mock_);
-    ASSERT_EQ(rd_kafka_mock_topic_create(mock_, kTopic, 1, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
-    const TopicPtr topic(rd_kafka_topic_new(client_.get(), kTopic, nullptr));
+    MockCase::SetUp();
+    const TopicPtr topic(rd_kafka_topic_new(client.get(), kTopic, nullptr));
     for (std::string value : {"0", "1", "2"}) {
       ASSERT_EQ(rd_kafka_produce(topic.get(), 0, RD_KAFKA_MSG_F_COPY, value.data(), value.size(),
                                  nullptr, 0, nullptr),
                 0);
     }
-    ASSERT_EQ(rd_kafka_flush(client_.get(), 10'000), RD_KAFKA_RESP_ERR_NO_ERROR);
+    ASSERT_EQ(rd_kafka_flush(client.get(), 10'000), RD_KAFKA_RESP_ERR_NO_ERROR);
   }
 
   void call_next_fetch_out_of_range() {
-    rd_kafka_mock_push_request_errors(mock_, kFetch, 1, RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE);
+    answer_next(kFetch, RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE);
   }
-
- private:
-  std::unique_ptr<rd_kafka_t, Destroyer<rd_kafka_destroy>> client_;
-  rd_kafka_mock_cluster_t* mock_ = nullptr;  // the client's
 };
 
 // Seen of a broker under load.
