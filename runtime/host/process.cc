@@ -455,7 +455,7 @@ class Process {
   const Signals signals_;
   const Log log_;
   Metrics metrics_;
-  const RunFile run_file_;
+  RunFile run_file_;
   // While brokers are silent, sending offsets takes as long as a transaction may last: what the
   // bounds above must be raised by where that is set to more than its default.
   std::chrono::milliseconds longer_calls_{0};

@@ -220,14 +220,20 @@ RunFile::RunFile(const config::Deployment& deployment)
             .variables = variables_of(deployment)},
       command_of_version_(own_command(fmt::format("WEIR__VERSION={} ", deployment.version))) {}
 
-bool RunFile::started(const std::string& address) const {
+bool RunFile::started(const std::string& address) {
   RunEntry entry = self_;
   entry.address = address;
   entry.command = command_of_version_;
-  return write(entry);
+  const bool is_written = write(entry);
+  unwritten_ = is_written ? std::nullopt : std::optional(entry);
+  return is_written;
 }
 
-void RunFile::alive() const {
+void RunFile::alive() {
+  if (unwritten_) {
+    started(unwritten_->address);
+    return;
+  }
   std::error_code failed;
   fs::last_write_time(path(self_.version), fs::file_time_type::clock::now(), failed);
 }
@@ -289,6 +295,8 @@ bool RunFile::write(const RunEntry& entry) const {
   out << json_of(entry);
   out.close();
   if (!out.good()) {
+    // Nobody has to wait to see whether it is being written.
+    fs::last_write_time(unfinished, fs::file_time_type::clock::now() - kWritingMax, failed);
     return false;
   }
   fs::rename(unfinished, file, failed);

@@ -62,11 +62,11 @@ class RunFile {
 
   // This and failed() take the place of what the instance left behind: entries that failed, in
   // whichever version, and that of this version. Another version that is gone was a live one,
-  // beside which this one may be a replay. False: it can't be written.
-  bool started(const std::string& address) const;
+  // beside which this one may be a replay. False: it can't be written; alive() tries again.
+  bool started(const std::string& address);
 
   // Sets `seen` to now; to be called every kSeenEvery.
-  void alive() const;
+  void alive();
 
   // Stays until the next start.
   void failed(const Status& why) const;
@@ -87,6 +87,7 @@ class RunFile {
   const std::filesystem::path state_;
   const RunEntry self_;
   const std::string command_of_version_;
+  std::optional<RunEntry> unwritten_;  // of the start
 };
 
 }  // namespace weir

@@ -39,7 +39,7 @@ class RunFiles : public ::testing::Test {
 };
 
 TEST_F(RunFiles, AProcessIsListedFromItsStartToItsGoodEnd) {
-  const RunFile file = of(2, "b");
+  RunFile file = of(2, "b");
   file.started("127.0.0.1:9");
   ASSERT_THAT(all(), SizeIs(1));
   EXPECT_EQ(all()[0].deployment, "ingest-x");
@@ -61,7 +61,7 @@ TEST_F(RunFiles, AnEntrySaysWhatStartedItAndWhenItLastLived) {
       {{"lanes"}, "4", {"WEIR__LANES"}, {}},
       {{"name"}, "x", {"x.yaml", 1, 1}, {"${WHO}", "default of ${WHAT}"}},
       {{"kafka", "sasl.password"}, "***", {"x.yaml", 2, 1}, {"${file:/secret}"}}};
-  const RunFile file(deployment);
+  RunFile file(deployment);
   file.started("");
   ASSERT_THAT(all(), SizeIs(1));
   EXPECT_THAT(all()[0].command, ::testing::MatchesRegex("cd " + fs::current_path().string() +
@@ -79,7 +79,7 @@ TEST_F(RunFiles, ACommandCanBeTypedWhateverItsWordsHold) {
   const fs::path before = fs::current_path();
   fs::create_directories(state_ / "it's here");
   fs::current_path(state_ / "it's here");
-  const RunFile file = of(1);
+  RunFile file = of(1);
   fs::current_path(before);
   file.started("");
   EXPECT_THAT(all()[0].command,
@@ -209,21 +209,30 @@ TEST_F(RunFiles, AnEntryThatFoundNoRoomIsListedUntilTheNextStart) {
   EXPECT_THAT(all(), SizeIs(1));
 }
 
-TEST_F(RunFiles, AFullDiskLeavesTheSignOfIt) {
+// It was unknown for as long as it lived, whatever room came.
+TEST_F(RunFiles, AFullDiskLeavesTheSignOfItUntilThereIsRoom) {
   fs::create_directories(state_ / "run");
-  if (!mount_small_disk(state_ / "run", "4k")) {
+  if (!mount_small_disk(state_ / "run", "8k")) {
     GTEST_SKIP() << "no right to mount a disk";
   }
   of(1).started("");
   std::ofstream(state_ / "run" / "full") << std::string(10'000, 'x');
-  EXPECT_FALSE(of(1, "b").started(""));
-  std::error_code failed;
-  fs::last_write_time(state_ / "run" / "ingest-x.v1-b.json.new",
-                      fs::file_time_type::clock::now() - std::chrono::minutes(1), failed);
-  const std::vector<RunEntry> found = all();
+  RunFile late = of(1, "b");
+  EXPECT_FALSE(late.started("127.0.0.1:9"));
+  const std::vector<RunEntry> at_start = all();
+  late.alive();
+  const std::vector<RunEntry> later = all();
+  fs::remove(state_ / "run" / "full");
+  late.alive();
+  const std::vector<RunEntry> with_room = all();
   EXPECT_EQ(::umount2((state_ / "run").c_str(), MNT_DETACH), 0);
-  ASSERT_THAT(found, SizeIs(2));
-  EXPECT_TRUE(found[1].is_cut_short);
+  ASSERT_THAT(at_start, SizeIs(2));
+  EXPECT_TRUE(at_start[1].is_cut_short);
+  ASSERT_THAT(later, SizeIs(2));
+  EXPECT_TRUE(later[1].is_cut_short);
+  ASSERT_THAT(with_room, SizeIs(2));
+  EXPECT_FALSE(with_room[1].is_cut_short);
+  EXPECT_EQ(with_room[1].address, "127.0.0.1:9");
 }
 
 TEST_F(RunFiles, AProcessLearnsThatOthersCanNotSeeIt) {
