@@ -56,7 +56,7 @@ const std::map<std::string, Names, std::less<>> kLibraries = {
     {"librdkafka/", {"kafka"}}, {"yaml-cpp/", {"config"}}, {"CLI/", {"host", "tool"}},
     {"simdjson", {"codec"}},    {"rocksdb/", {"state"}},   {"boost/", {"http"}},
     {"prometheus/", {"http"}},  {"benchmark/", {}},        {"gtest/", {"testing"}},
-    {"gmock/", {"testing"}},    {"lz4", {"kafka"}},
+    {"gmock/", {"testing"}},    {"lz4", {"kafka"}},        {"openssl/", {"kafka"}},
 };
 
 const Names kLibrariesOfTests = {"gtest/", "gmock/"};

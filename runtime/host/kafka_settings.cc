@@ -101,7 +101,7 @@ KafkaSettings kafka_settings(const config::Deployment& deployment, const Log& lo
   if (!may_ask_topic_id(cluster)) {
     log.info(
         "topics are told apart by partition count, offsets and stream time only: their ids "
-        "can't be asked for over this security.protocol");
+        "can't be asked for with these security.protocol, sasl.* and ssl.*");
   }
   return settings;
 }

@@ -81,6 +81,7 @@ struct KafkaSink::Output {
 KafkaSink::KafkaSink(SinkSettings settings)
     : settings_(std::move(settings)),
       fences_(std::make_unique<FenceWatch>()),
+      topics_(std::make_unique<TopicGuard>(settings_.cluster)),
       batch_bytes_(kBatchBytesMax) {
   for (const std::string& topic : settings_.outputs) {
     outputs_.emplace_back().topic = topic;
@@ -214,8 +215,7 @@ Result<bool> KafkaSink::has_written() {
 Result<TopicIdentity> KafkaSink::identity(OutputIndex index) {
   WEIR_TRY(connect());
   Output& output = outputs_[index.value()];
-  WEIR_TRY_ASSIGN(TopicIdentity identity,
-                  topic_identity(*client_, settings_.cluster, output.topic));
+  WEIR_TRY_ASSIGN(TopicIdentity identity, topics_->identity(*client_, output.topic));
   if (!has_ever_begun_) {
     output.partitions = identity.partitions;
     output.partitions_of_keys = identity.partitions;

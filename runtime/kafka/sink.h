@@ -19,6 +19,7 @@ namespace weir {
 
 class Client;
 class FenceWatch;
+class TopicGuard;
 
 // A broker refuses whole batches and doesn't say which record is at fault. So a refusal of more
 // than one record names nobody at first: the transaction aborts, and until the next commit every
@@ -76,6 +77,7 @@ class KafkaSink final : public Sink {
   const SinkSettings settings_;
   std::unique_ptr<Client> client_;
   std::unique_ptr<FenceWatch> fences_;
+  std::unique_ptr<TopicGuard> topics_;
   std::vector<Output> outputs_;
   std::size_t batch_bytes_;
   // Whether the weight of a record is known here, and the level of its lz4; nullopt: uncompressed.

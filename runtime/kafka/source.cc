@@ -65,7 +65,9 @@ class KafkaSource::TopicCache {
 };
 
 KafkaSource::KafkaSource(SourceSettings settings)
-    : settings_(std::move(settings)), fences_(std::make_unique<FenceWatch>()) {}
+    : settings_(std::move(settings)),
+      fences_(std::make_unique<FenceWatch>()),
+      topics_(std::make_unique<TopicGuard>(settings_.cluster)) {}
 
 KafkaSource::~KafkaSource() = default;
 
@@ -619,7 +621,7 @@ std::vector<Position> KafkaSource::ends(std::span<const InputPartition> partitio
 
 Result<TopicIdentity> KafkaSource::identity(InputIndex input) {
   WEIR_TRY(connect());
-  return topic_identity(*client_, settings_.cluster, settings_.inputs[input.value()]);
+  return topics_->identity(*client_, settings_.inputs[input.value()]);
 }
 
 Result<std::string> KafkaSource::membership() {

@@ -19,6 +19,7 @@ namespace weir {
 class Client;
 class FenceWatch;
 class Gathering;
+class TopicGuard;
 
 // Reads what is committed, with an eager assignor, static membership and explicit offsets only.
 //
@@ -74,6 +75,7 @@ class KafkaSource final : public Source {
   const SourceSettings settings_;
   std::unique_ptr<Client> client_;
   std::unique_ptr<FenceWatch> fences_;
+  std::unique_ptr<TopicGuard> topics_;
   AssignmentListener* listener_ = nullptr;
   bool is_subscribed_ = false;
   std::optional<std::chrono::steady_clock::time_point> away_until_;  // not a member meanwhile

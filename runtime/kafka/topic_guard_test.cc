@@ -1,15 +1,10 @@
 #include "kafka/topic_guard.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <random>
-#include <thread>
 
-#include <fmt/format.h>
 #include <gmock/gmock.h>
+
+#include "kafka/fake_broker_case.h"
 
 namespace weir {
 namespace {
@@ -74,52 +69,15 @@ TEST(TopicGuard, HugeCountsAreRefusedAtOnce) {
   EXPECT_FALSE(parse_topic_id("\0\0\0\1\0\0\0\0\0\1"s + huge, "t").is_ok());
 }
 
-// Accepts one connection, answers it with `bytes` and closes it.
-class FakeBroker {
- public:
-  explicit FakeBroker(std::string bytes) : listener_(::socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(address);
-    auto* any = reinterpret_cast<sockaddr*>(&address);
-    EXPECT_EQ(::bind(listener_, any, size), 0);
-    EXPECT_EQ(::listen(listener_, 1), 0);
-    EXPECT_EQ(::getsockname(listener_, any, &size), 0);
-    port_ = ntohs(address.sin_port);
-    thread_ = std::thread([this, bytes = std::move(bytes)] {
-      const int client = ::accept(listener_, nullptr, nullptr);
-      char request[1000];
-      EXPECT_GT(::recv(client, request, sizeof(request), 0), 0);
-      EXPECT_EQ(::send(client, bytes.data(), bytes.size(), MSG_NOSIGNAL),
-                static_cast<ssize_t>(bytes.size()));
-      ::close(client);
-    });
-  }
-
-  ~FakeBroker() {
-    thread_.join();
-    ::close(listener_);
-  }
-
-  std::string address() const { return fmt::format("127.0.0.1:{}", port_); }
-
- private:
-  int listener_;
-  int port_ = 0;
-  std::thread thread_;
-};
-
 Result<TopicId> ask(const std::string& bootstrap) {
   ClusterSettings cluster;
   cluster.bootstrap = bootstrap;
   cluster.request_wait_max = std::chrono::milliseconds(2000);
-  return topic_id(cluster, "t");
+  return TopicGuard(cluster).topic_id("t");
 }
 
 TEST(TopicGuard, AsksTheNextAddressWhenOneIsSilent) {
-  const std::string answer = good_answer();
-  FakeBroker broker("\0\0\0"s + static_cast<char>(answer.size()) + answer);
+  FakeBroker broker({frame_of(good_answer())});
   const auto id = ask("127.0.0.1:1," + broker.address());
   ASSERT_TRUE(id.is_ok()) << id.status().message();
   EXPECT_EQ(id.value().cluster_id, "clus");
@@ -128,10 +86,20 @@ TEST(TopicGuard, AsksTheNextAddressWhenOneIsSilent) {
 TEST(TopicGuard, ABrokerThatAnswersNonsenseIsTriedAgain) {
   for (const std::string& bytes : {"\x7f\xff\xff\xff"s + "x", "\xff\xff\xff\xff"s,
                                    "\0\0\0\x0a"s + "abc", "HTTP/1.1 400 Bad\r\n"s}) {
-    FakeBroker broker(bytes);
+    FakeBroker broker({bytes});
     const auto id = ask(broker.address());
     ASSERT_FALSE(id.is_ok());
     EXPECT_EQ(id.status().remedy(), Remedy::retry);
+  }
+}
+
+TEST(TopicGuard, InPlainTextABrokerThatIsTooOldIsTriedAgainForEver) {
+  FakeBroker broker({});
+  ClusterSettings cluster;
+  cluster.bootstrap = broker.address();
+  TopicGuard guard(cluster);
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(guard.topic_id("t").status().remedy(), Remedy::retry);
   }
 }
 
@@ -141,14 +109,62 @@ TEST(TopicGuard, WithoutABrokerItIsTriedAgain) {
   EXPECT_EQ(ask("").status().remedy(), Remedy::retry);
 }
 
-TEST(TopicGuard, AnEncryptedClusterIsNotAsked) {
+// Whatever a client of librdkafka's does alone.
+TEST(TopicGuard, AClusterSpokenToInAnotherWayIsNotAsked) {
   ClusterSettings cluster;
   cluster.bootstrap = "127.0.0.1:1";
-  cluster.properties = {{"security.protocol", "SASL_SSL"}};
+  cluster.properties = {{"security.protocol", "SASL_SSL"}, {"sasl.mechanisms", "OAUTHBEARER"}};
   EXPECT_FALSE(may_ask_topic_id(cluster));
-  const auto id = topic_id(cluster, "t");
+  const auto id = TopicGuard(cluster).topic_id("t");
   ASSERT_TRUE(id.is_ok());
   EXPECT_EQ(id.value().topic_id, "");
+}
+
+class TopicGuardOverSasl : public testing::Test {
+ protected:
+  TopicGuardOverSasl() {
+    cluster_.properties = {{"security.protocol", "sasl_plaintext"},
+                           {"sasl.mechanisms", "PLAIN"},
+                           {"sasl.username", "ada"},
+                           {"sasl.password", "secret"}};
+    cluster_.log = [this](int, std::string_view message) { said_.emplace_back(message); };
+  }
+
+  ClusterSettings cluster_;
+  std::vector<std::string> said_;
+};
+
+TEST_F(TopicGuardOverSasl, AnIdThatCanNotBeAskedForIsUnknownInTheEndAndThatIsSaidOnce) {
+  const std::string agreed = frame_of("\0\0\0\1\0\0\0\0\0\0"s);
+  const std::string accepted = frame_of("\0\0\0\1\0\0\xff\xff\0\0\0\0"s);
+  for (const std::vector<std::string>& answers :
+       {std::vector{frame_of("\0\0\0\1\0\x21\0\0\0\0"s)},  // no such mechanism
+        {agreed, accepted},                                // too old for the question
+        {agreed, accepted, frame_of("\0\0\0\1nonsense"s)}}) {
+    FakeBroker broker(answers);
+    cluster_.bootstrap = broker.address();
+    said_.clear();
+    TopicGuard guard(cluster_);
+    EXPECT_EQ(guard.topic_id("t").status().remedy(), Remedy::retry);
+    EXPECT_EQ(guard.topic_id("u").status().remedy(), Remedy::retry);
+    EXPECT_THAT(said_, testing::IsEmpty());
+    for (int i = 0; i < 3; ++i) {
+      const auto unknown = guard.topic_id("t");
+      ASSERT_TRUE(unknown.is_ok()) << unknown.status().message();
+      EXPECT_EQ(unknown.value().topic_id, "");
+    }
+    ASSERT_THAT(said_, testing::SizeIs(1));
+    EXPECT_THAT(said_[0], testing::HasSubstr("asking for the id of topic t: "));
+    EXPECT_THAT(said_[0], testing::Not(testing::HasSubstr("secret")));
+  }
+}
+
+TEST_F(TopicGuardOverSasl, ABrokerThatIsNotThereIsTriedAgainForEver) {
+  cluster_.bootstrap = "127.0.0.1:1";
+  TopicGuard guard(cluster_);
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(guard.topic_id("t").status().remedy(), Remedy::retry);
+  }
 }
 
 }  // namespace

@@ -10,8 +10,11 @@
 
 namespace weir {
 
+// Of a topic whose id can't be asked for: may be any.
+inline constexpr auto kUnknownTopic = "/";
+
 struct FilePosition {
-  std::string topic_id;  // cluster and topic: another topic of that name begins anew
+  std::string topic_id;  // cluster and topic, or kUnknownTopic: another topic begins anew
   LinePlace place;
 };
 

@@ -47,6 +47,7 @@ class Production {
         cluster_(std::move(cluster)),
         checkpoint_file_(std::filesystem::path(options.state) / "produce", options.topic,
                          options.file),
+        topics_(cluster_),
         producer_({cluster_, options.topic}),
         progress_("lines") {}
 
@@ -131,11 +132,13 @@ class Production {
       return Status::ok();
     }
     WEIR_TRY_ASSIGN(const TopicId id, until_answered(options_.reach, cluster_, [&] {
-                      return topic_id(cluster_, options_.topic);
+                      return topics_.topic_id(options_.topic);
                     }));
-    topic_id_ = fmt::format("{}/{}", id.cluster_id, id.topic_id);
+    topic_id_ =
+        id.topic_id.empty() ? kUnknownTopic : fmt::format("{}/{}", id.cluster_id, id.topic_id);
     const std::optional<FilePosition> found = checkpoint_file_.read();
-    if (found && found->topic_id == topic_id_) {
+    if (found && (found->topic_id == topic_id_ || found->topic_id == kUnknownTopic ||
+                  topic_id_ == kUnknownTopic)) {
       reading.from = found->place;
     } else if (found) {
       fmt::print(stderr,
@@ -289,6 +292,7 @@ class Production {
   const ProduceOptions& options_;
   const ClusterSettings cluster_;
   const CheckpointFile checkpoint_file_;
+  TopicGuard topics_;
   KafkaProducer producer_;
   Progress progress_;
   std::string topic_id_;

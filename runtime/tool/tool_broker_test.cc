@@ -335,6 +335,27 @@ TEST_F(ToolTest, AKilledRunIsGoneOnWithWhereTheStateIsAndLosesNothing) {
   EXPECT_LT(all.size(), std::size_t{kAll + kFirst}) << "it began anew";
 }
 
+// As a run leaves it that isn't told the topic's id.
+TEST_F(ToolTest, AKilledRunIntoAnUnknownTopicIsGoneOnWith) {
+  constexpr int kAll = 5'000;
+  const std::string to = topic("raw", 2);
+  const std::string file = write("in", lines(0, kAll));
+  ::setenv("WEIR__STATE", path("state").c_str(), 1);
+  kill_at_checkpoint(start({"produce", "--topic", to, "--key", "id", "--follow", file}));
+  for (const auto& checkpoint : fs::directory_iterator(path("state/produce"))) {
+    std::ifstream in(checkpoint.path());
+    std::string format;
+    std::string topic_id;
+    std::string rest;
+    in >> format >> topic_id;
+    std::getline(in, rest);
+    std::ofstream(checkpoint.path()) << format << " /" << rest << "\n";
+  }
+  const Outcome sent = produce(to, file);
+  ASSERT_EQ(sent.code, 0) << sent.notice;
+  EXPECT_THAT(sent.notice, HasSubstr("going on where an earlier run was cut off"));
+}
+
 TEST_F(ToolTest, AKilledRunOverACompressedFileIsGoneOnWithAndLosesNothing) {
   constexpr int kAll = 50'000;
   const std::string to = topic("raw", 2);

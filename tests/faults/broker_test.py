@@ -14,7 +14,7 @@ import time
 import unittest
 
 from kafka import KafkaProducer, TopicPartition
-from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import NoError
 
 import checker
@@ -29,41 +29,19 @@ SILENT = '"what":"the broker doesn\'t answer"'
 SILENT_FOR = r"lane 0: the broker doesn't answer at 127\.0\.0\.1:\d+, for \d+ s now"
 
 
-@contextlib.contextmanager
-def administration(it):
-    admin = KafkaAdminClient(bootstrap_servers=it.brokers)
-    try:
-        yield admin
-    finally:
-        admin.close()
-
-
-def delete_topic(it, topic=None):
-    """The input unless told another."""
-    topic = topic or it.raw
-    with administration(it) as admin:
-        admin.delete_topics([topic])
-        lab.wait_for(lambda: topic not in admin.list_topics(), what="the deletion")
-
-
-def create_again(it):
-    delete_topic(it)
-    it.create_topics(lab.PARTITIONS, it.raw, **lab.LOG_APPEND_TIME)
-
-
 def create_output_again(it):
-    delete_topic(it, it.output)
+    lab.delete_topic(it, it.output)
     it.create_topics(lab.PARTITIONS, it.output)
 
 
 def add_partitions(it, *topics):
-    with administration(it) as admin:
+    with lab.administration(it.brokers) as admin:
         admin.create_partitions({t: lab.PARTITIONS + 1 for t in topics})
 
 
 def cut(it):
     """As retention does: all records of the input go."""
-    with administration(it) as admin:
+    with lab.administration(it.brokers) as admin:
         admin.delete_records({TopicPartition(it.raw, p): -1 for p in range(lab.PARTITIONS)})
 
 
@@ -74,7 +52,7 @@ def status(it):
 
 def delete_offsets(it, partitions):
     wanted = [TopicPartition(it.raw, p) for p in partitions]
-    with administration(it) as admin:
+    with lab.administration(it.brokers) as admin:
         lab.wait_for(lambda: all(done is NoError for done in
                                  admin.delete_group_offsets(it.group, wanted).values()),
                      what="the end of the members' sessions")
@@ -250,10 +228,10 @@ class BrokerTest(unittest.TestCase):
     def test_what_happened_to_the_topics_of_a_stopped_stage_stops_it(self):
         everywhere = range(lab.PARTITIONS)
         for happened, code, words in (
-                (create_again, BAD_INPUT, ["its outputs hold records", "created again"]),
+                (lab.create_again, BAD_INPUT, ["its outputs hold records", "created again"]),
                 (create_output_again, BAD_INPUT, ["Name that one again", "created again",
                                                   "deploy a new version"]),
-                (delete_topic, CONFIG, ["weir topics apply"]),
+                (lab.delete_topic, CONFIG, ["weir topics apply"]),
                 (lambda it: add_partitions(it, it.raw), CONFIG,
                  ["has 5 partitions", "all that follow it have 4"]),
                 (lambda it: add_partitions(it, it.raw, it.output, it.dead_letters), BAD_INPUT,
@@ -272,7 +250,7 @@ class BrokerTest(unittest.TestCase):
 
     def test_what_happens_to_the_topics_of_a_running_stage_stops_it(self):
         def create_again_and_fill(it):
-            create_again(it)
+            lab.create_again(it)
             it.produce(400)
 
         def cut_unread(it):
@@ -280,13 +258,13 @@ class BrokerTest(unittest.TestCase):
             cut(it)
         off = {"WEIR__INPUTS__EVENTS__DEDUP": "off"}
         cases = (
-            (create_again, {}, BAD_INPUT, "or the topic isn't the one that was read before"),
+            (lab.create_again, {}, BAD_INPUT, "or the topic isn't the one that was read before"),
             (create_again_and_fill, {}, BAD_INPUT, "created"),
             (create_again_and_fill, off, BAD_INPUT, "created"),
             (create_output_again, {}, BAD_INPUT, "which writes all of it again"),
             (lambda it: add_partitions(it, it.raw), off, BAD_INPUT, "partitions"),
             (lambda it: add_partitions(it, it.output), {}, BAD_INPUT, "had 4 partitions and has 5"),
-            (delete_topic, {}, CONFIG, "then raise `version:` first"),
+            (lab.delete_topic, {}, CONFIG, "then raise `version:` first"),
             (cut_unread, {}, BAD_INPUT, ", and the log holds "))
         # All at once: the topics are looked at every 30 s.
         with contextlib.ExitStack() as stack:
@@ -319,7 +297,7 @@ class BrokerTest(unittest.TestCase):
 
     def test_a_run_to_the_end_ends_although_the_broker_refuses_some_of_its_last_outputs(self):
         with self.lab(seed=33) as it:
-            with administration(it) as admin:
+            with lab.administration(it.brokers) as admin:
                 admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, it.output,
                                                     {"max.message.bytes": "2000"})])
             it.produce(50, aborted=False)
@@ -336,7 +314,7 @@ class BrokerTest(unittest.TestCase):
     def test_a_record_that_only_its_producer_compressed_well_enough_stops_nothing(self):
         """gzip takes it below the limit of the raw topic; what a stage writes is larger."""
         with self.lab(seed=34) as it:
-            delete_topic(it, it.dead_letters)
+            lab.delete_topic(it, it.dead_letters)
             # It ends with 1, for it finds fault with what this test's topics are made as.
             subprocess.run([lab.BIN / "weir", "topics", "apply", it.config], capture_output=True,
                            check=False, env={**os.environ, "WEIR_BOOTSTRAP": it.brokers})

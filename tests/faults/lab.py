@@ -276,6 +276,29 @@ lanes: {lanes}
             BUCKETS, before_ms)
 
 
+@contextlib.contextmanager
+def administration(brokers):
+    admin = KafkaAdminClient(bootstrap_servers=brokers)
+    try:
+        yield admin
+    finally:
+        admin.close()
+
+
+def delete_topic(it, topic=None):
+    """The input unless told another."""
+    topic = topic or it.raw
+    with administration(it.brokers) as admin:
+        admin.delete_topics([topic])
+        wait_for(lambda: topic not in admin.list_topics(), what="the deletion")
+
+
+def create_again(it):
+    """The input."""
+    delete_topic(it)
+    it.create_topics(PARTITIONS, it.raw, **LOG_APPEND_TIME)
+
+
 def partition_of(key):
     return hash(key) % PARTITIONS
 
