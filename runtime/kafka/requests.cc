@@ -31,12 +31,21 @@ Status refused_login(const std::string& bootstrap, std::string_view trouble,
         ExitCode::config,
         fmt::format("bootstrap.servers {} don't take this sasl.mechanisms: {}", bootstrap, text));
   }
+  // Its answer repeats the nonce, which Kafka 4 refuses and Kafka 3 doesn't.
+  constexpr int kSaysScramRight = 0x020601ff;
+  const bool may_be_the_client =
+      rd_kafka_version() < kSaysScramRight && trouble.find("mechanism SCRAM") != trouble.npos;
   return Status::stop(
       ExitCode::unauthorised,
       fmt::format("bootstrap.servers {} refuse the credentials, which are sasl.username and "
                   "sasl.password, or their listener isn't one for security.protocol and "
-                  "sasl.mechanisms: {}",
-                  bootstrap, text));
+                  "sasl.mechanisms{}: {}",
+                  bootstrap,
+                  may_be_the_client ? fmt::format(", or they are Kafka 4, to which librdkafka {} "
+                                                  "can't log in by SCRAM: take another mechanism",
+                                                  rd_kafka_version_str())
+                                    : "",
+                  text));
 }
 
 }  // namespace

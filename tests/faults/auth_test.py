@@ -20,9 +20,11 @@ PASSWORD = "right-horse"
 # Of the clients' listener only: what brokers say among themselves, and the judge hears, is plain.
 PROPERTIES = """
 listener.security.protocol.map=CLIENT:SASL_SSL,BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
-listener.name.client.sasl.enabled.mechanisms=PLAIN
+listener.name.client.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512
 listener.name.client.plain.sasl.jaas.config=\
 org.apache.kafka.common.security.plain.PlainLoginModule required user_weir="{password}";
+listener.name.client.scram-sha-512.sasl.jaas.config=\
+org.apache.kafka.common.security.scram.ScramLoginModule required;
 listener.name.client.ssl.keystore.type=PKCS12
 listener.name.client.ssl.keystore.location={keystore}
 listener.name.client.ssl.keystore.password={password}
@@ -81,7 +83,7 @@ class AuthTest(unittest.TestCase):
         cls.broker = cls.start_broker(path / "properties", PROPERTIES)
         cls.mutual = cls.start_broker(path / "mutual_properties", MUTUAL_PROPERTIES,
                                       "--version", MUTUAL_VERSION)
-        for broker, mechanism in ((cls.mutual, "SCRAM-SHA-256"),
+        for broker, mechanism in ((cls.broker, "SCRAM-SHA-512"), (cls.mutual, "SCRAM-SHA-256"),
                                   (cls.mutual, "SCRAM-SHA-512")):
             with lab.administration(broker.broker_address()) as admin:
                 refused = admin.alter_user_scram_credentials(
@@ -162,6 +164,12 @@ class AuthTest(unittest.TestCase):
                     self.assertIn(f"bootstrap.servers {self.broker.address}", last)
                     self.assertIn("sasl.username", last)
                     self.assertNotIn("wrong-horse", done.stderr)
+
+    def test_scram_at_kafka_4_ends_with_77_and_says_that_it_may_be_the_client(self):
+        with self.deployment(seed=68, sasl_mechanisms="SCRAM-SHA-512") as it:
+            self.assertEqual(it.start().wait(60), UNAUTHORISED, it.log()[-3000:])
+            self.assertIn("Kafka 4, to which librdkafka 2.0.2 can't log in by SCRAM",
+                          it.log().splitlines()[-1])
 
     def test_a_listener_that_takes_no_sasl_or_another_is_not_taken_for_a_wrong_password(self):
         plain = self.broker.broker_address()
