@@ -59,7 +59,9 @@ Status check_identity(const StoreIdentity& stored, const StoreIdentity& wanted,
   WEIR_TRY(same("partition", &StoreIdentity::partition, kMoved));
   WEIR_TRY(same("group", &StoreIdentity::group, kOtherGroup));
   WEIR_TRY(same("cluster_id", &StoreIdentity::cluster_id, kTopicRecreated));
-  WEIR_TRY(same("topic_id", &StoreIdentity::topic_id, kTopicRecreated));
+  if (!stored.topic_id.empty() && !wanted.topic_id.empty()) {
+    WEIR_TRY(same("topic_id", &StoreIdentity::topic_id, kTopicRecreated));
+  }
   WEIR_TRY(same("partitions", &StoreIdentity::partitions, kPartitionsChanged));
   WEIR_TRY(compare(place, "window", duration_text(std::chrono::milliseconds(stored.window_ms)),
                    duration_text(std::chrono::milliseconds(wanted.window_ms)), kRuleChanged));

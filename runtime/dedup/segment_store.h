@@ -83,7 +83,7 @@ class SegmentStore {
 struct StoreIdentity {
   std::string cluster_id;
   std::string topic;
-  std::string topic_id;  // empty where the broker doesn't tell
+  std::string topic_id;  // empty where the broker doesn't tell: may be any
   std::int32_t partition = 0;
   std::int32_t partitions = 0;
   std::string group;
@@ -92,8 +92,8 @@ struct StoreIdentity {
   std::string key_rule;  // how dedup keys are made, e.g. "fields:comment_id" or "code:spam:1"
 };
 
-// ok when equal; else stop(config) that names the store (`place`), the first field that differs,
-// both values and the ways out.
+// ok when equal, a topic's id also where either is unknown; else stop(config) that names the store
+// (`place`), the first field that differs, both values and the ways out.
 Status check_identity(const StoreIdentity& stored, const StoreIdentity& wanted,
                       std::string_view place);
 

@@ -28,6 +28,13 @@ TEST(StoreIdentity, IsTheSameAsItself) {
   EXPECT_TRUE(check_identity(identity, identity, "here").is_ok());
 }
 
+TEST(StoreIdentity, ATopicWhoseIdIsUnknownMayBeAny) {
+  StoreIdentity known;
+  known.topic_id = "i";
+  EXPECT_TRUE(check_identity(known, StoreIdentity(), "here").is_ok());
+  EXPECT_TRUE(check_identity(StoreIdentity(), known, "here").is_ok());
+}
+
 TEST(StoreIdentity, RefusalNamesPlaceFieldAndBothValues) {
   StoreIdentity stored{
       .cluster_id = "c", .topic = "t", .topic_id = "i", .group = "g", .key_rule = "k"};
@@ -44,7 +51,8 @@ TEST(StoreIdentity, RefusalNamesPlaceFieldAndBothValues) {
 }
 
 TEST(StoreIdentity, EachFieldCounts) {
-  const StoreIdentity stored;
+  StoreIdentity stored;
+  stored.topic_id = "i";
   const std::vector<std::pair<std::string, std::function<void(StoreIdentity&)>>> changes{
       {"cluster_id", [](StoreIdentity& i) { i.cluster_id = "x"; }},
       {"topic", [](StoreIdentity& i) { i.topic = "x"; }},

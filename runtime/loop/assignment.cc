@@ -156,6 +156,7 @@ Status Assignment::ask_topics() {
     if (!topics_.empty()) {
       // Deleted topics make the group assign anew: what was read before counts here, too.
       WEIR_TRY(check_same(i, topic));
+      topic.topic_id = topic.topic_id.empty() ? topics_[i].topic_id : topic.topic_id;
     }
     topics.push_back(std::move(topic));
   }
@@ -183,7 +184,7 @@ Result<TopicIdentity> Assignment::ask_topic(std::size_t i) {
 Status Assignment::check_same(std::size_t i, const TopicIdentity& now) const {
   const TopicIdentity& before = topics_[i];
   const std::string way_out = i < settings_.inputs.size() ? kWayOut : kOutputWayOut;
-  if (now.topic_id != before.topic_id) {
+  if (!before.topic_id.empty() && !now.topic_id.empty() && now.topic_id != before.topic_id) {
     return Status::stop(ExitCode::bad_input,
                         "topic " + before.topic + " was deleted and created again: its id was " +
                             before.topic_id + " and is " + now.topic_id + way_out);
@@ -206,6 +207,9 @@ Status Assignment::check_unchanged() {
       return now.status();
     }
     WEIR_TRY(check_same(i, now.value()));
+    if (topics_[i].topic_id.empty()) {
+      topics_[i].topic_id = now.value().topic_id;  // known at last
+    }
   }
   std::vector<InputPartition> partitions;
   for (const OwnedPartition& owned : owned_) {

@@ -862,14 +862,54 @@ TEST_F(LoopTest, AnOutputRecreatedBeforeTheFirstTurnStops) {
 }
 
 TEST_F(LoopTest, AClusterThatTellsNoTopicIdsAnyMoreStopsNothing) {
-  settings_.inputs[0].dedup.reset();  // whose manifest binds it to the input's
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  kafka_.hide_topic_ids();
+  lane_->clock().advance(std::chrono::seconds(30));
+  send("b:1");
+  ASSERT_TRUE(run().is_ok());
+  crash();
+  send("c:1");
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "b:1", "c:1"));
+}
+
+// As where what spoke to the cluster before could not ask for them.
+TEST_F(LoopTest, ADeploymentOfUnknownTopicsGoesOnWhenTheirIdsAreTold) {
+  kafka_.hide_topic_ids();
   send("a:1");
   ASSERT_TRUE(run().is_ok());
   crash();
-  kafka_.hide_topic_ids();
+  kafka_.hide_topic_ids(false);
+  send("a:1");
   send("b:1");
   ASSERT_TRUE(run().is_ok());
   EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "b:1"));
+  crash();
+  kafka_.recreate_topic(kLabOutput);
+  const Status stopped = run();
+  ASSERT_FALSE(stopped.is_ok());
+  EXPECT_THAT(stopped.message(), HasSubstr("Name that one again"));
+}
+
+TEST_F(LoopTest, AnIdToldToARunningLaneCountsFromThenOn) {
+  kafka_.hide_topic_ids();
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  kafka_.hide_topic_ids(false);
+  lane_->clock().advance(std::chrono::seconds(30));
+  ASSERT_TRUE(run().is_ok());
+  kafka_.hide_topic_ids();
+  lane_->clock().advance(std::chrono::seconds(30));
+  ASSERT_TRUE(run().is_ok());
+  fail("poll", Status::rejoin("fenced", "fenced"));
+  ASSERT_TRUE(run().is_ok());
+  kafka_.recreate_topic(kLabOutput);
+  kafka_.hide_topic_ids(false);
+  lane_->clock().advance(std::chrono::seconds(30));
+  const Status stopped = run();
+  ASSERT_FALSE(stopped.is_ok());
+  EXPECT_THAT(stopped.message(), HasSubstr("topic out.v1 was deleted and created again"));
 }
 
 // People empty it when they have dealt with what was in it.

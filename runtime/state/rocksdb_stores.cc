@@ -72,6 +72,9 @@ Result<std::unique_ptr<SegmentStore>> RocksdbStores::open(const StoreIdentity& i
   if (exists) {
     WEIR_TRY_ASSIGN(const StoreIdentity stored, read_manifest(manifest));
     WEIR_TRY(check_identity(stored, identity, directory.string()));
+    if (stored.topic_id.empty() && !identity.topic_id.empty()) {
+      WEIR_TRY(write_manifest(manifest, identity));  // from now on it is that topic's
+    }
   } else {
     WEIR_TRY(create(root_, directory, manifest, identity));
   }

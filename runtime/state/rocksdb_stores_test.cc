@@ -247,7 +247,7 @@ TEST_F(RocksdbStoresTest, EachFieldOfTheIdentityIsBinding) {
   ASSERT_NE(open(), nullptr);
   const std::vector<std::pair<std::string, std::function<void(StoreIdentity&)>>> changes{
       {"cluster_id is 'kraft-1', this stage's is 'x'", [](auto& i) { i.cluster_id = "x"; }},
-      {"topic_id is 'Zm9vYmFy', this stage's is ''", [](auto& i) { i.topic_id = ""; }},
+      {"topic_id is 'Zm9vYmFy', this stage's is 'x'", [](auto& i) { i.topic_id = "x"; }},
       {"partitions is '4', this stage's is '5'", [](auto& i) { i.partitions = 5; }},
       {"group is 'spam.v1', this stage's is 'spam.v2'", [](auto& i) { i.group = "spam.v2"; }},
       {"window is '1s', this stage's is '2s'", [](auto& i) { i.window_ms = 2000; }},
@@ -264,6 +264,17 @@ TEST_F(RocksdbStoresTest, EachFieldOfTheIdentityIsBinding) {
     EXPECT_THAT(status.message(), HasSubstr(directory().string()));
   }
   EXPECT_NE(open(), nullptr);
+}
+
+TEST_F(RocksdbStoresTest, AStoreOfAnUnknownTopicIsBoundToTheFirstThatIsKnown) {
+  StoreIdentity unknown = kIdentity;
+  unknown.topic_id = "";
+  ASSERT_NE(open(unknown), nullptr);
+  ASSERT_NE(open(), nullptr);
+  ASSERT_NE(open(unknown), nullptr);
+  StoreIdentity other = kIdentity;
+  other.topic_id = "x";
+  EXPECT_THAT(refusal(other).message(), HasSubstr("topic_id is 'Zm9vYmFy', this stage's is 'x'"));
 }
 
 TEST_F(RocksdbStoresTest, ADirectoryMovedHereFromAnotherPartitionIsRefused) {

@@ -64,7 +64,7 @@ class SimKafka {
   void recreate_topic(const std::string& topic);
 
   // As over TLS, where nobody can ask for them.
-  void hide_topic_ids() { hides_topic_ids_ = true; }
+  void hide_topic_ids(bool hides = true) { hides_topic_ids_ = hides; }
 
   // As an operator adds partitions: its id and its records stay.
   void add_partitions(const std::string& topic, std::int32_t added);
