@@ -44,6 +44,13 @@ void LaneProbe::partition_assigned(InputPartition where, PartitionPhase phase, N
              {"committed", std::to_string(committed.value())}});
 }
 
+void LaneProbe::foreign_offset_taken(InputPartition where, NextOffset next) {
+  log_.warning("reading on from an offset that was not set by weir",
+               {{"lane", lane_name_},
+                {"partition", text(where)},
+                {"committed", std::to_string(next.value())}});
+}
+
 void LaneProbe::partition_restored(InputPartition where, NextOffset committed) {
   MetricsProbe::partition_restored(where, committed);
   log_.info("partition restored", {{"lane", lane_name_},

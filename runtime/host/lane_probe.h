@@ -35,6 +35,7 @@ class LaneProbe final : public MetricsProbe {
 
   void partition_assigned(InputPartition where, PartitionPhase phase, NextOffset from,
                           NextOffset committed, StreamTime time) override;
+  void foreign_offset_taken(InputPartition where, NextOffset next) override;
   void partition_restored(InputPartition where, NextOffset committed) override;
   void partitions_revoked(bool lost) override;
   void record_dead_lettered(const Origin& origin, std::string_view reason,

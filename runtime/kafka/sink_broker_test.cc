@@ -147,6 +147,21 @@ class KafkaSinkTest : public BrokerCase {
   }
 };
 
+// It was tried for ever.
+TEST_F(KafkaSinkTest, MetadataThatTheBrokerFindsTooLargeStops) {
+  const std::string input = topic("input");
+  SinkSettings settings = writing({topic("output")});
+  settings.inputs = {input};
+  KafkaSink sink(settings);
+  ok(until_done([&] { return sink.open(); }));
+  ok(sink.begin());
+  const Status refused = sink.send_offsets(std::array{offset(3, std::string(5000, 'x'))},
+                                           join(input)->source.membership().value());
+  EXPECT_EQ(refused.remedy(), Remedy::stop) << refused.message();
+  EXPECT_EQ(refused.exit_code(), ExitCode::config);
+  EXPECT_THAT(refused.message(), testing::HasSubstr("offset.metadata.max.bytes"));
+}
+
 TEST_F(KafkaSinkTest, OutputsAndOffsetsBecomeVisibleTogether) {
   const std::string input = topic("input");
   const std::string output = topic("output");

@@ -75,7 +75,8 @@ Status Assignment::found_group() {
       WEIR_TRY_ASSIGN(const LogBounds bounds, asked_source().log_bounds(where));
       next = input.start.kind == Start::Kind::earliest ? bounds.start : bounds.end;
     }
-    const CommitMetadata metadata{next, StreamTime(), written_topics(), input.dedup_rule()};
+    const CommitMetadata metadata{next, StreamTime(), topics_[where.input.value()].topic_id,
+                                  written_topics(), input.dedup_rule()};
     beginnings.push_back({where, next, metadata.print()});
   }
   return asked_source().found_group(beginnings);
@@ -114,6 +115,15 @@ Result<std::vector<Position>> Assignment::take_again() {
                               owned_[i].committed_time);
   }
   return positions;
+}
+
+void Assignment::clear() {
+  for (const OwnedPartition& owned : owned_) {
+    if (const auto left = left_at_.find(owned.where); left != left_at_.end()) {
+      left->second = std::max(left->second, owned.committed);
+    }
+  }
+  owned_.clear();
 }
 
 std::vector<Position> Assignment::rewind() {
@@ -299,12 +309,26 @@ Result<Position> Assignment::place(OwnedPartition& owned, const Committed& commi
               committed.metadata.substr(0, 64) +
               "\"), so what lies in its dedup window is unknown: " + way_out(owned.where.input));
     }
+    const auto left = left_at_.find(owned.where);
+    if (left != left_at_.end() && left->second != c) {
+      return Status::stop(ExitCode::bad_input,
+                          name + ": this lane left it at offset " + text(left->second) +
+                              ", and now the committed one is " + text(c) +
+                              " and was not set by weir (metadata \"" +
+                              committed.metadata.substr(0, 64) +
+                              "\"): another consumer uses group " + settings_.group +
+                              ", and what lies between is lost or would be repeated. Give that " +
+                              "one a group of its own, and " + way_out(owned.where.input));
+    }
+    probe_.foreign_offset_taken(owned.where, c);
     metadata = CommitMetadata{
-        c, StreamTime(), {}, settings_.inputs[owned.where.input.value()].dedup_rule()};
+        c, StreamTime(), {}, {}, settings_.inputs[owned.where.input.value()].dedup_rule()};
   }
+  WEIR_TRY(check_input(owned, *metadata));
   WEIR_TRY(check_rule(owned, *metadata));
   WEIR_TRY(check_outputs(owned, *metadata));
   owned.committed = c;
+  left_at_[owned.where] = c;
   owned.committed_time = metadata->time;
   owned.has_reached_end = false;
   if (!dedups) {
@@ -317,14 +341,15 @@ Result<Position> Assignment::place(OwnedPartition& owned, const Committed& commi
     WEIR_TRY(open_index(owned, *metadata));
   }
   owned.index->discard();
-  if (owned.index->covered() > c || owned.index->time() > metadata->time) {
+  if (owned.index->covered() > c || owned.index->time() > metadata->time ||
+      (owned.index->covered() == c && owned.index->time() != metadata->time)) {
     return Status::stop(
         ExitCode::broken,
         name + ": local state covers offsets below " + text(owned.index->covered()) +
             ", up to stream time " + std::to_string(owned.index->time().value()) +
-            ", but the group committed only " + text(c) + ", at stream time " +
+            ", but the group committed " + text(c) + ", at stream time " +
             std::to_string(metadata->time.value()) +
-            ". Somebody set the group back, or the state is another's: going on would drop "
+            ". Somebody set the group back, or the state is another log's: going on would drop "
             "records as duplicates or repeat them. To process them again deploy a new version "
             "(raise `version:`)");
   }
@@ -351,6 +376,22 @@ Result<Position> Assignment::place(OwnedPartition& owned, const Committed& commi
     owned.expected = c;
   }
   return Position{owned.where, owned.expected};
+}
+
+// What was committed was committed of this topic, not of another under its name. A store's manifest
+// says so, too; but it goes with the disk, and without dedup there is none.
+Status Assignment::check_input(const OwnedPartition& owned, const CommitMetadata& metadata) {
+  std::string& id = topics_[owned.where.input.value()].topic_id;
+  if (id.empty()) {
+    id = metadata.input_id;
+  }
+  return metadata.input_id.empty() || metadata.input_id == id
+             ? Status::ok()
+             : Status::stop(ExitCode::bad_input,
+                            name_of(owned.where) + ": the topic (id " + id +
+                                ") isn't the one of which the group's offset was committed (id " +
+                                metadata.input_id + "): it was deleted and created again" +
+                                kWayOut);
 }
 
 // The manifest binds the state on disk to the rule, this the group: also where the disk is new.
@@ -409,7 +450,8 @@ std::vector<WrittenTopic> Assignment::written_topics() const {
 
 CommitMetadata Assignment::metadata(const OwnedPartition& owned, NextOffset next) const {
   const StreamTime time = owned.clock.now();
-  return {owned.index ? owned.index->rebuild_from(next, time) : next, time, written_topics(),
+  return {owned.index ? owned.index->rebuild_from(next, time) : next, time,
+          topics_[owned.where.input.value()].topic_id, written_topics(),
           settings_.inputs[owned.where.input.value()].dedup_rule()};
 }
 

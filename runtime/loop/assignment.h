@@ -1,6 +1,7 @@
 // The partitions that a lane owns, and how far it is in each.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -77,7 +78,8 @@ class Assignment {
   // What to commit with `next` as the offset of `owned`, next = the position of clock and index.
   CommitMetadata metadata(const OwnedPartition& owned, NextOffset next) const;
 
-  void clear() { owned_.clear(); }
+  // Owns nothing any more.
+  void clear();
 
   // nullptr when not owned.
   OwnedPartition* find(InputPartition where);
@@ -90,6 +92,7 @@ class Assignment {
 
  private:
   Result<Position> place(OwnedPartition& owned, const Committed& committed);
+  Status check_input(const OwnedPartition& owned, const CommitMetadata& metadata);
   Status check_rule(const OwnedPartition& owned, const CommitMetadata& metadata) const;
   Status check_outputs(const OwnedPartition& owned, const CommitMetadata& metadata) const;
   Status open_index(OwnedPartition& owned, const CommitMetadata& metadata);
@@ -110,6 +113,8 @@ class Assignment {
   SegmentStores& stores_;
   Probe& probe_;
   std::vector<OwnedPartition> owned_;
+  // The committed offset of each partition that this lane ever owned, as it was when it left it.
+  std::map<InputPartition, NextOffset> left_at_;
   // Of the inputs, then of the outputs, as of the last take. Not of the dead letters: people empty
   // their topic when they have dealt with them.
   std::vector<TopicIdentity> topics_;

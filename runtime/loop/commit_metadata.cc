@@ -24,7 +24,8 @@ std::string CommitMetadata::print() const {
                std::to_string(topic.partitions);
   }
   return "weir1;r=" + std::to_string(rebuild_from.value()) + ";t=" + std::to_string(time.value()) +
-         ";o=" + written + ";w=" + std::to_string(rule.window ? rule.window->length.count() : 0) +
+         ";i=" + input_id + ";o=" + written +
+         ";w=" + std::to_string(rule.window ? rule.window->length.count() : 0) +
          ";b=" + std::to_string(rule.window ? rule.window->buckets : 0) + ";k=" + rule.key;
 }
 
@@ -59,16 +60,26 @@ std::optional<CommitMetadata> CommitMetadata::parse(std::string_view text) {
     }
     return true;
   };
+  std::string_view input_id;
+  const auto take_input = [&] {
+    if (take(";i=")) {  // stored before inputs were named: not there
+      input_id = text.substr(0, text.find(';'));
+      text.remove_prefix(input_id.size());
+    }
+    return true;
+  };
   std::int64_t rebuild_from = 0;
   std::int64_t time = 0;
   std::int64_t length = 0;
   std::int64_t buckets = 0;
   if (!take("weir1;r=") || !take_number(rebuild_from) || !take(";t=") || !take_number(time) ||
-      !take(";o=") || !take_outputs() || !take(";w=") || !take_number(length) || !take(";b=") ||
-      !take_number(buckets) || buckets > std::numeric_limits<std::int32_t>::max() || !take(";k=")) {
+      !take_input() || !take(";o=") || !take_outputs() || !take(";w=") || !take_number(length) ||
+      !take(";b=") || !take_number(buckets) || buckets > std::numeric_limits<std::int32_t>::max() ||
+      !take(";k=")) {
     return std::nullopt;
   }
-  CommitMetadata parsed{NextOffset(rebuild_from), StreamTime(time), std::move(outputs), {}};
+  CommitMetadata parsed{
+      NextOffset(rebuild_from), StreamTime(time), std::string(input_id), std::move(outputs), {}};
   if (length > 0) {
     parsed.rule.window =
         DedupWindow{std::chrono::milliseconds(length), static_cast<std::int32_t>(buckets)};

@@ -35,6 +35,7 @@ struct WrittenTopic {
 struct CommitMetadata {
   NextOffset rebuild_from;  // r: the first offset of the oldest bucket live there
   StreamTime time;          // T at the committed offset
+  std::string input_id;     // the input's topic; empty where it can't be asked for, or wasn't
   std::vector<WrittenTopic> outputs;
   DedupRule rule;  // what r and the index are worth
 

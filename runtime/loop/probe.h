@@ -62,6 +62,10 @@ class Probe {
   virtual void partition_assigned(InputPartition, PartitionPhase, NextOffset /*from*/,
                                   NextOffset /*committed*/, StreamTime /*time*/) {}
 
+  // Reading goes on from an offset that somebody else than weir committed; what is before it has an
+  // outcome or not, nobody knows.
+  virtual void foreign_offset_taken(InputPartition, NextOffset) {}
+
   virtual void partition_restored(InputPartition, NextOffset /*committed*/) {}
 
   virtual void partitions_revoked(bool /*lost*/) {}

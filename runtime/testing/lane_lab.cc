@@ -103,9 +103,9 @@ Status LabLane::step() {
 }
 
 Status LabLane::drain() {
-  WEIR_TRY(loop_->drain());
+  Status drained = loop_->drain();
   source_->close();
-  return Status::ok();
+  return drained;
 }
 
 }  // namespace weir

@@ -72,9 +72,9 @@ Status SimLane::step() {
 }
 
 Status SimLane::drain() {
-  WEIR_TRY(loop_->drain());
+  Status drained = loop_->drain();
   source_->close();
-  return Status::ok();
+  return drained;
 }
 
 std::int64_t SimLane::lag() const {
