@@ -63,7 +63,7 @@ SinkSettings sink_settings(const LanePlan& plan, const KafkaSettings& kafka,
 
 Lane::Lane(int index, const config::Deployment& deployment, const StageSpec& spec, LanePlan plan,
            KafkaSettings kafka, SegmentStores& stores, Metrics& metrics, const Log& log,
-           RunUntil until)
+           RunOptions options)
     : index_(index),
       deployment_(deployment),
       spec_(spec),
@@ -71,7 +71,7 @@ Lane::Lane(int index, const config::Deployment& deployment, const StageSpec& spe
       kafka_(std::move(kafka)),
       stores_(stores),
       log_(log),
-      until_(until),
+      options_(options),
       probe_(metrics, index, probe_inputs(plan_), log),
       thread_([this] { run(); }) {}
 
@@ -129,7 +129,7 @@ Status Lane::run_loop() {
     is_cut_off_ = brokers.is_cut_off();
     probe_.set_cut_off(is_cut_off_);
     is_ready_ = done.is_ok() && loop.is_ready() && !is_cut_off_;
-    const bool has_reached_end = done.is_ok() && until_.end && loop.has_reached_end();
+    const bool has_reached_end = done.is_ok() && options_.until_end && loop.has_reached_end();
     if (has_reached_end) {
       done = loop.drain();  // a failure of it is recovered from as any other
     }
@@ -155,7 +155,7 @@ Status Lane::run_loop() {
                                                   {"remedy", std::string(name_of(done.remedy()))},
                                                   {"why", done.message()}});
     }
-    if (until_.end && clock.now() - last_success > until_.silence_max) {
+    if (options_.until_end && clock.now() - last_success > options_.silence_max) {
       return Status::stop(ExitCode::unavailable, done.message());
     }
     // A failure of a kind other than retry is recovered from at once, unless the recovery failed.

@@ -17,14 +17,15 @@
 
 namespace weir {
 
-// How long a lane goes on by itself.
-struct RunUntil {
-  bool end = false;  // of every partition, then drain
-  // With `end`: records stamped at or after it stay unread. nullopt: all that is there.
-  std::optional<Timestamp> time;
-  // How long the brokers may stay silent at the start, or with `end` ever, before that is the
+// What the command line of `run` says.
+struct RunOptions {
+  bool until_end = false;  // of every partition, then drain
+  // With `until_end`: records stamped at or after it stay unread. nullopt: all that is there.
+  std::optional<Timestamp> until;
+  // How long the brokers may stay silent at the start, or with `until_end` ever, before that is the
   // outcome (69).
   std::chrono::seconds silence_max{60};
+  bool trusts_offsets = false;  // as LaneSettings'
 };
 
 // How long a lane that is told to stop waits for brokers that don't answer.
@@ -37,7 +38,7 @@ class Lane {
   // `deployment`, `spec`, `stores`, `metrics` and `log` are borrowed and outlive the lane.
   Lane(int index, const config::Deployment& deployment, const StageSpec& spec, LanePlan plan,
        KafkaSettings kafka, SegmentStores& stores, Metrics& metrics, const Log& log,
-       RunUntil until);
+       RunOptions options);
   ~Lane();
   Lane(const Lane&) = delete;
   Lane& operator=(const Lane&) = delete;
@@ -58,9 +59,9 @@ class Lane {
 
   bool is_ready() const { return is_ready_; }
 
-  // With `until.end`: what it owns is read to its end and committed. It goes on owning it until
-  // stop(): one that left while others are still joining would keep them waiting, for the group
-  // remembers a static member until its session ends.
+  // With `options.until_end`: what it owns is read to its end and committed. It goes on owning it
+  // until stop(): one that left while others are still joining would keep them waiting, for the
+  // group remembers a static member until its session ends.
   bool is_at_end() const { return is_at_end_; }
 
   // The brokers haven't answered for a while, idle as the lane may be.
@@ -89,7 +90,7 @@ class Lane {
   const KafkaSettings kafka_;
   SegmentStores& stores_;
   const Log& log_;
-  const RunUntil until_;
+  const RunOptions options_;
   LaneProbe probe_;
   std::atomic<bool> stopping_ = false;
   std::atomic<bool> stopping_at_once_ = false;

@@ -83,12 +83,12 @@ void note_refusal(const config::Deployment& deployment, const Status& why) {
 }
 
 // `is_said` becomes true where the log's last line has said the outcome.
-Status run(const std::string& file, const StageSpec& spec, RunUntil until, const std::string& time,
-           bool& is_said) {
+Status run(const std::string& file, const StageSpec& spec, RunOptions options,
+           const std::string& time, bool& is_said) {
   if (!time.empty()) {
-    until.end = true;
-    until.time = config::parse_time(time);
-    if (!until.time) {
+    options.until_end = true;
+    options.until = config::parse_time(time);
+    if (!options.until) {
       return Status::stop(
           ExitCode::usage,
           fmt::format("--until {}: say a time such as 2026-01-31T00:00:00Z, or --until-end", time));
@@ -97,7 +97,7 @@ Status run(const std::string& file, const StageSpec& spec, RunUntil until, const
   const Result<config::Deployment> deployment = load(file, spec);
   if (deployment.is_ok()) {
     is_said = true;
-    return run_process(deployment.value(), spec, until);
+    return run_process(deployment.value(), spec, options);
   }
   const config::Deployment refused = presumed(file);
   note_refusal(refused, deployment.status());
@@ -200,7 +200,7 @@ int stage_main(int argc, char** argv, const StageSpec& spec) {
   std::string file;
   TryOptions trying;
   std::string output = "text";
-  RunUntil until;
+  RunOptions options;
   std::string until_time;
   Status done;
   bool is_said = false;
@@ -211,19 +211,23 @@ int stage_main(int argc, char** argv, const StageSpec& spec) {
       "answer, without that and within 45 s: the next start repeats the turn. A second one ends\n"
       "it within seconds.");
   run_command->add_option("CONFIG", file, "The deployment's YAML file")->required();
-  run_command->add_flag("--until-end", until.end, "Process what is there now, commit, end with 0");
+  run_command->add_flag("--until-end", options.until_end,
+                        "Process what is there now, commit, end with 0");
   run_command->add_option("--until", until_time,
                           "As --until-end, but only records that Kafka stamped before this time "
                           "(RFC 3339)");
-  int silence_s_max = static_cast<int>(until.silence_max.count());
+  run_command->add_flag("--trust-offsets", options.trusts_offsets,
+                        "For one run, where dedup is off: go on from offsets of the group that "
+                        "somebody set with Kafka's tools");
+  int silence_s_max = static_cast<int>(options.silence_max.count());
   run_command
       ->add_option("--wait", silence_s_max,
                    "Seconds that the brokers may be silent at the start (with --until-end: ever) "
                    "before it ends with 69 (60). Once it has started, a stage waits for them")
       ->check(CLI::Range(0, 86'400));
   run_command->callback([&] {
-    until.silence_max = std::chrono::seconds(silence_s_max);
-    done = run(file, spec, until, until_time, is_said);
+    options.silence_max = std::chrono::seconds(silence_s_max);
+    done = run(file, spec, options, until_time, is_said);
   });
 
   CLI::App* try_command =

@@ -116,10 +116,10 @@ Result<FileLock> lock_instance(const config::Deployment& deployment) {
 
 class Process {
  public:
-  Process(const config::Deployment& deployment, const StageSpec& spec, RunUntil until)
+  Process(const config::Deployment& deployment, const StageSpec& spec, RunOptions options)
       : deployment_(deployment),
         spec_(spec),
-        until_(until),
+        options_(options),
         log_(deployment.id, deployment.log_level, deployment.instance),
         metrics_(
             {.deployment = deployment.id, .version = deployment.version, .build = kBuildVersion}),
@@ -142,7 +142,8 @@ class Process {
  private:
   Status run_alone() {
     WEIR_TRY_ASSIGN(LanePlan plan, plan_lane(deployment_, spec_));
-    plan.settings.until = until_.time;
+    plan.settings.until = options_.until;
+    plan.settings.trusts_offsets = options_.trusts_offsets;
     WEIR_TRY(check_stage(deployment_, spec_));
     WEIR_TRY(raise_open_files_max(deployment_.lanes));
     WEIR_TRY_ASSIGN(const std::unique_ptr<Endpoint> endpoint, serve());
@@ -170,7 +171,7 @@ class Process {
     RocksdbStores stores(deployment_.state_directory());
     for (int i = 0; i < deployment_.lanes; ++i) {
       auto lane = std::make_unique<Lane>(i, deployment_, spec_, plan, kafka, stores, metrics_, log_,
-                                         until_);
+                                         options_);
       const std::lock_guard hold(lanes_mutex_);
       lanes_.push_back(std::move(lane));
     }
@@ -289,7 +290,7 @@ class Process {
       note_alive();
       return admin->describe(topic);
     };
-    const auto give_up_at = steady_clock::now() + until_.silence_max;
+    const auto give_up_at = steady_clock::now() + options_.silence_max;
     while (true) {
       Status checked = check_topics(deployment_, plan, cluster.bootstrap, describe,
                                     [&] { return admin->topics(); });
@@ -309,7 +310,7 @@ class Process {
             ExitCode::unavailable,
             fmt::format("no answer from the brokers for {} s: {}; bootstrap.servers is set by: {}; "
                         "security.protocol says how they are spoken to",
-                        until_.silence_max.count(), checked.message(), cluster.bootstrap_origin));
+                        options_.silence_max.count(), checked.message(), cluster.bootstrap_origin));
       }
       if (signals_.wait(next->pause)) {
         is_told_to_stop_ = true;
@@ -450,7 +451,7 @@ class Process {
 
   const config::Deployment& deployment_;
   const StageSpec& spec_;
-  const RunUntil until_;
+  const RunOptions options_;
   const std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
   const Signals signals_;
   const Log log_;
@@ -472,8 +473,9 @@ class Process {
 
 }  // namespace
 
-Status run_process(const config::Deployment& deployment, const StageSpec& spec, RunUntil until) {
-  return Process(deployment, spec, until).run();
+Status run_process(const config::Deployment& deployment, const StageSpec& spec,
+                   RunOptions options) {
+  return Process(deployment, spec, options).run();
 }
 
 }  // namespace weir

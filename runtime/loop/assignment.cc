@@ -302,24 +302,31 @@ Result<Position> Assignment::place(OwnedPartition& owned, const Committed& commi
   const bool dedups = settings_.inputs[owned.where.input.value()].dedup.has_value();
   std::optional<CommitMetadata> metadata = CommitMetadata::parse(committed.metadata);
   if (!metadata) {
+    const std::string what = name + ": the committed offset " + text(c) +
+                             " was not set by weir (metadata \"" +
+                             committed.metadata.substr(0, 64) + "\")";
     if (dedups) {
-      return Status::stop(
-          ExitCode::bad_input,
-          name + ": the committed offset " + text(c) + " was not set by weir (metadata \"" +
-              committed.metadata.substr(0, 64) +
-              "\"), so what lies in its dedup window is unknown: " + way_out(owned.where.input));
+      return Status::stop(ExitCode::bad_input, what +
+                                                   ", so what lies in its dedup window is "
+                                                   "unknown: " +
+                                                   way_out(owned.where.input));
     }
     const auto left = left_at_.find(owned.where);
     if (left != left_at_.end() && left->second != c) {
       return Status::stop(ExitCode::bad_input,
-                          name + ": this lane left it at offset " + text(left->second) +
-                              ", and now the committed one is " + text(c) +
-                              " and was not set by weir (metadata \"" +
-                              committed.metadata.substr(0, 64) +
-                              "\"): another consumer uses group " + settings_.group +
-                              ", and what lies between is lost or would be repeated. Give that " +
-                              "one a group of its own, and " + way_out(owned.where.input));
+                          what + ", and this lane had left it at " + text(left->second) +
+                              ": another consumer uses group " + settings_.group +
+                              ". Give that one a group of its own, and " +
+                              way_out(owned.where.input));
     }
+    if (!settings_.trusts_offsets) {
+      return Status::stop(ExitCode::bad_input,
+                          what + ": if another consumer uses group " + settings_.group +
+                              ", records before it may be without an outcome. Give that one a "
+                              "group of its own, and " +
+                              way_out(owned.where.input));
+    }
+    owned.is_foreign = true;
     probe_.foreign_offset_taken(owned.where, c);
     metadata = CommitMetadata{
         c, StreamTime(), {}, {}, settings_.inputs[owned.where.input.value()].dedup_rule()};
@@ -512,7 +519,8 @@ std::string Assignment::way_out(InputIndex input) const {
                    settings_.group + " --topic " + topics_[input.value()].topic +
                    ":PARTITION --reset-offsets --to-offset OFFSET --execute; OFFSET is the "
                    "partition's last `committed` in the logs of all instances, if none of them ran "
-                   "on after it: behind a kill -9 only a new version is safe), or " +
+                   "on after it: behind a kill -9 only a new version is safe) and run once with "
+                   "--trust-offsets, or " +
                    kNewVersion;
 }
 

@@ -27,12 +27,19 @@ struct OwnedPartition {
   InputPartition where;
   PartitionPhase phase = PartitionPhase::running;
   NextOffset committed;              // C
+  bool is_foreign = false;           // C was set by somebody else; it is committed again as ours
   NextOffset expected;               // records below are redeliveries
   StreamClock clock;                 // T
   StreamTime committed_time;         // T(C) as committed with C; checked when restoring ends
   std::unique_ptr<SeenIndex> index;  // nullptr: dedup is off
   bool has_reached_end = false;      // since it was placed or rewound
   std::optional<NextOffset> until;   // never below `committed`; records from here on stay unread
+
+  void commit(NextOffset next) {
+    committed = next;
+    is_foreign = false;
+    clock.commit();
+  }
 };
 
 class Assignment {

@@ -396,7 +396,7 @@ Status Loop::reach(OwnedPartition& owned, NextOffset end) {
     WEIR_TRY(assignment_.finish_restoring(owned));
   }
   owned.has_reached_end = owned.phase == PartitionPhase::running;
-  if (owned.has_reached_end && owned.expected > owned.committed) {
+  if (owned.has_reached_end && (owned.expected > owned.committed || owned.is_foreign)) {
     turn_.next_offsets[owned.where] = owned.expected;
   }
   return Status::ok();
@@ -451,8 +451,7 @@ Status Loop::apply_committed() {
   probe_.turn_committed(done.counts, now - done.began.value_or(now));
   for (const auto& [where, next] : done.next_offsets) {
     OwnedPartition& owned = *assignment_.find(where);
-    owned.committed = next;
-    owned.clock.commit();
+    owned.commit(next);
     probe_.offset_committed(where, next, owned.clock.now());
     deaths_.forget_below(where, next);
     // clang 14 can't capture structured bindings.

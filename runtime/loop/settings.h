@@ -50,6 +50,10 @@ struct LaneSettings {
   std::vector<OutputPort> outputs;
   // In each partition, the first record stamped at or after it and all that follow stay unread.
   std::optional<Timestamp> until;
+  // Offsets that somebody else than weir committed are gone on from, where dedup is off; each
+  // partition's only when this lane owns it for the first time. Nobody can know what lies before
+  // them.
+  bool trusts_offsets = false;
   Limits limits;
 
   OutputIndex dead_letters() const {
