@@ -231,6 +231,32 @@ TEST(LaneCodec, KeysThatAreMissingBadOrDouble) {
   EXPECT_EQ(key_of(input, R"({"id":1,"id":1})"), "<duplicate_key_field>");
 }
 
+TEST(LaneCodec, ARecordWithoutItsWholeKeyIsADeadLetterOrPassesWithoutAKey) {
+  for (const auto& [form, value] : std::vector<std::pair<Form, std::string_view>>{
+           {Form::json, R"({"int32_field":1})"},
+           {Form::json, R"({"int32_field":1,"string_field":""})"},
+           {Form::protobuf, "\x08\x01"},
+           {Form::protobuf, {"\x08\x01\x72\x00", 4}}}) {
+    InputFormat input = format(form, Everything::descriptor(), {"int32_field", "string_field"});
+    EXPECT_EQ(key_of(input, value), "<missing_key>") << value;
+    input.options.on_missing_key = OnMissingKey::pass;
+    EXPECT_EQ(key_of(input, value), "") << value;
+  }
+}
+
+TEST(LaneCodec, AValueOverItsLimitIsADeadLetterInEachForm) {
+  for (const auto& [form, value] :
+       std::vector<std::pair<Form, std::string_view>>{{Form::json, R"({"string_field":"s"})"},
+                                                      {Form::protobuf, "\x72\x01s"},
+                                                      {Form::bytes, "\xff\xff"}}) {
+    InputFormat input = format(form, Everything::descriptor());
+    input.options.value_bytes_max = value.size();
+    EXPECT_EQ(key_of(input, value), "") << value;
+    input.options.value_bytes_max = value.size() - 1;
+    EXPECT_EQ(key_of(input, value), "<too_large>") << value;
+  }
+}
+
 TEST(LaneCodec, AFieldsTwoNamesFillOneKey) {
   const InputFormat input = format(Form::json, Comment::descriptor(), {"comment_id"});
   EXPECT_EQ(key_of(input, R"({"commentId":"a"})"), DedupKey::of("a").bytes());
@@ -255,6 +281,10 @@ std::string wire_key(const Everything& message, std::vector<std::string> key,
                 message.SerializeAsString() + std::string(behind));
 }
 
+std::string number(std::string_view token) {
+  return std::string(DedupKey().add_number(token).bytes());
+}
+
 TEST(LaneCodec, ProtobufKeysAreReadFromTheWire) {
   Everything message;
   message.set_string_field("s");
@@ -266,9 +296,6 @@ TEST(LaneCodec, ProtobufKeysAreReadFromTheWire) {
   message.set_fixed64_field(8);
   message.set_bool_field(true);
   message.set_colour(codec::test::COLOUR_NEGATIVE);
-  const auto number = [](std::string_view token) {
-    return std::string(DedupKey().add_number(token).bytes());
-  };
   EXPECT_EQ(wire_key(message, {"string_field"}), DedupKey::of("s").bytes());
   EXPECT_EQ(wire_key(message, {"int32Field"}), number("-5"));
   EXPECT_EQ(wire_key(message, {"sint64_field"}), number("-6"));
@@ -291,6 +318,25 @@ TEST(LaneCodec, TheLastOfTwoEqualWireFieldsIsTheKey) {
   Everything last;
   last.set_string_field("b");
   EXPECT_EQ(wire_key(first, {"string_field"}, last.SerializeAsString()), DedupKey::of("b").bytes());
+}
+
+// Such fields are unknown ones to protobuf, and the stage doesn't see them.
+TEST(LaneCodec, AFieldWithTheKeysNumberAndAnotherWireTypeIsNotTheKey) {
+  Everything message;
+  message.set_int32_field(5);
+  message.set_string_field("s");
+  EXPECT_EQ(wire_key(message, {"string_field"}, "\x70\x01"), DedupKey::of("s").bytes());
+  EXPECT_EQ(wire_key(message, {"int32_field"}, "\x0a\x01x"), number("5"));
+}
+
+TEST(LaneCodec, AVarintTooLongForItsFieldIsTheKeyThatTheStageReads) {
+  const std::string varint = "\x82\x80\x80\x80\x10";  // 2^32 + 2
+  const std::string wire = "\x08" + varint + "\x18" + varint + "\x28" + varint;
+  Everything read;
+  ASSERT_TRUE(read.ParseFromString(wire));
+  EXPECT_EQ(wire_key({}, {"int32_field"}, wire), number(std::to_string(read.int32_field())));
+  EXPECT_EQ(wire_key({}, {"uint32_field"}, wire), number(std::to_string(read.uint32_field())));
+  EXPECT_EQ(wire_key({}, {"sint32_field"}, wire), number(std::to_string(read.sint32_field())));
 }
 
 TEST(LaneCodec, BytesThatAreNoProtobufAreDeadLetters) {
