@@ -33,7 +33,10 @@ Status KafkaProducer::open() {
   if (!client_) {
     ClusterSettings cluster = settings_.cluster;
     cluster.properties.insert(cluster.properties.begin(),
-                              {{"compression.codec", "lz4"}, {"linger.ms", "20"}});
+                              {{"compression.codec", "lz4"},
+                               {"linger.ms", "20"},
+                               {"queue.buffering.max.messages", "200000"},
+                               {"queue.buffering.max.kbytes", "65536"}});
     WEIR_TRY_ASSIGN(
         client_, Client::make(RD_KAFKA_PRODUCER, cluster,
                               {{"enable.idempotence", "true"},
@@ -41,9 +44,7 @@ Status KafkaProducer::open() {
                                // Never given up: giving up would lose the order of what follows.
                                {"message.timeout.ms", "0"},
                                {"message.max.bytes", "100000000"},
-                               {"batch.size", std::to_string(batch_bytes_)},
-                               {"queue.buffering.max.messages", "200000"},
-                               {"queue.buffering.max.kbytes", "65536"}},
+                               {"batch.size", std::to_string(batch_bytes_)}},
                               {.delivered = [this](const rd_kafka_message_t& m) { delivered(m); },
                                .rebalanced = {}}));
     topic_.reset(rd_kafka_topic_new(client_->get(), settings_.topic.c_str(), nullptr));

@@ -51,5 +51,17 @@ TEST_F(KafkaProducerTest, ATopicsLimitMakesBatchesThatFitAndIsNoReasonToWait) {
   EXPECT_THAT(producer.take_refused(), IsEmpty());
 }
 
+TEST_F(KafkaProducerTest, MoreRecordsThanItsQueueTakesAreAllWritten) {
+  cluster.properties = {{"queue.buffering.max.messages", "10"}};
+  const std::string output = topic("output");
+  KafkaProducer producer({.cluster = cluster, .topic = output});
+  ok(until_done([&] { return producer.open(); }));
+  for (int i = 0; i < 100; ++i) {
+    ok(until_done([&] { return producer.send("k", "v"); }));
+  }
+  ok(until_done([&] { return producer.flush(); }));
+  EXPECT_EQ(read_all(output).size(), 100U);
+}
+
 }  // namespace
 }  // namespace weir
