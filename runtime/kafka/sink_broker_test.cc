@@ -231,6 +231,31 @@ TEST_F(KafkaSinkTest, AnAbortLeavesNothing) {
   EXPECT_THAT(values_of(read_all(output)), testing::AllOf(SizeIs(10), testing::Each("yes")));
 }
 
+// Else the end of the transaction may overtake its beginning, which the broker refuses for good.
+TEST_F(KafkaSinkTest, AnAbortWaitsUntilTheBrokerHasSeenTheTransaction) {
+  KafkaSink sink(writing({topic("output")}));
+  ok(until_done([&] { return sink.open(); }));
+  ok(sink.begin());
+  ok(sink.send(std::array{record("k", "v")}));
+  ok(until_done([&] { return sink.abort(); }));
+  // An abort is answered before its marker is written.
+  ok(until_done([&]() -> Status {
+    WEIR_TRY_ASSIGN(const bool has_written, sink.has_written());
+    return has_written ? Status::ok() : Status::retry("the record never left the client");
+  }));
+}
+
+TEST_F(KafkaSinkTest, MoreRecordsThanItsQueueTakesAreAllWritten) {
+  const std::string output = topic("output");
+  cluster.properties = {{"queue.buffering.max.messages", "10"}};
+  write_records(output, std::vector<OutRecord>(100, record("k", "v")));
+  std::vector<Seen> seen;
+  while (seen.empty()) {
+    seen = read_all(output);
+  }
+  EXPECT_EQ(seen.size(), 100U);
+}
+
 TEST_F(KafkaSinkTest, TheEndLiesPastControlRecords) {
   const std::string output = topic("output");
   fill(output, 3);

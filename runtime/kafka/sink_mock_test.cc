@@ -1,3 +1,4 @@
+#include <chrono>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -20,9 +21,10 @@ class KafkaSinkMockTest : public MockCase {
  protected:
   // What the commit of a transaction comes to. It holds offsets alone, as a sink without outputs
   // can.
-  Status commit() {
+  Status commit(std::chrono::milliseconds transaction_age_max = std::chrono::seconds(10)) {
     SinkSettings settings = writing({});
     settings.inputs = {kTopic};
+    settings.transaction_age_max = transaction_age_max;
     KafkaSink sink(settings);
     WEIR_TRY(until_done([&] { return sink.open(); }));
     WEIR_TRY(sink.begin());
@@ -59,6 +61,17 @@ TEST_F(KafkaSinkMockTest, ATransactionThatHadEndedWithoutAnyDoubtIsNotCalledTorn
   ASSERT_FALSE(refused.is_ok());
   ASSERT_EQ(refused.remedy(), Remedy::recreate) << refused.message();
   EXPECT_EQ(refused.reason(), "other") << refused.message();
+}
+
+// Its outcome is then for the committed offsets to tell.
+TEST_F(KafkaSinkMockTest, ACommitThatTakesLongerThanATransactionMayLastIsGivenUp) {
+  for (int i = 0; i < 200; ++i) {
+    answer_next(kEndTxn, RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS);
+  }
+  const Status given_up = commit(std::chrono::seconds(1));
+  ASSERT_FALSE(given_up.is_ok());
+  ASSERT_EQ(given_up.remedy(), Remedy::recreate) << given_up.message();
+  EXPECT_EQ(given_up.reason(), "timed_out") << given_up.message();
 }
 
 }  // namespace

@@ -291,6 +291,29 @@ TEST_F(KafkaSourceTest, PartitionsThatWereLostAreSaidToBeAlsoBehindASeek) {
   EXPECT_THAT(lost, testing::ElementsAre(true));
 }
 
+// The broker would take the offsets of any partition from it.
+TEST_F(KafkaSourceTest, AMemberWithoutPartitionsHasNoMembershipToShow) {
+  const std::string input = topic("input");
+  std::array<ScriptedListener, 2> listeners;
+  std::array sources{KafkaSource(reading({input})), KafkaSource(reading({input}))};
+  ok(sources[0].open(listeners[0]));
+  ok(sources[1].open(listeners[1]));
+  const auto has = [&](std::size_t member, std::size_t partitions) {
+    return listeners[member].assignments > 0 && listeners[member].owned.size() == partitions;
+  };
+  while (!(has(0, 1) && has(1, 0)) && !(has(0, 0) && has(1, 1))) {
+    for (KafkaSource& source : sources) {
+      const Result<Batch> batch = source.poll(std::chrono::milliseconds(50), 500);
+      ASSERT_TRUE(batch.is_ok()) << batch.status().message();
+    }
+  }
+  const std::size_t idle = has(0, 0) ? 0 : 1;
+  const Result<std::string> none = sources[idle].membership();
+  ASSERT_FALSE(none.is_ok());
+  EXPECT_EQ(none.status().remedy(), Remedy::abort);
+  EXPECT_TRUE(sources[1 - idle].membership().is_ok());
+}
+
 TEST_F(KafkaSourceTest, AFailureOfTheListenerIsTheResultOfPollAndItIsAskedAgain) {
   const std::string input = topic("input");
   fill(input, 5);

@@ -14,7 +14,9 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-constexpr std::int16_t kFetch = 1;  // its key in Kafka's protocol
+// Their keys in Kafka's protocol.
+constexpr std::int16_t kFetch = 1;
+constexpr std::int16_t kListOffsets = 2;
 
 class KafkaSourceMockTest : public MockCase {
  protected:
@@ -63,6 +65,26 @@ TEST_F(KafkaSourceMockTest, TheStartOfALogThatIsCalledOutOfRangeIsReadAgain) {
   std::vector<Seen> seen;
   ok(poll_until(source, seen, [&](const Batch&) { return seen.size() == 3; }));
   EXPECT_EQ(listener.assignments, 1);
+  EXPECT_THAT(values_of(seen), ElementsAre("0", "1", "2"));
+}
+
+// That it is out of range is said once: a poll that is only repeated would find the partition
+// silent for ever.
+TEST_F(KafkaSourceMockTest, APositionOfWhichNobodyTellsWhetherTheLogHoldsItIsSoughtAgain) {
+  cluster.request_wait_max = std::chrono::milliseconds(100);
+  KafkaSource source(reading({kTopic}));
+  ScriptedListener listener;
+  call_next_fetch_out_of_range();
+  for (int i = 0; i < 20; ++i) {
+    answer_next(kListOffsets, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE);
+  }
+  ok(source.open(listener));
+  std::vector<Seen> seen;
+  const Status failure = poll_until(source, seen, [](const Batch&) { return false; });
+  ASSERT_EQ(failure.remedy(), Remedy::abort) << failure.message();
+  const Position start{{InputIndex(0), Partition(0)}, NextOffset(0)};
+  ok(source.seek(std::span(&start, 1)));
+  ok(poll_until(source, seen, [&](const Batch&) { return seen.size() == 3; }));
   EXPECT_THAT(values_of(seen), ElementsAre("0", "1", "2"));
 }
 
