@@ -1172,5 +1172,50 @@ TEST_F(LoopTest, ASecondLaneTakesOverWhatTheFirstLeaves) {
   EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "b:1"));
 }
 
+TEST_F(LoopTest, AGroupThatIsFoundedBetweenTwoLooksIsNotOneThatLostItsOffsets) {
+  send("a:1");
+  kafka_.append(kLabOutput, 0, SimRecord{{}, "of the other lane", {}, {}});
+  int looks = 0;
+  const auto found_at_the_second = [&](std::string_view operation) {
+    if (operation == "committed" && ++looks == 2) {
+      kafka_.set_committed(kLabGroup, kLabInput, 0, NextOffset(0), metadata(0, 0));
+    }
+    return Status::ok();
+  };
+  LabLane lane(kafka_, stores_, settings_, "lab.v1.0.0", found_at_the_second, probe_);
+  for (int i = 0; i < 100; ++i) {
+    const Status done = lane.step();
+    ASSERT_TRUE(done.is_ok()) << done.message();
+  }
+  EXPECT_THAT(values(kLabOutput), ElementsAre("of the other lane", "a:1"));
+}
+
+// Whoever is given its partitions meanwhile would wait for them.
+TEST_F(LoopTest, ALaneThatLeavesItsGroupLetsGoOfItsState) {
+  send("a:1");
+  fail("send_offsets", Status::rejoin("fenced", "fenced"));
+  start();
+  for (int i = 0; i < 100 && probe_.rejoins == 0; ++i) {
+    ASSERT_TRUE(lane_->step().is_ok());
+  }
+  ASSERT_EQ(probe_.rejoins, 1);
+  StoreIdentity its_state;
+  its_state.topic = kLabInput;
+  const Status wiped = stores_.wipe(its_state);
+  EXPECT_TRUE(wiped.is_ok()) << wiped.message();
+}
+
+TEST_F(LoopTest, ADrainThatFailedFailsAgainUntilItsTurnIsAborted) {
+  settings_.limits.turn_interval_max = std::chrono::hours(1);
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  fail("send_offsets", Status::abort("the group has moved on"));
+  EXPECT_FALSE(lane_->loop().drain().is_ok());
+  EXPECT_FALSE(lane_->loop().drain().is_ok());
+  ASSERT_TRUE(lane_->step().is_ok());
+  EXPECT_EQ(probe_.aborts, 1);
+  EXPECT_TRUE(lane_->loop().drain().is_ok());
+}
+
 }  // namespace
 }  // namespace weir
