@@ -347,10 +347,7 @@ Result<Batch> KafkaSource::poll(milliseconds wait_max, std::size_t records_max) 
   }
   gathering_ = nullptr;
   if (!failure.is_ok()) {
-    // What was gathered goes, and must be read again.
-    return failure.remedy() == Remedy::retry && !gathering.is_empty()
-               ? Status::abort(failure.message())
-               : failure;
+    return failure;
   }
   return std::move(gathering).finish();
 }
