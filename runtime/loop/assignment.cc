@@ -208,11 +208,14 @@ Status Assignment::check_same(std::size_t i, const TopicIdentity& now) const {
 }
 
 Status Assignment::check_unchanged() {
-  for (std::size_t i = 0; i < topics_.size(); ++i) {
+  for (std::size_t asked = 0; asked < topics_.size(); ++asked) {
+    const std::size_t i = next_asked_++ % topics_.size();
     const Result<TopicIdentity> now = ask_topic(i);
     if (!now.is_ok()) {
       if (now.status().remedy() == Remedy::retry) {
-        break;  // the brokers are silent: who asks on, of many topics, is deaf for minutes
+        // The brokers are silent: who asks on, of many topics, is deaf for minutes. The next time
+        // begins with the one after: it may be this one only.
+        break;
       }
       return now.status();
     }
@@ -299,72 +302,41 @@ Result<Position> Assignment::place(OwnedPartition& owned, const Committed& commi
                               : ": the topic was re-created or lost its tail: ") +
             kNewVersion);
   }
-  const bool dedups = settings_.inputs[owned.where.input.value()].dedup.has_value();
-  std::optional<CommitMetadata> metadata = CommitMetadata::parse(committed.metadata);
-  if (!metadata) {
-    const std::string what = name + ": the committed offset " + text(c) +
-                             " was not set by weir (metadata \"" +
-                             committed.metadata.substr(0, 64) + "\")";
-    if (dedups) {
-      return Status::stop(ExitCode::bad_input, what +
-                                                   ", so what lies in its dedup window is "
-                                                   "unknown: " +
-                                                   way_out(owned.where.input));
-    }
-    const auto left = left_at_.find(owned.where);
-    if (left != left_at_.end() && left->second != c) {
-      return Status::stop(ExitCode::bad_input,
-                          what + ", and this lane had left it at " + text(left->second) +
-                              ": another consumer uses group " + settings_.group +
-                              ". Give that one a group of its own, and " +
-                              way_out(owned.where.input));
-    }
-    if (!settings_.trusts_offsets) {
-      return Status::stop(ExitCode::bad_input,
-                          what + ": if another consumer uses group " + settings_.group +
-                              ", records before it may be without an outcome. Give that one a "
-                              "group of its own, and " +
-                              way_out(owned.where.input));
-    }
-    owned.is_foreign = true;
-    probe_.foreign_offset_taken(owned.where, c);
-    metadata = CommitMetadata{
-        c, StreamTime(), {}, {}, settings_.inputs[owned.where.input.value()].dedup_rule()};
-  }
-  WEIR_TRY(check_input(owned, *metadata));
-  WEIR_TRY(check_rule(owned, *metadata));
-  WEIR_TRY(check_outputs(owned, *metadata));
+  WEIR_TRY_ASSIGN(const CommitMetadata metadata, metadata_of(owned, committed));
+  WEIR_TRY(check_input(owned, metadata));
+  WEIR_TRY(check_rule(owned, metadata));
+  WEIR_TRY(check_outputs(owned, metadata));
   owned.committed = c;
   left_at_[owned.where] = c;
-  owned.committed_time = metadata->time;
+  owned.committed_time = metadata.time;
   owned.has_reached_end = false;
-  if (!dedups) {
+  if (!settings_.inputs[owned.where.input.value()].dedup) {
     owned.phase = PartitionPhase::running;
-    owned.clock = StreamClock(metadata->time);
+    owned.clock = StreamClock(metadata.time);
     owned.expected = c;
     return Position{owned.where, c};
   }
   if (!owned.index) {
-    WEIR_TRY(open_index(owned, *metadata));
+    WEIR_TRY(open_index(owned, metadata));
   }
   owned.index->discard();
-  if (owned.index->covered() > c || owned.index->time() > metadata->time ||
-      (owned.index->covered() == c && owned.index->time() != metadata->time)) {
+  if (owned.index->covered() > c || owned.index->time() > metadata.time ||
+      (owned.index->covered() == c && owned.index->time() != metadata.time)) {
     return Status::stop(
         ExitCode::broken,
         name + ": local state covers offsets below " + text(owned.index->covered()) +
             ", up to stream time " + std::to_string(owned.index->time().value()) +
             ", but the group committed " + text(c) + ", at stream time " +
-            std::to_string(metadata->time.value()) +
+            std::to_string(metadata.time.value()) +
             ". Somebody set the group back, or the state is another log's: going on would drop "
             "records as duplicates or repeat them. To process them again deploy a new version "
             "(raise `version:`)");
   }
-  if (owned.index->covered() < metadata->rebuild_from || owned.index->covered() < bounds.start) {
-    if (metadata->rebuild_from < bounds.start) {
+  if (owned.index->covered() < metadata.rebuild_from || owned.index->covered() < bounds.start) {
+    if (metadata.rebuild_from < bounds.start) {
       return Status::stop(
           ExitCode::bad_input,
-          name + ": the dedup window begins at offset " + text(metadata->rebuild_from) +
+          name + ": the dedup window begins at offset " + text(metadata.rebuild_from) +
               " but the log at " + text(bounds.start) + ", and local state covers only below " +
               text(owned.index->covered()) +
               ": it can't be rebuilt. Keep the topic for longer than the window; to go on with an "
@@ -373,7 +345,7 @@ Result<Position> Assignment::place(OwnedPartition& owned, const Committed& commi
     probe_.state_wiped(owned.where, "local state is older than the dedup window");
     owned.index.reset();
     WEIR_TRY(stores_.wipe(store_identity(owned.where)));
-    WEIR_TRY(open_index(owned, *metadata));
+    WEIR_TRY(open_index(owned, metadata));
   }
   owned.clock = StreamClock(owned.index->time());
   owned.expected = owned.index->covered();
@@ -383,6 +355,40 @@ Result<Position> Assignment::place(OwnedPartition& owned, const Committed& commi
     owned.expected = c;
   }
   return Position{owned.where, owned.expected};
+}
+
+// As far as somebody else's commit may be gone on from, it is one of an input without a past.
+Result<CommitMetadata> Assignment::metadata_of(OwnedPartition& owned, const Committed& committed) {
+  if (std::optional<CommitMetadata> ours = CommitMetadata::parse(committed.metadata)) {
+    return *std::move(ours);
+  }
+  const InputSettings& input = settings_.inputs[owned.where.input.value()];
+  const NextOffset c = *committed.next;
+  const std::string what = name_of(owned.where) + ": the committed offset " + text(c) +
+                           " was not set by weir (metadata \"" + committed.metadata.substr(0, 64) +
+                           "\")";
+  const std::string way_on = way_out(owned.where.input);
+  if (input.dedup) {
+    return Status::stop(ExitCode::bad_input,
+                        what + ", so what lies in its dedup window is unknown: " + way_on);
+  }
+  const std::string give_way = "another consumer uses group " + settings_.group +
+                               ". Give that one a group of its own, and " + way_on;
+  if (const auto left = left_at_.find(owned.where); left != left_at_.end()) {
+    const NextOffset before = std::max(left->second, owned.committed);
+    if (before != c) {
+      return Status::stop(ExitCode::bad_input,
+                          what + ", where this lane was at " + text(before) + ": " + give_way);
+    }
+  }
+  if (!settings_.trusts_offsets) {
+    return Status::stop(
+        ExitCode::bad_input,
+        what + ", so records before it may be without an outcome. Most likely " + give_way);
+  }
+  owned.is_foreign = true;
+  probe_.foreign_offset_taken(owned.where, c);
+  return CommitMetadata{c, StreamTime(), {}, {}, input.dedup_rule()};
 }
 
 // What was committed was committed of this topic, not of another under its name. A store's manifest
@@ -415,8 +421,7 @@ Status Assignment::check_rule(const OwnedPartition& owned, const CommitMetadata&
 }
 
 // Each output still goes into the topic that it went into before. One that was added since passes.
-Status Assignment::check_outputs(const OwnedPartition& owned,
-                                 const CommitMetadata& metadata) const {
+Status Assignment::check_outputs(const OwnedPartition& owned, const CommitMetadata& metadata) {
   const std::vector<WrittenTopic> outputs = written_topics();
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const WrittenTopic& now = outputs[i];
@@ -426,8 +431,12 @@ Status Assignment::check_outputs(const OwnedPartition& owned,
     if (before == metadata.outputs.end()) {
       continue;
     }
-    const std::string name = name_of(owned.where) + ": output " + now.output + ": topic " +
-                             topics_[settings_.inputs.size() + i].topic;
+    TopicIdentity& topic = topics_[settings_.inputs.size() + i];
+    if (topic.topic_id.empty()) {
+      topic.topic_id = before->topic_id;
+    }
+    const std::string name =
+        name_of(owned.where) + ": output " + now.output + ": topic " + topic.topic;
     if (!before->topic_id.empty() && !now.topic_id.empty() && before->topic_id != now.topic_id) {
       return Status::stop(ExitCode::bad_input,
                           name + " (id " + now.topic_id +
@@ -481,18 +490,23 @@ Status Assignment::finish_restoring(OwnedPartition& owned) {
 
 Status Assignment::open_index(OwnedPartition& owned, const CommitMetadata& metadata) {
   const StoreIdentity identity = store_identity(owned.where);
-  Result<std::unique_ptr<SegmentStore>> store = stores_.open(identity);
-  if (!store.is_ok() && store.status().remedy() == Remedy::restore) {
-    probe_.state_wiped(owned.where, store.status().message());
+  const auto open = [&]() -> Result<std::unique_ptr<SeenIndex>> {
+    WEIR_TRY_ASSIGN(std::unique_ptr<SegmentStore> store, stores_.open(identity));
+    return SeenIndex::open(*settings_.inputs[owned.where.input.value()].dedup, std::move(store),
+                           metadata.rebuild_from);
+  };
+  Result<std::unique_ptr<SeenIndex>> index = open();
+  if (!index.is_ok() && index.status().remedy() == Remedy::restore) {
+    probe_.state_wiped(owned.where, index.status().message());
     WEIR_TRY(stores_.wipe(identity));
-    store = stores_.open(identity);
+    index = open();
   }
-  if (!store.is_ok()) {
-    return store.status().within(name_of(owned.where));
+  if (!index.is_ok()) {
+    const Status failure = index.status().within(name_of(owned.where));
+    return failure.remedy() == Remedy::restore ? Status::stop(ExitCode::disk, failure.message())
+                                               : failure;
   }
-  const InputSettings& input = settings_.inputs[owned.where.input.value()];
-  WEIR_TRY_ASSIGN(owned.index,
-                  SeenIndex::open(*input.dedup, std::move(store).value(), metadata.rebuild_from));
+  owned.index = std::move(index).value();
   return Status::ok();
 }
 

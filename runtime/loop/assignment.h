@@ -99,9 +99,10 @@ class Assignment {
 
  private:
   Result<Position> place(OwnedPartition& owned, const Committed& committed);
+  Result<CommitMetadata> metadata_of(OwnedPartition& owned, const Committed& committed);
   Status check_input(const OwnedPartition& owned, const CommitMetadata& metadata);
   Status check_rule(const OwnedPartition& owned, const CommitMetadata& metadata) const;
-  Status check_outputs(const OwnedPartition& owned, const CommitMetadata& metadata) const;
+  Status check_outputs(const OwnedPartition& owned, const CommitMetadata& metadata);
   Status open_index(OwnedPartition& owned, const CommitMetadata& metadata);
   // For a question to the brokers.
   Source& asked_source();
@@ -125,6 +126,7 @@ class Assignment {
   // Of the inputs, then of the outputs, as of the last take. Not of the dead letters: people empty
   // their topic when they have dealt with them.
   std::vector<TopicIdentity> topics_;
+  std::size_t next_asked_ = 0;  // of them, modulo their number, by check_unchanged
 };
 
 }  // namespace weir

@@ -623,6 +623,19 @@ TEST_F(LoopTest, StateThatCannotBeReadIsRebuiltFromTheLog) {
   EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "b:1"));
 }
 
+// The store opened, what was read from it then couldn't be: it was tried again for ever.
+TEST_F(LoopTest, StateWhoseBeginningCannotBeReadIsRebuiltFromTheLog) {
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  crash();
+  stores_.fail_next_load(Status::restore("a block is damaged"));
+  send("a:2");
+  send("b:1");
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1", "b:1"));
+  EXPECT_EQ(probe_.restores, 1);
+}
+
 TEST_F(LoopTest, StateThatCannotBeWrittenAnyMoreIsRebuiltFromTheLog) {
   send("a:1");
   ASSERT_TRUE(run().is_ok());
@@ -790,8 +803,25 @@ TEST_F(LoopTest, AnOffsetThatAnotherConsumerMovedUnderALaneStopsItWhereDedupIsOf
   const Status stopped = run();
   ASSERT_FALSE(stopped.is_ok());
   EXPECT_EQ(stopped.exit_code(), ExitCode::bad_input);
-  EXPECT_THAT(stopped.message(), HasSubstr("offset 2 was not set by weir (metadata \"\"), and "
-                                           "this lane had left it at 1"));
+  EXPECT_THAT(stopped.message(), HasSubstr("offset 2 was not set by weir (metadata \"\"), "
+                                           "where this lane was at 1"));
+}
+
+// What it had committed itself since was forgotten.
+TEST_F(LoopTest, AnOffsetThatIsSetBackToWhereALaneBeganStopsItToo) {
+  settings_.inputs[0].dedup.reset();
+  settings_.trusts_offsets = true;
+  send("a:1");
+  send("b:1");
+  kafka_.set_committed(kLabGroup, kLabInput, 0, NextOffset(1), "");
+  ASSERT_TRUE(run().is_ok());
+  ASSERT_EQ(kafka_.committed(kLabGroup, kLabInput, 0), NextOffset(2));
+  kafka_.set_committed(kLabGroup, kLabInput, 0, NextOffset(1), "");
+  send("c:1");
+  fail("flush", Status::recreate("other", "connection lost"));
+  const Status stopped = run();
+  ASSERT_FALSE(stopped.is_ok());
+  EXPECT_THAT(stopped.message(), HasSubstr("where this lane was at 2"));
 }
 
 // The next start took it for a person's, who knew why.
@@ -910,6 +940,22 @@ INSTANTIATE_TEST_SUITE_P(
                       OutputsCommitted{
                           "fewer_partitions", {{"out", "", 3}}, "had 3 partitions and has 1"}),
     [](const auto& param) { return param.param.name; });
+
+// One life in which no id could be asked for forgot which topics held the outputs.
+TEST_F(LoopTest, AnOutputRecreatedAfterALifeWithoutIdsStops) {
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  crash();
+  kafka_.hide_topic_ids();
+  send("b:1");
+  ASSERT_TRUE(run().is_ok());
+  crash();
+  kafka_.hide_topic_ids(false);
+  kafka_.recreate_topic(kLabOutput);
+  const Status stopped = run();
+  ASSERT_FALSE(stopped.is_ok());
+  EXPECT_EQ(stopped.exit_code(), ExitCode::bad_input);
+}
 
 TEST_F(LoopTest, AnOutputRecreatedUnderARunningLaneStops) {
   send("a:1");

@@ -45,6 +45,9 @@ class MemoryStores::Store final : public SegmentStore {
     if (disk_->writes.empty()) {
       return std::optional<Checkpoint>();
     }
+    if (Status failure = std::exchange(next_->load, Status::ok()); !failure.is_ok()) {
+      return failure;
+    }
     return std::optional(disk_->writes.back().checkpoint);
   }
 

@@ -27,6 +27,9 @@ class MemoryStores final : public SegmentStores {
   // The next write of any store fails with `failure`.
   void fail_next_write(Status failure) { next_->write = std::move(failure); }
 
+  // So does the next open of one that was written to, having found it.
+  void fail_next_load(Status failure) { next_->load = std::move(failure); }
+
   // So does the next find, once `others` went well.
   void fail_next_find(Status failure, int others = 0) {
     next_->find = {std::move(failure), others};
@@ -36,6 +39,7 @@ class MemoryStores final : public SegmentStores {
   struct Disk;
 
   struct Next {
+    Status load;
     Status write;
     std::pair<Status, int> find;
   };
