@@ -3,11 +3,14 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 #include "assembly/lane_plan.h"
 #include "config/deployment.h"
@@ -25,7 +28,8 @@ struct RunOptions {
   // How long the brokers may stay silent at the start, or with `until_end` ever, before that is the
   // outcome (69).
   std::chrono::seconds silence_max{60};
-  bool trusts_offsets = false;  // as LaneSettings'
+  // As LaneSettings'.
+  std::map<std::pair<std::string, std::int32_t>, NextOffset> trusted_offsets;
 };
 
 // How long a lane that is told to stop waits for brokers that don't answer.

@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <system_error>
@@ -80,6 +82,30 @@ void note_refusal(const config::Deployment& deployment, const Status& why) {
       deployment.instance.find_first_of(kPathOrVariable) == std::string::npos) {
     RunFile(deployment).failed(why);
   }
+}
+
+Status parse_trusted(const std::vector<std::string>& trusted, RunOptions& options) {
+  for (const std::string& one : trusted) {
+    const std::size_t slash = one.rfind('/');
+    std::int32_t partition = -1;
+    std::int64_t offset = -1;
+    if (slash != std::string::npos) {
+      const char* end = one.data() + one.size();
+      const auto [equals, wrong] = std::from_chars(one.data() + slash + 1, end, partition);
+      const bool has_offset = wrong == std::errc{} && equals != end && *equals == '=';
+      if (!has_offset || std::from_chars(equals + 1, end, offset).ptr != end) {
+        offset = -1;
+      }
+    }
+    if (partition < 0 || offset < 0) {
+      return Status::stop(
+          ExitCode::usage,
+          fmt::format("--trust-offset {}: say TOPIC/PARTITION=OFFSET, such as comments.v1/0=1200",
+                      one));
+    }
+    options.trusted_offsets[{one.substr(0, slash), partition}] = NextOffset(offset);
+  }
+  return Status::ok();
 }
 
 // `is_said` becomes true where the log's last line has said the outcome.
@@ -216,9 +242,13 @@ int stage_main(int argc, char** argv, const StageSpec& spec) {
   run_command->add_option("--until", until_time,
                           "As --until-end, but only records that Kafka stamped before this time "
                           "(RFC 3339)");
-  run_command->add_flag("--trust-offsets", options.trusts_offsets,
-                        "For one run, where dedup is off: go on from offsets of the group that "
-                        "somebody set with Kafka's tools");
+  std::vector<std::string> trusted;
+  run_command
+      ->add_option(
+          "--trust-offset", trusted,
+          "TOPIC/PARTITION=OFFSET, for one run, where dedup is off: go on from this offset "
+          "of the group, which you have set with Kafka's tools. May be given for several")
+      ->allow_extra_args(false);
   int silence_s_max = static_cast<int>(options.silence_max.count());
   run_command
       ->add_option("--wait", silence_s_max,
@@ -227,6 +257,10 @@ int stage_main(int argc, char** argv, const StageSpec& spec) {
       ->check(CLI::Range(0, 86'400));
   run_command->callback([&] {
     options.silence_max = std::chrono::seconds(silence_s_max);
+    done = parse_trusted(trusted, options);
+    if (!done.is_ok()) {
+      return;
+    }
     done = run(file, spec, options, until_time, is_said);
   });
 

@@ -45,7 +45,12 @@ class Lint : public ::testing::Test {
   }
 
   int lint(std::vector<std::string> words) {
-    words.insert(words.begin(), {"greeter", "lint"});
+    words.insert(words.begin(), "lint");
+    return call(std::move(words));
+  }
+
+  int call(std::vector<std::string> words) {
+    words.insert(words.begin(), "greeter");
     std::vector<char*> raw;
     for (std::string& word : words) {
       raw.push_back(word.data());
@@ -98,6 +103,19 @@ TEST_F(Lint, FilesOfOtherStagesAloneAreNotChecked) {
   EXPECT_EQ(lint({file("shouter", "any", "port"), file("caller", "any", "port")}), 78);
   EXPECT_EQ(out_, "");
   EXPECT_THAT(err_, HasSubstr("no file is for greeter, which this program is"));
+}
+
+class Run : public Lint {};
+
+TEST_F(Run, AnOffsetToTrustNamesItsPartitionAndItself) {
+  for (const std::string wrong :
+       {"", "raw", "raw=1", "raw/0", "raw/=1", "raw/0=", "raw/x=1", "raw/0=x", "raw/0=1x",
+        "raw/-1=1", "raw/0=-1", "raw/99999999999=1"}) {
+    EXPECT_EQ(call({"run", file("greeter"), "--trust-offset=" + wrong}),
+              static_cast<int>(ExitCode::usage))
+        << wrong;
+    EXPECT_THAT(err_, HasSubstr("--trust-offset")) << wrong;
+  }
 }
 
 }  // namespace

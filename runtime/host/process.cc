@@ -143,7 +143,7 @@ class Process {
   Status run_alone() {
     WEIR_TRY_ASSIGN(LanePlan plan, plan_lane(deployment_, spec_));
     plan.settings.until = options_.until;
-    plan.settings.trusts_offsets = options_.trusts_offsets;
+    plan.settings.trusted_offsets = options_.trusted_offsets;
     WEIR_TRY(check_stage(deployment_, spec_));
     WEIR_TRY(raise_open_files_max(deployment_.lanes));
     WEIR_TRY_ASSIGN(const std::unique_ptr<Endpoint> endpoint, serve());

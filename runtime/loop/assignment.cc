@@ -381,7 +381,8 @@ Result<CommitMetadata> Assignment::metadata_of(OwnedPartition& owned, const Comm
                           what + ", where this lane was at " + text(before) + ": " + give_way);
     }
   }
-  if (!settings_.trusts_offsets) {
+  const auto trusted = settings_.trusted_offsets.find({input.topic, owned.where.partition.value()});
+  if (trusted == settings_.trusted_offsets.end() || trusted->second != c) {
     return Status::stop(
         ExitCode::bad_input,
         what + ", so records before it may be without an outcome. Most likely " + give_way);
@@ -529,12 +530,16 @@ StoreIdentity Assignment::store_identity(InputPartition where) const {
 std::string Assignment::way_out(InputIndex input) const {
   return settings_.inputs[input.value()].dedup
              ? kNewVersion
-             : "set the group's offset (kafka-consumer-groups.sh --bootstrap-server … --group " +
+             : "set the group's offset: stop all instances, and what starts them again, for "
+               "session.timeout.ms (45 s unless set), then kafka-consumer-groups.sh "
+               "--bootstrap-server … --group " +
                    settings_.group + " --topic " + topics_[input.value()].topic +
-                   ":PARTITION --reset-offsets --to-offset OFFSET --execute; OFFSET is the "
-                   "partition's last `committed` in the logs of all instances, if none of them ran "
-                   "on after it: behind a kill -9 only a new version is safe) and run once with "
-                   "--trust-offsets, or " +
+                   ":PARTITION --reset-offsets --to-offset OFFSET --execute, and run once with "
+                   "--trust-offset " +
+                   topics_[input.value()].topic +
+                   "/PARTITION=OFFSET. OFFSET is what the logs of all instances last called "
+                   "`committed` of the partition, if none of them ran on after it: behind a kill "
+                   "-9 only a new version is safe. Or " +
                    kNewVersion;
 }
 

@@ -793,7 +793,7 @@ TEST_F(LoopTest, ARecreatedTopicIsNotTakenForTheOldOneWithoutADiskEither) {
 // Kafka lets any consumer of the group commit; what the other had read got lost.
 TEST_F(LoopTest, AnOffsetThatAnotherConsumerMovedUnderALaneStopsItWhereDedupIsOff) {
   settings_.inputs[0].dedup.reset();
-  settings_.trusts_offsets = true;
+  settings_.trusted_offsets[{kLabInput, 0}] = NextOffset(1);
   send("a:1");
   ASSERT_TRUE(run().is_ok());
   send("b:1");
@@ -810,7 +810,7 @@ TEST_F(LoopTest, AnOffsetThatAnotherConsumerMovedUnderALaneStopsItWhereDedupIsOf
 // What it had committed itself since was forgotten.
 TEST_F(LoopTest, AnOffsetThatIsSetBackToWhereALaneBeganStopsItToo) {
   settings_.inputs[0].dedup.reset();
-  settings_.trusts_offsets = true;
+  settings_.trusted_offsets[{kLabInput, 0}] = NextOffset(1);
   send("a:1");
   send("b:1");
   kafka_.set_committed(kLabGroup, kLabInput, 0, NextOffset(1), "");
@@ -832,13 +832,13 @@ TEST_F(LoopTest, AnOffsetSetByOtherToolsIsTakenOnceAndByOrderWhereDedupIsOff) {
   const Status stopped = run();
   ASSERT_FALSE(stopped.is_ok());
   EXPECT_EQ(stopped.exit_code(), ExitCode::bad_input);
-  EXPECT_THAT(stopped.message(), HasSubstr("run once with --trust-offsets"));
+  EXPECT_THAT(stopped.message(), HasSubstr("run once with --trust-offset in/PARTITION=OFFSET"));
   crash();
-  settings_.trusts_offsets = true;
+  settings_.trusted_offsets[{kLabInput, 0}] = NextOffset(1);
   ASSERT_TRUE(run().is_ok());
   EXPECT_EQ(probe_.foreign_offset, NextOffset(1));
   crash();
-  settings_.trusts_offsets = false;
+  settings_.trusted_offsets.clear();
   send("b:1");
   ASSERT_TRUE(run().is_ok());
   EXPECT_THAT(values(kLabOutput), ElementsAre("b:1"));

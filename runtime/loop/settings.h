@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <google/protobuf/descriptor.h>
@@ -50,10 +52,10 @@ struct LaneSettings {
   std::vector<OutputPort> outputs;
   // In each partition, the first record stamped at or after it and all that follow stay unread.
   std::optional<Timestamp> until;
-  // Offsets that somebody else than weir committed are gone on from, where dedup is off; each
-  // partition's only when this lane owns it for the first time. Nobody can know what lies before
-  // them.
-  bool trusts_offsets = false;
+  // By topic and partition: offsets that a person set and answers for. Where dedup is off, one that
+  // wasn't committed by weir is gone on from if it is this one, and the lane's first of its
+  // partition. Nobody can know what lies before it.
+  std::map<std::pair<std::string, std::int32_t>, NextOffset> trusted_offsets;
   Limits limits;
 
   OutputIndex dead_letters() const {
