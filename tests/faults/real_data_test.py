@@ -90,13 +90,13 @@ class Real(lab.Site):
     def verdict(self):
         """Against the file, as the demo judges it, and record by record in order."""
         expected = recount.Expected(self.data, self.source)
-        ids = [self.source.id_of(r.value) for r in self.cluster.read(self.output)]
-        violations = recount.differences(expected.labels.keys(), ids)
+        events = [r.value for r in self.cluster.read(self.output)]
+        violations = expected.differences(events)
         violations += checker.verdict(
             self.brokers, self.raw, self.output, self.dead_letters, f"{self.config.stem}.v1",
             self.id_of_line, self.source.id_of, lab.WINDOW_MS, lab.BUCKETS)
         fed = sum(len(records) for records in checker.read(self.brokers, self.raw).values())
-        return violations, (fed, len(ids), expected.duplicates)
+        return violations, (fed, len(events), expected.duplicates)
 
 
 def aborted(kafka_directory, topic):
