@@ -43,7 +43,7 @@ class Proxy:
         self.kept = {}  # by transactional id
         # Transactions of which a request was kept and sent again by the client, by its kind.
         self.ambiguous = dict.fromkeys((COMMIT, ABORT, OFFSETS), 0)
-        self.late = self.ambiguous.copy()  # of them, whose copy came in the next transaction
+        self.late = self.ambiguous.copy()  # of them, whose copy was answered within the next one
 
     def start(self):
         self._thread.start()
@@ -88,9 +88,9 @@ class Proxy:
         kept = self.kept.get(producer)
         if kept and kept.is_ended and frame[1] == kept.moment:
             del self.kept[producer]
-            await self._deliver(kept.frame)
-            self.late[kept.kind] += 1
-            self.struck()
+            if await self._deliver(kept.frame):
+                self.late[kept.kind] += 1
+                self.struck()
         elif kept and not kept.is_resent and kind == kept.kind:
             if content(frame) == content(kept.frame):
                 kept.is_resent = True
@@ -116,14 +116,15 @@ class Proxy:
             sink.close()
 
     async def _deliver(self, frame):
-        """Hands the frame to the broker and waits for its answer."""
+        """Hands the frame to the broker; whether that has answered."""
         try:
             broker_in, broker_out = await asyncio.open_connection("127.0.0.1", self.upstream)
             broker_out.write(len(frame).to_bytes(4, "big") + frame)
             await asyncio.wait_for(broker_in.readexactly(8), 5)
             broker_out.close()
+            return True
         except (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError):
-            pass
+            return False
 
 
 def content(frame):
