@@ -27,7 +27,7 @@ class MistakesTest(unittest.TestCase):
 
     def test_they_are_answered_in_these_words(self):
         names = sorted({path.stem for path in (CHECKOUT / FOLDER).iterdir()})
-        self.assertTrue(names)
+        self.assertGreaterEqual(len(names), 30)
         for name in names:
             with self.subTest(name):
                 code, said = lint(name)

@@ -288,6 +288,14 @@ TEST(TidyTest, TheProjectKeepsTheRules) {
   EXPECT_GT(files, 10U);
 }
 
+// What `weir new stage` copies and README calls a whole stage.
+TEST(TidyTest, TheTemplateOfAStageIsShort) {
+  std::ifstream file("stages/hello/hello.cc");
+  const auto lines = std::count(std::istreambuf_iterator<char>(file), {}, '\n');
+  EXPECT_GT(lines, 20);
+  EXPECT_LE(lines, 40);
+}
+
 TEST(TidyTest, EachRuleReportsItsPlantedViolation) {
   const std::map<Rule, std::vector<Source>> planted = {
       {Rule::direction,
