@@ -123,7 +123,7 @@ class DyingTest(unittest.TestCase):
         with Dying(self.brokers, seed=11) as it:
             it.produce(10, marked=5, mark="hang")
             process = it.run(it.config, WEIR__LANES="2", WEIR__OPTIONS__FAILS_BESIDE_A_HANG="true")
-            self.assertEqual(process.wait(90), 78, it.log()[-2000:])
+            self.assertEqual(process.wait(45), 78, it.log()[-2000:])
             last = json.loads(it.log().splitlines()[-1])
             self.assertEqual(last["exit_code"], "78")
             self.assertRegex(last["outcome"], r"the other lane hangs\na lane hangs, most likely")
