@@ -18,6 +18,7 @@
 #include "host/command_line.h"
 #include "host/kafka_settings.h"
 #include "host/preflight.h"
+#include "host/rest_of_group.h"
 #include "host/run_file.h"
 #include "http/endpoint.h"
 #include "http/status_page.h"
@@ -175,7 +176,8 @@ class Process {
       const std::lock_guard hold(lanes_mutex_);
       lanes_.push_back(std::move(lane));
     }
-    Status ended = watch();
+    RestOfGroup rest(plan, kafka.cluster);
+    Status ended = watch(rest);
     set_state(ended.is_ok() ? ProcessState::draining : ProcessState::failed);
     is_drained_ = std::all_of(lanes_.begin(), lanes_.end(),
                               [](const auto& lane) { return lane->is_drained(); });
@@ -335,6 +337,21 @@ class Process {
     return false;
   }
 
+  // With `until_end`, once all lanes are there.
+  bool is_done(RestOfGroup& rest) {
+    if (steady_clock::now() - rest_asked_ < std::chrono::seconds(1)) {
+      return false;
+    }
+    const Result<std::vector<std::string>> undone = rest.undone(metrics_.lanes());
+    if (undone.is_ok() && !undone.value().empty() && rest_asked_ == steady_clock::time_point()) {
+      log_.warning(
+          "waiting for what another member of the group owns, or owned until its session ends",
+          {{"partitions", fmt::format("{}", fmt::join(undone.value(), ", "))}});
+    }
+    rest_asked_ = steady_clock::now();
+    return undone.is_ok() && undone.value().empty();
+  }
+
   // Into the log: the brokers are silent, and since when; or they answer again.
   void note_silence(bool is_cut_off) const {
     if (!is_cut_off) {
@@ -377,7 +394,7 @@ class Process {
   // Until all lanes ended: by themselves, because one had to stop, or because a signal came. After
   // a second signal, or some time after the first failure, a lane that hangs is left behind, and
   // with it this process.
-  Status watch() {
+  Status watch(RestOfGroup& rest) {
     Status failed;
     bool is_told = false;
     bool is_cut_off = false;
@@ -420,7 +437,7 @@ class Process {
       if (all_ended) {
         return failed;
       }
-      if (all_at_end) {
+      if (all_at_end && is_done(rest)) {
         for (const auto& lane : lanes_) {
           lane->stop();
         }
@@ -461,6 +478,7 @@ class Process {
   // bounds above must be raised by where that is set to more than its default.
   std::chrono::milliseconds longer_calls_{0};
   steady_clock::time_point seen_ = steady_clock::now();
+  steady_clock::time_point rest_asked_;
   bool is_told_to_stop_ = false;
   bool is_drained_ = true;
   // The endpoint's thread asks while main's changes.

@@ -239,6 +239,19 @@ class ProcessTest(unittest.TestCase):
                 self.assertEqual(it.start("--until-end").wait(40), 0, it.log()[-3000:])
             self.assertEqual(it.verdict(), [], it.log()[-3000:])
 
+    def test_a_run_to_the_end_ends_when_all_is_done_also_what_a_dead_member_still_owns(self):
+        with lab.Lab(self.brokers, seed=14) as it:
+            killed = it.start(WEIR__LANES="2")
+            it.produce(40, aborted=False)
+            it.wait_until_processed()
+            killed.kill()
+            killed.wait()
+            it.produce(400)
+            process = it.start("--until-end", WEIR__LANES="1")
+            self.assertEqual(process.wait(60), 0, it.log()[-3000:])
+            self.assertIn("owned until its session ends", it.log())
+            self.assertEqual(it.verdict(), [], it.log()[-3000:])
+
     def test_a_run_until_a_time_does_what_was_stamped_before_and_the_next_goes_on_there(self):
         with lab.Lab(self.brokers, seed=10) as it:
             it.produce(300)
