@@ -124,16 +124,31 @@ class Socket {
   int fd_ = -1;
 };
 
-Socket connect_to(const std::string& host, const std::string& port, Deadline deadline) {
+// As librdkafka looks a broker up.
+addrinfo lookup_hints(std::string_view address_family) {
   addrinfo hints{};
-  hints.ai_family = AF_UNSPEC;
+  hints.ai_flags = AI_ADDRCONFIG;
+  hints.ai_family = address_family == "v4"   ? AF_INET
+                    : address_family == "v6" ? AF_INET6
+                                             : AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
+  return hints;
+}
+
+Socket connect_to(const std::string& host, const std::string& port, const addrinfo& hints,
+                  Deadline deadline) {
   addrinfo* raw = nullptr;
   if (::getaddrinfo(host.c_str(), port.c_str(), &hints, &raw) != 0) {
     return {};
   }
   const std::unique_ptr<addrinfo, Destroyer<::freeaddrinfo>> found(raw);
+  int left = 0;
   for (const addrinfo* a = found.get(); a != nullptr; a = a->ai_next) {
+    ++left;
+  }
+  for (const addrinfo* a = found.get(); a != nullptr; a = a->ai_next) {
+    const auto now = std::chrono::steady_clock::now();
+    const Deadline part_end = now + (deadline - now) / left--;
     Socket socket(::socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!socket.is_open()) {
       continue;
@@ -143,7 +158,7 @@ Socket connect_to(const std::string& host, const std::string& port, Deadline dea
     }
     int error = 0;
     socklen_t size = sizeof(error);
-    if (socket.wait(POLLOUT, deadline) &&
+    if (socket.wait(POLLOUT, part_end) &&
         ::getsockopt(socket.fd(), SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0) {
       return socket;
     }
@@ -498,7 +513,7 @@ Result<std::string> BrokerConnector::converse(std::string_view address, std::str
     context_ = std::move(made).value();
   }
   const auto [host, port] = split_address(address);
-  Socket socket = connect_to(host, port, deadline);
+  Socket socket = connect_to(host, port, lookup_hints(login_.address_family), deadline);
   if (!socket.is_open()) {
     return within(Status::retry("can't be reached"), "");
   }

@@ -26,7 +26,10 @@ class BrokerConnector {
 
   // Connects to `address` (HOST:PORT, as in bootstrap.servers), says who we are, sends `request` (a
   // whole frame) and returns the answer without its length. Certificates are read at the first
-  // call, and again behind a failure: they may have been renewed.
+  // call, and again behind a failure: they may have been renewed. A name's addresses are tried one
+  // after the other, each for a like part of the time. Looking the name up knows no deadline but
+  // the resolver's.
+  //
   // Remedy::retry where the network is at fault: nobody there, or not a word until the deadline.
   // Everything else is stop(unavailable): TLS or SASL failed, the connection was closed, nonsense
   // came. Messages name the step and the broker, and never hold a password or the broker's words.

@@ -76,6 +76,15 @@ TEST(BrokerConnection, WhereNobodyIsOrSpeaksTheNetworkIsAtFault) {
   }
 }
 
+TEST(BrokerConnection, OnlyAddressesOfTheFamilyAreTried) {
+  FakeBroker broker({frame_of("yes")});
+  BrokerLogin login;
+  for (const auto& [family, is_reached] : {std::pair{"v4", true}, {"any", true}, {"v6", false}}) {
+    login.address_family = family;
+    EXPECT_EQ(ask(login, broker.address()).is_ok(), is_reached) << family;
+  }
+}
+
 TEST(BrokerConnection, ABrokerThatStopsInTheMiddleIsSilent) {
   for (const std::vector<std::string>& answers :
        {std::vector{"\0\0"s}, {kAgreed.substr(0, 9)}, {kAgreed, token("").substr(0, 5)}}) {

@@ -64,6 +64,7 @@ std::optional<BrokerLogin> broker_login(const std::vector<Property>& properties)
   const auto get = [&](const char* name) { return value_of(*conf, name); };
   const std::string protocol = get("security.protocol");
   BrokerLogin login;
+  login.address_family = get("broker.address.family");
   login.is_encrypted = protocol == "ssl" || protocol == "sasl_ssl";
   if (login.is_encrypted) {
     if (!has_only(properties, "ssl.", kTlsProperties)) {

@@ -1,4 +1,4 @@
-// What a client's properties say of TLS and SASL, for a connection beside librdkafka's.
+// What a client's properties say of addresses, TLS and SASL, for a connection beside librdkafka's.
 #pragma once
 
 #include <optional>
@@ -11,6 +11,8 @@ namespace weir {
 
 // Each text is a property's value as librdkafka understands it, empty where it isn't set.
 struct BrokerLogin {
+  std::string address_family;  // v4 or v6; anything else: both
+
   // TLS.
   bool is_encrypted = false;
   bool verifies_certificate = true;

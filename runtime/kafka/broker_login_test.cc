@@ -41,11 +41,13 @@ TEST(BrokerLogin, TakesThePropertiesThatTheClientTakes) {
                                    {"sasl.mechanism", "SCRAM-SHA-512"},
                                    {"sasl.username", "ada"},
                                    {"sasl.password", "secret"},
+                                   {"broker.address.family", "V6"},
                                    {"linger.ms", "7"}});
   ASSERT_TRUE(login.has_value());
   EXPECT_TRUE(login->is_encrypted);
   EXPECT_FALSE(login->verifies_certificate);
   EXPECT_FALSE(login->verifies_host);
+  EXPECT_EQ(login->address_family, "v6");
   EXPECT_EQ(login->ca_location, "ca");
   EXPECT_EQ(login->ca_pem, "ca-pem");
   EXPECT_EQ(login->certificate_location, "cert");

@@ -4,6 +4,8 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
+#include <span>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -138,7 +140,14 @@ Result<std::optional<TopicShape>> find_topic_shape(const Client& client, const s
   if (found.partition_cnt <= 0) {
     return Status::retry(fmt::format("topic {} has no partitions yet", topic));
   }
-  return std::optional(TopicShape{found.partition_cnt, found.partitions[0].replica_cnt});
+  TopicShape shape{found.partition_cnt, found.partitions[0].replica_cnt, {}};
+  for (const rd_kafka_metadata_broker_t& broker :
+       std::span(metadata->brokers, static_cast<std::size_t>(metadata->broker_cnt))) {
+    const std::string host = broker.host;
+    const bool is_v6 = host.find(':') != std::string::npos;
+    shape.brokers.push_back(fmt::format("{}:{}", is_v6 ? "[" + host + "]" : host, broker.port));
+  }
+  return std::optional(std::move(shape));
 }
 
 Result<TopicShape> topic_shape(const Client& client, const std::string& topic,

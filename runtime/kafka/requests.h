@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "kafka/client.h"
 #include "loop/io.h"
@@ -30,7 +31,8 @@ Status topic_is_gone(std::string_view topic);
 
 struct TopicShape {
   std::int32_t partitions = 0;
-  std::int32_t replicas = 0;  // of its first partition
+  std::int32_t replicas = 0;         // of its first partition
+  std::vector<std::string> brokers;  // the whole cluster's, HOST:PORT as they advertise themselves
 };
 
 // nullopt: no such topic. Nothing is created by asking.

@@ -14,16 +14,11 @@
 namespace weir {
 namespace {
 
-using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 // In a row, until a topic's id counts as unknown: enough for what passes by itself, as a broker
 // that is about to end.
-constexpr int kRefusalsMax = 3;
-
-// A broker that is down must not use up the time of the next. A login takes several answers.
-constexpr milliseconds kBrokerWaitMax{1500};
-constexpr milliseconds kLoginWaitMax{3000};
+constexpr int kFailuresMax = 3;
 
 constexpr int kSyslogError = 3;
 
@@ -92,81 +87,126 @@ Result<TopicId> parse_topic_id(std::string_view answer, std::string_view topic) 
       return topic_is_missing(topic);
     }
     if (is_found && error != 0) {
-      return Status::retry(fmt::format("asking for the id of topic {}: {}", topic,
-                                       rd_kafka_err2str(static_cast<rd_kafka_resp_err_t>(error))));
+      return Status::retry(rd_kafka_err2str(static_cast<rd_kafka_resp_err_t>(error)));
     }
-    found.topic_id = print_uuid(id);
+    // All zero where the brokers don't give ids yet.
+    found.topic_id = id.find_first_not_of('\0') == std::string_view::npos ? "" : print_uuid(id);
   }
   if (reader.has_failed() || correlation != 1 || !is_found) {
-    return Status::retry(
-        fmt::format("asking for the id of topic {}: no Metadata answer of Kafka's", topic));
+    return Status::retry("no Metadata answer of Kafka's");
   }
   return found;
 }
 
 TopicGuard::TopicGuard(const ClusterSettings& cluster) : cluster_(cluster) {
   if (std::optional<BrokerLogin> login = broker_login(cluster.properties)) {
-    brokers_.emplace(std::move(*login));
+    connector_.emplace(std::move(*login));
   }
 }
 
-Result<TopicId> TopicGuard::topic_id(const std::string& topic) {
-  if (!brokers_) {
+Result<TopicId> TopicGuard::topic_id(const std::string& topic,
+                                     const std::vector<std::string>& brokers) {
+  const auto begin = steady_clock::now();
+  if (!connector_ || begin < quiet_until_) {
     return TopicId{};
   }
+  update_addresses(brokers);
   Result<TopicId> id = ask(topic);
-  const bool is_refused = !id.is_ok() && id.status().remedy() == Remedy::stop &&
-                          id.status().exit_code() == ExitCode::unavailable;
-  if (!is_refused) {
-    const bool is_answered = id.is_ok() || id.status().remedy() != Remedy::retry;
-    refusals_ = is_answered ? 0 : refusals_;
+  if (id.is_ok() || id.status().remedy() != Remedy::retry) {
+    failures_ = 0;
+    if (id.is_ok() && id.value().topic_id.empty()) {
+      say_once(fmt::format("brokers have no id of topic {}: their inter-broker protocol is too old",
+                           topic));
+    } else if (id.is_ok()) {
+      is_said_ = false;
+    }
     return id;
   }
-  // In plain text there is nothing that librdkafka could do better, but put up with an old broker.
-  if (brokers_->is_plain_text() || ++refusals_ < kRefusalsMax) {
-    return Status::retry(id.status().message());
+  if (++failures_ < kFailuresMax) {
+    return id;
   }
-  if (refusals_ == kRefusalsMax && cluster_.log) {
-    cluster_.log(kSyslogError,
-                 fmt::format("{}. The client itself is answered, so it goes on: topics are told "
-                             "apart by partition count, offsets and stream time only until their "
-                             "ids can be asked for",
-                             id.status().message()));
-  }
+  say_once(id.status().message());
+  const auto end = steady_clock::now();
+  quiet_until_ = end + 9 * (end - begin);  // many topics share the lane's time
   return TopicId{};
 }
 
-// stop(unavailable): some broker was reached, and it and we don't understand each other.
-Result<TopicId> TopicGuard::ask(const std::string& topic) {
-  const std::string doing = fmt::format("asking for the id of topic {}", topic);
-  const std::string request = topic_id_request(cluster_.client_id, topic);
-  const auto end = steady_clock::now() + cluster_.request_wait_max;
-  const milliseconds wait_max = brokers_->is_plain_text() ? kBrokerWaitMax : kLoginWaitMax;
-  std::optional<Status> refusal;
-  std::string last;
+// The order stays, but for what is new: behind the one that answered last, before those that
+// failed.
+void TopicGuard::update_addresses(const std::vector<std::string>& brokers) {
+  std::vector<std::string> named = brokers;
   std::string_view rest = cluster_.bootstrap;
-  while (!rest.empty() && steady_clock::now() < end) {
+  while (!rest.empty()) {
     const std::size_t comma = std::min(rest.find(','), rest.size());
-    const std::string_view address = rest.substr(0, comma);
+    std::string_view address = rest.substr(0, comma);
     rest.remove_prefix(std::min(comma + 1, rest.size()));
-    const Result<std::string> answer = brokers_->ask(address, cluster_.client_id, request,
-                                                     std::min(end, steady_clock::now() + wait_max));
-    if (answer.is_ok()) {
-      Result<TopicId> id = parse_topic_id(answer.value(), topic);
-      return id.is_ok() || id.status().remedy() != Remedy::retry
-                 ? std::move(id)
-                 : Status::stop(ExitCode::unavailable, id.status().message());
-    }
-    last = answer.status().message();
-    if (answer.status().remedy() != Remedy::retry) {
-      refusal = answer.status();
+    address.remove_prefix(std::min(address.find_first_not_of(' '), address.size()));
+    named.emplace_back(address);
+  }
+  const auto is_in = [](const std::vector<std::string>& list, const std::string& address) {
+    return std::find(list.begin(), list.end(), address) != list.end();
+  };
+  std::erase_if(addresses_, [&](const std::string& address) { return !is_in(named, address); });
+  std::size_t at = std::min<std::size_t>(addresses_.size(), 1);
+  for (const std::string& address : named) {
+    if (!address.empty() && !is_in(addresses_, address)) {
+      addresses_.insert(addresses_.begin() + static_cast<std::ptrdiff_t>(at++), address);
     }
   }
-  return refusal ? refusal->within(doing)
-                 : Status::retry(fmt::format("{}: no broker at {} answers{} (Kafka 3.1 or newer is "
-                                             "needed)",
-                                             doing, cluster_.bootstrap,
-                                             last.empty() ? "" : fmt::format(": {}", last)));
+}
+
+void TopicGuard::say_once(const std::string& why) {
+  if (!is_said_ && cluster_.log) {
+    cluster_.log(kSyslogError,
+                 fmt::format("{}. The client itself is answered, so it goes on: topics are told "
+                             "apart by partition count, offsets and stream time only until their "
+                             "ids are known",
+                             why));
+  }
+  is_said_ = true;
+}
+
+// Remedy::retry: no broker gave an answer that we understand.
+Result<TopicId> TopicGuard::ask(const std::string& topic) {
+  const std::string request = topic_id_request(cluster_.client_id, topic);
+  const auto end = steady_clock::now() + cluster_.request_wait_max;
+  std::string failures;
+  const std::vector<std::string> addresses = addresses_;
+  for (const std::string& address : addresses) {
+    const auto now = steady_clock::now();
+    if (now >= end) {
+      break;
+    }
+    // Half, not a like part of it: a login may take seconds, and most of the others aren't needed.
+    const auto part = address == addresses.back() ? end - now : (end - now) / 2;
+    Status failure;
+    const Result<std::string> answer =
+        connector_->ask(address, cluster_.client_id, request, now + part);
+    if (answer.is_ok()) {
+      Result<TopicId> id = parse_topic_id(answer.value(), topic);
+      if (id.is_ok() || id.status().remedy() != Remedy::retry) {
+        const auto at = std::find(addresses_.begin(), addresses_.end(), address);
+        std::rotate(addresses_.begin(), at, at + 1);
+        return id;
+      }
+      failure = id.status().within(address);
+    } else {
+      failure = answer.status();
+    }
+    // Once where it isn't the broker's, as a certificate that can't be read.
+    if (failures.find(failure.message()) == std::string::npos) {
+      failures += fmt::format("{}{}", failures.empty() ? "" : "; ", failure.message());
+    }
+    // Whoever had less time than that was hardly asked, and is the sooner asked next time.
+    if (part > cluster_.request_wait_max / 3) {
+      const auto at = std::find(addresses_.begin(), addresses_.end(), address);
+      std::rotate(at, at + 1, addresses_.end());
+    }
+  }
+  return Status::retry(
+      fmt::format("asking for the id of topic {}: no broker tells it (Kafka 3.1 or newer is "
+                  "needed): {}",
+                  topic, failures.empty() ? "none is named" : failures));
 }
 
 Result<TopicIdentity> TopicGuard::identity(const Client& client, const std::string& topic) {
@@ -175,7 +215,7 @@ Result<TopicIdentity> TopicGuard::identity(const Client& client, const std::stri
   if (!shape) {
     return topic_is_gone(topic);
   }
-  WEIR_TRY_ASSIGN(const TopicId id, topic_id(topic));
+  WEIR_TRY_ASSIGN(const TopicId id, topic_id(topic, shape->brokers));
   char* cluster_id = rd_kafka_clusterid(client.get(), to_ms(cluster_.request_wait_max));
   if (cluster_id == nullptr) {
     return failure_of(client, RD_KAFKA_RESP_ERR__TIMED_OUT, "asking for the cluster's id");
