@@ -270,6 +270,7 @@ TEST_P(TopicGuardInTheEnd, AnIdThatIsKeptBackIsUnknownUntilOneIsToldAndFewWaitFo
   EXPECT_EQ(id, kPrintedId);
   EXPECT_GT(calls, 30);  // of which each that asks waits for `silent`, at least 100 ms
   EXPECT_THAT(said_, testing::SizeIs(1));
+  expect_unknown_from_the_third_on(guard);  // and is said again
 }
 
 }  // namespace
