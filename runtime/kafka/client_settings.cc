@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <sstream>
 #include <utility>
 
@@ -130,6 +131,35 @@ Status unknown_property(std::string_view name) {
                                       : fmt::format("; librdkafka calls it {}", java->second)));
 }
 
+// The number that `text` is, all of it.
+std::optional<double> number_of(const std::string& text) {
+  char* end = nullptr;
+  const double number = std::strtod(text.c_str(), &end);
+  return end != text.c_str() && *end == '\0' ? std::optional(number) : std::nullopt;
+}
+
+// librdkafka reads a number up to what is none ("5s" is 5), a leading 0 as octal, and lets what is
+// too big for an int wrap around.
+Status check_number(const rd_kafka_conf_t& conf, const std::string& name,
+                    const std::string& value) {
+  std::array<char, 512> buffer{};
+  std::size_t size = buffer.size();
+  if (rd_kafka_conf_get(&conf, name.c_str(), buffer.data(), &size) != RD_KAFKA_CONF_OK ||
+      size > buffer.size()) {
+    return Status::ok();  // without a value, or longer than any number
+  }
+  const std::string taken = buffer.data();
+  const std::optional<double> number = number_of(taken);
+  if (taken == value || !number || number == number_of(value)) {
+    return Status::ok();
+  }
+  return Status::stop(ExitCode::config,
+                      fmt::format("Kafka property {}: {} would be taken for {}: Kafka's properties "
+                                  "take plain numbers, in the unit that their name or "
+                                  "documentation says",
+                                  name, quote(value), taken));
+}
+
 }  // namespace
 
 Status check_property(std::string_view name, std::string_view value) {
@@ -145,15 +175,17 @@ Status check_property(std::string_view name, std::string_view value) {
   }
   const ConfPtr conf(rd_kafka_conf_new());
   std::array<char, 512> why{};
-  const rd_kafka_conf_res_t taken = rd_kafka_conf_set(
-      conf.get(), std::string(name).c_str(), std::string(value).c_str(), why.data(), why.size());
+  const std::string set_name(name);
+  const std::string set_value(value);
+  const rd_kafka_conf_res_t taken =
+      rd_kafka_conf_set(conf.get(), set_name.c_str(), set_value.c_str(), why.data(), why.size());
   if (taken == RD_KAFKA_CONF_UNKNOWN) {
     return unknown_property(name);
   }
   if (taken != RD_KAFKA_CONF_OK) {
     return Status::stop(ExitCode::config, fmt::format("Kafka property {}: {}", name, why.data()));
   }
-  return Status::ok();
+  return check_number(*conf, set_name, set_value);
 }
 
 Status check_bootstrap(std::string_view servers) {

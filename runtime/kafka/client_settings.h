@@ -51,8 +51,8 @@ struct SinkSettings {
   std::chrono::milliseconds transaction_age_max{30'000};
 };
 
-// Ok when librdkafka takes `name` = `value` and exactly-once survives it; else stop(config) with
-// the reason. Connects nowhere.
+// Ok when librdkafka takes `name` = `value` for what it says and exactly-once survives it; else
+// stop(config) with the reason. Connects nowhere.
 Status check_property(std::string_view name, std::string_view value);
 
 // Ok, or stop(config): `servers` can't be a ClusterSettings::bootstrap. That of a URL is what

@@ -1,5 +1,9 @@
 #include "kafka/client_settings.h"
 
+#include <tuple>
+#include <utility>
+
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 namespace weir {
@@ -31,6 +35,48 @@ TEST(CheckProperty, RefusesWhatTheClientDoesNotKnow) {
       << "without a default";
   EXPECT_THAT(check_property("compression.codec", "brotli").message(), HasSubstr("brotli"));
   EXPECT_FALSE(check_property("linger.ms", "soon").is_ok());
+}
+
+TEST(CheckProperty, RefusesANumberThatTheClientWouldTakeForAnother) {
+  const Status failure = check_property("linger.ms", "5s");
+  ASSERT_FALSE(failure.is_ok());
+  EXPECT_EQ(failure.exit_code(), ExitCode::config);
+  EXPECT_EQ(failure.message(),
+            "Kafka property linger.ms: \"5s\" would be taken for 5: Kafka's properties take plain "
+            "numbers, in the unit that their name or documentation says");
+  const std::tuple<const char*, const char*, const char*> refused[] = {
+      {"reconnect.backoff.max.ms", "10s", "10"}, {"fetch.message.max.bytes", "8MB", "8"},
+      {"max.partition.fetch.bytes", "8MB", "8"},  // an alias
+      {"compression.level", "5.5", "5"},          // the default topic's
+      {"fetch.min.bytes", "1e3", "1"},           {"fetch.min.bytes", "1_000", "1"},
+      {"fetch.min.bytes", "010", "8"},           {"fetch.min.bytes", "4294967297", "1"},
+  };
+  for (const auto& [name, value, taken] : refused) {
+    EXPECT_THAT(check_property(name, value).message(),
+                HasSubstr(fmt::format("\"{}\" would be taken for {}: ", value, taken)))
+        << name;
+  }
+  const std::pair<const char*, const char*> fine[] = {
+      {"linger.ms", "5"},
+      {"linger.ms", "0.5"},
+      {"linger.ms", "5.0"},
+      {"linger.ms", "1e3"},
+      {"linger.ms", "900000"},
+      {"fetch.min.bytes", "0x10"},
+      {"fetch.error.backoff.ms", "0"},
+      {"compression.level", "-1"},
+      {"sasl.password", "5s"},
+      {"sasl.password", "007"},
+      {"debug", "all"},
+      {"log_level", "7"},
+      {"socket.keepalive.enable", "true"},
+      {"fetch.max.bytes", "2147483135"},
+      {"ssl.key.password", ""},
+      {"compression.type", "lz4"},
+  };
+  for (const auto& [name, value] : fine) {
+    EXPECT_TRUE(check_property(name, value).is_ok()) << name << " = " << value;
+  }
 }
 
 TEST(CheckProperty, TellsLibrdkafkasNameOfWhatJavasClientsCallOtherwise) {
