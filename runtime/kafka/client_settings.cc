@@ -125,7 +125,7 @@ Status unknown_property(std::string_view name) {
   const auto* const java = std::find_if(kNamesOfJava.begin(), kNamesOfJava.end(),
                                         [name](const auto& names) { return names.first == name; });
   return Status::stop(ExitCode::config,
-                      fmt::format("there is no Kafka property {}{}", name,
+                      fmt::format("librdkafka, Kafka's C client, has no property {}{}", name,
                                   java == kNamesOfJava.end()
                                       ? did_you_mean(name, known_names())
                                       : fmt::format("; librdkafka calls it {}", java->second)));

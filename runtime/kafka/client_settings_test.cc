@@ -81,7 +81,7 @@ TEST(CheckProperty, RefusesANumberThatTheClientWouldTakeForAnother) {
 
 TEST(CheckProperty, TellsLibrdkafkasNameOfWhatJavasClientsCallOtherwise) {
   EXPECT_EQ(check_property("buffer.memory", "1").message(),
-            "there is no Kafka property buffer.memory; librdkafka calls it "
+            "librdkafka, Kafka's C client, has no property buffer.memory; librdkafka calls it "
             "queue.buffering.max.kbytes");
   for (const char* java :
        {"buffer.memory", "fetch.max.wait.ms", "receive.buffer.bytes", "send.buffer.bytes",
