@@ -1,6 +1,7 @@
 #include "dedup/segment_store.h"
 
 #include <chrono>
+#include <filesystem>
 
 #include <fmt/core.h>
 #include <xxhash.h>
@@ -58,7 +59,11 @@ Status check_identity(const StoreIdentity& stored, const StoreIdentity& wanted,
   WEIR_TRY(same("topic", &StoreIdentity::topic, kMoved));
   WEIR_TRY(same("partition", &StoreIdentity::partition, kMoved));
   WEIR_TRY(same("group", &StoreIdentity::group, kOtherGroup));
-  WEIR_TRY(same("cluster_id", &StoreIdentity::cluster_id, kTopicRecreated));
+  // Each partition's store beside it would be refused as well.
+  WEIR_TRY(same("cluster_id", &StoreIdentity::cluster_id,
+                fmt::format("{}; or, if the other broker was only for trying, remove {} and start "
+                            "it again",
+                            kTopicRecreated, std::filesystem::path(place).parent_path().string())));
   if (!stored.topic_id.empty() && !wanted.topic_id.empty()) {
     WEIR_TRY(same("topic_id", &StoreIdentity::topic_id, kTopicRecreated));
   }

@@ -50,6 +50,19 @@ TEST(StoreIdentity, RefusalNamesPlaceFieldAndBothValues) {
   EXPECT_THAT(refusal.message(), HasSubstr("new version"));
 }
 
+TEST(StoreIdentity, OfABrokerThatWasThrownAwayAllStoresAreToBeRemoved) {
+  StoreIdentity stored;
+  StoreIdentity wanted;
+  wanted.cluster_id = "x";
+  EXPECT_THAT(check_identity(stored, wanted, "state/spam/v1/0/t-0").message(),
+              HasSubstr("if the other broker was only for trying, remove state/spam/v1/0 and "));
+  wanted = stored;
+  stored.topic_id = "i";
+  wanted.topic_id = "x";
+  EXPECT_THAT(check_identity(stored, wanted, "state/spam/v1/0/t-0").message(),
+              Not(HasSubstr("remove")));
+}
+
 TEST(StoreIdentity, EachFieldCounts) {
   StoreIdentity stored;
   stored.topic_id = "i";
