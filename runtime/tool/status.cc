@@ -253,8 +253,11 @@ Status judge(const std::vector<Found>& all) {
   for (const Found& one : all) {
     if (!is_ready(one)) {
       const RunEntry& run = one.run;
-      others.push_back(run.instance.empty() ? run.address
-                                            : fmt::format("{} {}", run.deployment, run.instance));
+      others.push_back(run.instance.empty()
+                           ? run.address
+                           : fmt::format("{}{} {}", run.deployment,
+                                         run.version == 0 ? "" : fmt::format(" v{}", run.version),
+                                         run.instance));
     }
   }
   return others.empty()

@@ -183,7 +183,7 @@ TEST_F(StatusVerb, AProcessThatWasKilledIsGoneSinceItWasLastSeenAndSaysHowItIsSt
   EXPECT_THAT(answer_, HasSubstr("last seen alive at 2024-05-17T00:00:00Z\n"
                                  "  start it again: cd /srv && ingest run x.yaml"
                                  "   # with WEIR__INSTANCE, WHO set as before\n"));
-  EXPECT_EQ(verdict_, "1 of 1 not ready: ingest-x b\n");
+  EXPECT_EQ(verdict_, "1 of 1 not ready: ingest-x v7 b\n");
 }
 
 TEST_F(StatusVerb, ARunFileOfAnEarlierVersionIsReadAsFarAsItGoes) {
