@@ -1,9 +1,10 @@
 #include "host/try.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <cstdio>
-#include <filesystem>
+#include <cstring>
 #include <fstream>
 #include <iostream>
 #include <map>
@@ -254,8 +255,10 @@ class Trial {
   Reasons dead_letters_;
 };
 
+// For the reason in errno.
 Status cannot_read(const std::string& file) {
-  return Status::stop(ExitCode::bad_input, fmt::format("{}: can't be read", file));
+  return Status::stop(ExitCode::bad_input,
+                      fmt::format("{} can't be read: {}", file, std::strerror(errno)));
 }
 
 // The index of the input that `name` says; empty: of the only one.
@@ -293,9 +296,9 @@ Status try_stage(const config::Deployment& deployment, const StageSpec& spec,
     std::ios::sync_with_stdio(false);
     return trial.run(std::cin);
   }
-  std::error_code ignored;
   std::ifstream lines(options.file, std::ios::binary);
-  if (!lines || std::filesystem::is_directory(options.file, ignored)) {
+  lines.peek();  // a directory can be opened, not read
+  if (lines.fail()) {
     return cannot_read(options.file);
   }
   WEIR_TRY(trial.run(lines));

@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <string>
+#include <utility>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -123,12 +125,14 @@ TEST_F(Try, AFileThatIsNotThereIsBadInput) {
       {StageSpec::of<Greeter>("greeter", "").input<Name>("names", "").output<Greeting>("g", ""),
        "inputs: {names: {topic: raw, dedup: off}}\noutputs: {g: {dataset: g}}"});
   ASSERT_TRUE(deployment.is_ok()) << deployment.status().message();
-  for (const char* file : {"/nowhere", "/"}) {
+  for (const auto& [file, why] :
+       {std::pair<std::string, std::string>{"/nowhere", "No such file or directory"},
+        {"/", "Is a directory"}}) {
     const Status done =
         try_stage(deployment.value().deployment, deployment.value().spec, {file, "", false});
     ASSERT_FALSE(done.is_ok());
     EXPECT_EQ(done.exit_code(), ExitCode::bad_input);
-    EXPECT_EQ(done.message(), std::string(file) + ": can't be read");
+    EXPECT_EQ(done.message(), file + " can't be read: " + why);
   }
 }
 
