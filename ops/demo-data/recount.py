@@ -32,7 +32,7 @@ def lines(path):
 
 Field = collections.namedtuple("Field", "type number is_optional")
 TIMESTAMP = "google.protobuf.Timestamp"
-INTEGERS = ("int32", "uint32", "int64", "Class")
+INTEGERS = ("int32", "uint32", "int64", "Class")  # Class is an enum
 # The value of a field that is absent.
 DEFAULTS = {"string": "", "bool": False, **dict.fromkeys(INTEGERS, 0)}
 

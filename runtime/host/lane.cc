@@ -1,6 +1,7 @@
 #include "host/lane.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -71,7 +72,7 @@ Lane::Lane(int index, const config::Deployment& deployment, const StageSpec& spe
       kafka_(std::move(kafka)),
       stores_(stores),
       log_(log),
-      options_(options),
+      options_(std::move(options)),
       probe_(metrics, index, probe_inputs(plan_), log),
       thread_([this] { run(); }) {}
 

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -123,7 +124,7 @@ Status run(const std::string& file, const StageSpec& spec, RunOptions options,
   const Result<config::Deployment> deployment = load(file, spec);
   if (deployment.is_ok()) {
     is_said = true;
-    return run_process(deployment.value(), spec, options);
+    return run_process(deployment.value(), spec, std::move(options));
   }
   const config::Deployment refused = presumed(file);
   note_refusal(refused, deployment.status());

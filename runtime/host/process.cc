@@ -120,7 +120,7 @@ class Process {
   Process(const config::Deployment& deployment, const StageSpec& spec, RunOptions options)
       : deployment_(deployment),
         spec_(spec),
-        options_(options),
+        options_(std::move(options)),
         log_(deployment.id, deployment.log_level, deployment.instance),
         metrics_(
             {.deployment = deployment.id, .version = deployment.version, .build = kBuildVersion}),
@@ -493,7 +493,7 @@ class Process {
 
 Status run_process(const config::Deployment& deployment, const StageSpec& spec,
                    RunOptions options) {
-  return Process(deployment, spec, options).run();
+  return Process(deployment, spec, std::move(options)).run();
 }
 
 }  // namespace weir

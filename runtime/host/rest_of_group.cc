@@ -1,6 +1,7 @@
 #include "host/rest_of_group.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <utility>
 
@@ -58,10 +59,11 @@ Result<std::vector<std::string>> RestOfGroup::undone(const std::vector<LaneStatu
 
 Status RestOfGroup::look_at_ends() {
   std::map<InputPartition, NextOffset> ends;
-  for (std::uint16_t i = 0; i < topics_.size(); ++i) {
-    WEIR_TRY_ASSIGN(const TopicIdentity topic, source_.identity(InputIndex(i)));
+  for (std::size_t i = 0; i < topics_.size(); ++i) {
+    const InputIndex input(static_cast<std::uint16_t>(i));
+    WEIR_TRY_ASSIGN(const TopicIdentity topic, source_.identity(input));
     for (std::int32_t p = 0; p < topic.partitions; ++p) {
-      const InputPartition where{InputIndex(i), Partition(p)};
+      const InputPartition where{input, Partition(p)};
       WEIR_TRY_ASSIGN(const LogBounds bounds, source_.log_bounds(where));
       ends[where] = bounds.end;
       if (until_) {
