@@ -22,8 +22,6 @@ class BrokerConnector {
   explicit BrokerConnector(BrokerLogin login);
   ~BrokerConnector();
 
-  bool is_plain_text() const { return login_.is_plain_text(); }
-
   // Connects to `address` (HOST:PORT, as in bootstrap.servers), says who we are, sends `request` (a
   // whole frame) and returns the answer without its length. Certificates are read at the first
   // call, and again behind a failure: they may have been renewed. A name's addresses are tried one

@@ -29,8 +29,6 @@ struct BrokerLogin {
   std::string mechanism;  // PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; empty: no SASL
   std::string username;
   std::string password;
-
-  bool is_plain_text() const { return !is_encrypted && mechanism.empty(); }
 };
 
 // nullopt when they ask for what only librdkafka speaks: another mechanism, or any property of TLS

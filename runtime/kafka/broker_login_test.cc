@@ -13,7 +13,8 @@ TEST(BrokerLogin, IsPlainTextByDefaultWhateverIsSetForTlsAndSasl) {
         Properties{{"security.protocol", "SSL"}, {"security.protocol", "plaintext"}}}) {
     const auto login = broker_login(properties);
     ASSERT_TRUE(login.has_value());
-    EXPECT_TRUE(login->is_plain_text());
+    EXPECT_FALSE(login->is_encrypted);
+    EXPECT_EQ(login->mechanism, "");
   }
 }
 

@@ -62,6 +62,14 @@ class LoopTest : public ::testing::Test {
     return Status::ok();
   }
 
+  // Runs, and is stopped so, with `words` in the message.
+  void expect_stop(ExitCode exit_code, const std::string& words) {
+    const Status stopped = run();
+    ASSERT_FALSE(stopped.is_ok());
+    EXPECT_EQ(stopped.exit_code(), exit_code);
+    EXPECT_THAT(stopped.message(), HasSubstr(words));
+  }
+
   std::vector<std::string> values(const std::string& topic) {
     std::vector<std::string> values;
     for (const auto& [offset, record] : kafka_.read(topic, 0)) {
@@ -518,10 +526,7 @@ TEST_F(LoopTest, ADeadLetterThatTheBrokerRefusesStops) {
   kafka_.create_topic(kLabOutput);
   kafka_.create_topic(kLabDeadLetters, {.partitions = 1, .record_bytes_max = 3});
   send("a:throw");
-  const Status stopped = run();
-  ASSERT_FALSE(stopped.is_ok());
-  EXPECT_EQ(stopped.exit_code(), ExitCode::config);
-  EXPECT_THAT(stopped.message(), HasSubstr("in partition 0 offset 0"));
+  expect_stop(ExitCode::config, "in partition 0 offset 0");
 }
 
 TEST_F(LoopTest, BeginsWhereStartSaysOnlyTheFirstTime) {
@@ -584,10 +589,7 @@ TEST_F(LoopTest, StateAheadOfTheCommittedOffsetStops) {
   ASSERT_TRUE(run().is_ok());
   crash();
   kafka_.set_committed(kLabGroup, kLabInput, 0, NextOffset(0), metadata(0, 0));
-  const Status stopped = run();
-  ASSERT_FALSE(stopped.is_ok());
-  EXPECT_EQ(stopped.exit_code(), ExitCode::broken);
-  EXPECT_THAT(stopped.message(), HasSubstr("covers offsets below 1"));
+  expect_stop(ExitCode::broken, "covers offsets below 1");
 }
 
 TEST_F(LoopTest, StateAheadOfTheCommittedTimeStopsThoughTheOffsetIsTheSame) {
@@ -595,11 +597,9 @@ TEST_F(LoopTest, StateAheadOfTheCommittedTimeStopsThoughTheOffsetIsTheSame) {
   ASSERT_TRUE(run().is_ok());
   crash();
   kafka_.set_committed(kLabGroup, kLabInput, 0, NextOffset(1), metadata(0, 999));
-  const Status stopped = run();
-  ASSERT_FALSE(stopped.is_ok());
-  EXPECT_EQ(stopped.exit_code(), ExitCode::broken);
-  EXPECT_THAT(stopped.message(), HasSubstr("up to stream time 1000, but the group committed 1, "
-                                           "at stream time 999"));
+  expect_stop(ExitCode::broken,
+              "up to stream time 1000, but the group committed 1, "
+              "at stream time 999");
 }
 
 TEST_F(LoopTest, StateBehindTheCommittedTimeStopsWhereTheOffsetIsTheSame) {
@@ -674,10 +674,7 @@ TEST_F(LoopTest, AnOffsetPastTheEndOfTheLogStops) {
   ASSERT_TRUE(run().is_ok());
   crash();
   kafka_.set_committed(kLabGroup, kLabInput, 0, NextOffset(7), metadata(0, 1000));
-  const Status stopped = run();
-  ASSERT_FALSE(stopped.is_ok());
-  EXPECT_EQ(stopped.exit_code(), ExitCode::bad_input);
-  EXPECT_THAT(stopped.message(), HasSubstr("lost its tail"));
+  expect_stop(ExitCode::bad_input, "lost its tail");
 }
 
 // Batch work would have ended with 0 and left the turn undone.
@@ -721,10 +718,7 @@ TEST_F(LoopTest, UnreadRecordsThatRetentionDeletedStop) {
   send("b:1");
   send("c:1");
   kafka_.delete_below(kLabInput, 0, NextOffset(2));
-  const Status stopped = run();
-  ASSERT_FALSE(stopped.is_ok());
-  EXPECT_EQ(stopped.exit_code(), ExitCode::bad_input);
-  EXPECT_THAT(stopped.message(), HasSubstr("deleted unread"));
+  expect_stop(ExitCode::bad_input, "deleted unread");
 }
 
 TEST_F(LoopTest, AWindowThatCannotBeRebuiltStops) {
@@ -734,10 +728,7 @@ TEST_F(LoopTest, AWindowThatCannotBeRebuiltStops) {
   crash();
   stores_ = MemoryStores();
   kafka_.delete_below(kLabInput, 0, NextOffset(1));
-  const Status stopped = run();
-  ASSERT_FALSE(stopped.is_ok());
-  EXPECT_EQ(stopped.exit_code(), ExitCode::bad_input);
-  EXPECT_THAT(stopped.message(), HasSubstr("can't be rebuilt"));
+  expect_stop(ExitCode::bad_input, "can't be rebuilt");
 }
 
 TEST_F(LoopTest, ARecreatedTopicIsNotTakenForTheOldOne) {
@@ -746,10 +737,7 @@ TEST_F(LoopTest, ARecreatedTopicIsNotTakenForTheOldOne) {
   crash();
   kafka_.recreate_topic(kLabInput);
   send("a:1");
-  const Status stopped = run();
-  ASSERT_FALSE(stopped.is_ok());
-  EXPECT_EQ(stopped.exit_code(), ExitCode::bad_input);
-  EXPECT_THAT(stopped.message(), HasSubstr("created again"));
+  expect_stop(ExitCode::bad_input, "created again");
 }
 
 TEST_F(LoopTest, ATopicRecreatedUnderARunningLaneStops) {
@@ -757,10 +745,7 @@ TEST_F(LoopTest, ATopicRecreatedUnderARunningLaneStops) {
   ASSERT_TRUE(run().is_ok());
   kafka_.recreate_topic(kLabInput);
   lane_->clock().advance(std::chrono::seconds(30));
-  const Status stopped = run();
-  ASSERT_FALSE(stopped.is_ok());
-  EXPECT_EQ(stopped.exit_code(), ExitCode::bad_input);
-  EXPECT_THAT(stopped.message(), HasSubstr("deleted and created again"));
+  expect_stop(ExitCode::bad_input, "deleted and created again");
 }
 
 // The next start went on in the new topic: what was below the committed offset was never read.
@@ -800,11 +785,9 @@ TEST_F(LoopTest, AnOffsetThatAnotherConsumerMovedUnderALaneStopsItWhereDedupIsOf
   send("c:1");
   kafka_.set_committed(kLabGroup, kLabInput, 0, NextOffset(2), "");
   rebalance();
-  const Status stopped = run();
-  ASSERT_FALSE(stopped.is_ok());
-  EXPECT_EQ(stopped.exit_code(), ExitCode::bad_input);
-  EXPECT_THAT(stopped.message(), HasSubstr("offset 2 was not set by weir (metadata \"\"), "
-                                           "where this lane was at 1"));
+  expect_stop(ExitCode::bad_input,
+              "offset 2 was not set by weir (metadata \"\"), "
+              "where this lane was at 1");
 }
 
 // What it had committed itself since was forgotten.
@@ -962,10 +945,7 @@ TEST_F(LoopTest, AnOutputRecreatedUnderARunningLaneStops) {
   ASSERT_TRUE(run().is_ok());
   kafka_.recreate_topic(kLabOutput);
   lane_->clock().advance(std::chrono::seconds(30));
-  const Status stopped = run();
-  ASSERT_FALSE(stopped.is_ok());
-  EXPECT_EQ(stopped.exit_code(), ExitCode::bad_input);
-  EXPECT_THAT(stopped.message(), HasSubstr("topic out.v1 was deleted and created again"));
+  expect_stop(ExitCode::bad_input, "topic out.v1 was deleted and created again");
 }
 
 TEST_F(LoopTest, PartitionsAddedToAnOutputUnderARunningLaneStop) {
@@ -1057,10 +1037,7 @@ TEST_F(LoopTest, ATopicRecreatedBeforeItIsAssignedAgainStops) {
   ASSERT_TRUE(run().is_ok());
   kafka_.recreate_topic(kLabInput);
   fail("poll", Status::rejoin("fenced", "fenced"));
-  const Status stopped = run();
-  ASSERT_FALSE(stopped.is_ok());
-  EXPECT_EQ(stopped.exit_code(), ExitCode::bad_input);
-  EXPECT_THAT(stopped.message(), HasSubstr("deleted and created again"));
+  expect_stop(ExitCode::bad_input, "deleted and created again");
 }
 
 TEST_F(LoopTest, PartitionsAddedUnderARunningLaneStop) {
@@ -1068,10 +1045,7 @@ TEST_F(LoopTest, PartitionsAddedUnderARunningLaneStop) {
   ASSERT_TRUE(run().is_ok());
   kafka_.add_partitions(kLabInput, 1);
   lane_->clock().advance(std::chrono::seconds(30));
-  const Status stopped = run();
-  ASSERT_FALSE(stopped.is_ok());
-  EXPECT_EQ(stopped.exit_code(), ExitCode::bad_input);
-  EXPECT_THAT(stopped.message(), HasSubstr("had 1 partitions and has 2"));
+  expect_stop(ExitCode::bad_input, "had 1 partitions and has 2");
 }
 
 TEST_F(LoopTest, OffsetsLostUnderARunningLaneStop) {
@@ -1079,10 +1053,7 @@ TEST_F(LoopTest, OffsetsLostUnderARunningLaneStop) {
   ASSERT_TRUE(run().is_ok());
   kafka_.forget_committed(kLabGroup);
   lane_->clock().advance(std::chrono::seconds(30));
-  const Status stopped = run();
-  ASSERT_FALSE(stopped.is_ok());
-  EXPECT_EQ(stopped.exit_code(), ExitCode::bad_input);
-  EXPECT_THAT(stopped.message(), HasSubstr("lost its committed offset for in partition 0"));
+  expect_stop(ExitCode::bad_input, "lost its committed offset for in partition 0");
 }
 
 TEST_F(LoopTest, AnOffsetSetByOtherToolsStopsWhereDedupIsOn) {
