@@ -240,8 +240,11 @@ class ProcessTest(unittest.TestCase):
             self.assertEqual(it.verdict(), [], it.log()[-3000:])
 
     def test_a_run_to_the_end_ends_when_all_is_done_also_what_a_dead_member_still_owns(self):
-        with lab.Lab(self.brokers, seed=14) as it:
+        with lab.Lab(self.brokers, seed=14, session_timeout_ms=15_000) as it:
             killed = it.start(WEIR__LANES="2")
+            for lane in "01":  # One that hasn't joined owns nothing when it dies.
+                lab.wait_for(lambda: f'"partition assigned","lane":"{lane}"' in it.log(),
+                             what=f"lane {lane} to own something")
             it.produce(40, aborted=False)
             it.wait_until_processed()
             killed.kill()
