@@ -41,11 +41,11 @@ NEAR = 100_000
 SHAPES = {
     "comments": ("ops/demo-data/comments.jsonl", ["comment_id"], """
     message: comments.v1.Comment
-    event_time: {from: date, to: posted_at, format: zoneless, zone: UTC}
+    event_time: {field: posted_at, from: date, format: zoneless, zone: UTC}
     rename: {class: label}"""),
     "edits": ("ops/demo-data/edits.jsonl.gz", ["time", "user", "page"], """
     message: edits.v1.Edit
-    event_time: {from: time, to: edited_at}"""),
+    event_time: {field: edited_at, from: time}"""),
 }
 
 

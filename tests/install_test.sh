@@ -34,7 +34,7 @@ inputs:
   events:
     topic: raw.readings
     message: sensors.v1.Reading
-    event_time: {from: at, to: taken_at, format: epoch_s}
+    event_time: {field: taken_at, from: at, format: epoch_s}
     dedup: {key: [sensor, at], window: 1h}
 outputs:
   events: {dataset: readings}

@@ -70,7 +70,7 @@ PlanOptions decode_options(const config::Input& input) {
   if (input.event_time) {
     const config::EventTime& time = *input.event_time;
     const bool has_zone = time.format == config::TimeFormat::zoneless;
-    options.event_time = EventTime{time.from, time.to, time_format(time.format),
+    options.event_time = EventTime{time.field, time.from, time_format(time.format),
                                    has_zone ? zone_text(time.zone) : ""};
   }
   options.unknown_fields = input.unknown_fields == config::UnknownFields::count

@@ -47,9 +47,10 @@ TEST(LanePlan, WhatTheSchemaDoesNotHaveIsSaidAtItsPlaceInTheFile) {
       said_of(comment + "    defaults: {author: a, lable: 1}\n"),
       "x.yaml:9:34: inputs.b: defaults.lable: comments.v1.Comment has no field \"lable\"; did "
       "you mean \"label\"?");
-  EXPECT_EQ(said_of(comment + "    event_time: {from: date, to: content}\n"),
-            "x.yaml:9:34: inputs.b: event_time.to: comments.v1.Comment.content is not a singular "
-            "google.protobuf.Timestamp");
+  EXPECT_EQ(
+      said_of(comment + "    event_time: {field: content, from: date}\n"),
+      "x.yaml:9:25: inputs.b: event_time.field: comments.v1.Comment.content is not a singular "
+      "google.protobuf.Timestamp");
 }
 
 }  // namespace

@@ -1092,7 +1092,7 @@ bool Decoder::event_time(std::size_t seen) {
     return fail(reason::kBadEventTime, fmt::format("expected {}, found {}",
                                                    kFormats[static_cast<std::size_t>(event.format)],
                                                    shown(tokens_.raw()))) ||
-           within(event.from);
+           within(event.from.empty() ? event.field : event.from);
   }
   const FieldPlan& field = *plan_.event_time_field();
   // It replaces what the record itself said there, zeros included.

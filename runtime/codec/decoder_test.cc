@@ -55,9 +55,10 @@ class Subject {
   WireBuffer key_;
 };
 
-PlanOptions event_time(std::string from, std::string to, TimeFormat format, std::string zone = "") {
+PlanOptions event_time(std::string from, std::string field, TimeFormat format,
+                       std::string zone = "") {
   PlanOptions options;
-  options.event_time = EventTime{std::move(from), std::move(to), format, std::move(zone)};
+  options.event_time = EventTime{std::move(field), std::move(from), format, std::move(zone)};
   return options;
 }
 
@@ -286,6 +287,19 @@ TEST(Decoder, AnEventTimesFieldMayBeMappedToo) {
 TEST(Decoder, AnEventTimeMayComeFromTheNameOfItsOwnField) {
   Subject<Comment> subject(event_time("posted_at", "posted_at", TimeFormat::epoch_s));
   EXPECT_EQ(subject.decode(R"({"posted_at":1383805248})").posted_at().seconds(), 1383805248);
+}
+
+TEST(Decoder, AnEventTimeWithoutFromIsReadFromEveryNameOfItsField) {
+  PlanOptions options = event_time("", "posted_at", TimeFormat::zoneless, "UTC");
+  options.rename = {{"date", "posted_at"}};
+  Subject<Comment> subject(std::move(options));
+  for (const char* name : {"posted_at", "postedAt", "date"}) {
+    const std::string record = std::string("{\"") + name + "\":\"2013-11-07T06:20:48\"}";
+    EXPECT_EQ(subject.decode(record).posted_at().seconds(), 1383805248) << name;
+  }
+  EXPECT_FALSE(subject.decode("{}").has_posted_at());
+  EXPECT_EQ(subject.message(R"({"date":"soon"})"),
+            "posted_at: expected a time without a zone, found \"soon\"");
 }
 
 TEST(Decoder, AnEventTimeReplacesWhatTheRecordSaysInThatField) {

@@ -136,7 +136,7 @@ TEST(LaneCodec, ABadRecordLeavesItsNeighboursAlone) {
 
 TEST(LaneCodec, AWarmCodecAllocatesNothing) {
   InputFormat input = format(Form::json, Everything::descriptor(), {"string_field", "int32_field"});
-  input.options.event_time = EventTime{"at", "timestamp", TimeFormat::rfc3339, ""};
+  input.options.event_time = EventTime{"timestamp", "at", TimeFormat::rfc3339, ""};
   input.options.trim = {"string_field"};
   auto codec = LaneCodec::make({&input, 1}, nullptr).value();
   const std::vector<RawRecord> records(

@@ -380,18 +380,15 @@ Status apply_key(MessagePlan& root, const PlanOptions& options) {
   return Status::ok();
 }
 
-Status apply_event_time(MessagePlan& root, const EventTime& event, const FieldPlan*& to,
+Status apply_event_time(MessagePlan& root, const EventTime& event, const FieldPlan*& filled,
                         std::int64_t& zone_seconds) {
-  WEIR_TRY_ASSIGN(FieldPlan * field, field_of(root, "event_time.to", event.to));
+  WEIR_TRY_ASSIGN(FieldPlan * field, field_of(root, "event_time.field", event.field));
   if (field->repeated || field->kind != Kind::message ||
       field->message->shape != Shape::timestamp || in_oneof(*root.descriptor, *field)) {
-    return refuse(fmt::format("event_time.to: {}.{} is not a singular google.protobuf.Timestamp",
+    return refuse(fmt::format("event_time.field: {}.{} is not a singular google.protobuf.Timestamp",
                               root.name, field->name));
   }
-  if (event.from.empty()) {
-    return refuse("event_time.from: the JSON field with the time is not named");
-  }
-  to = field;
+  filled = field;
   if (event.format == TimeFormat::zoneless) {
     const std::optional<std::int64_t> zone = parse_zone(event.zone);
     if (!zone) {
@@ -404,12 +401,19 @@ Status apply_event_time(MessagePlan& root, const EventTime& event, const FieldPl
   } else if (!event.zone.empty()) {
     return refuse("event_time.zone: only the format `zoneless` takes a zone");
   }
-  NameEntry& entry = root.names.add(event.from);
-  entry.event_time = true;
-  entry.special = true;
-  // The time itself, in the source's own form: read by event_time alone.
-  if (entry.field == static_cast<std::int32_t>(field->seen_bit)) {
-    entry.field = -1;
+  const auto bit = static_cast<std::int32_t>(field->seen_bit);
+  if (!event.from.empty()) {
+    root.names.add(event.from);
+  }
+  for (std::uint32_t n = 0; n < root.names.entries().size(); ++n) {
+    NameEntry& entry = root.names[n];
+    if (event.from.empty() ? entry.field != bit : entry.name != event.from) {
+      continue;
+    }
+    entry.event_time = true;
+    entry.special = true;
+    // The time itself, in the source's own form: read by event_time alone.
+    entry.field = entry.field == bit ? -1 : entry.field;
   }
   return Status::ok();
 }

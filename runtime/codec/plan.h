@@ -28,12 +28,13 @@ enum class TimeFormat {
   zoneless,  // "2013-11-07T06:20:48", in `zone`
 };
 
-// A JSON field with the event's own time, and the Timestamp field that it fills. It may be a field
-// of the message too, which then is filled as well. Null or missing: the Timestamp stays as the
-// record has it. Touches neither the dedup key nor the Kafka timestamp.
+// The message's Timestamp `field`, filled from the JSON field `from` with the event's own time.
+// That may be a field of the message too, which then is filled as well. Empty: what the JSON calls
+// `field` itself, by any of its names. Null or missing: the Timestamp stays as the record has it.
+// Touches neither the dedup key nor the Kafka timestamp.
 struct EventTime {
+  std::string field;
   std::string from;
-  std::string to;
   TimeFormat format = TimeFormat::rfc3339;
   std::string zone;  // zoneless only: `UTC` or `±HH:MM`
 };

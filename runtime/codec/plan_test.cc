@@ -45,9 +45,9 @@ TEST(DecodePlan, RefusesUnknownFieldsAndSaysWhatWasMeant) {
             "defaults.colours_: weir.codec.test.Everything has no field \"colours_\"; did you mean "
             "\"colours\"?");
   EXPECT_EQ(refusal(with([](PlanOptions& o) {
-              o.event_time = EventTime{"t", "timstamp", TimeFormat::rfc3339, ""};
+              o.event_time = EventTime{"timstamp", "t", TimeFormat::rfc3339, ""};
             })),
-            "event_time.to: weir.codec.test.Everything has no field \"timstamp\"; did you mean "
+            "event_time.field: weir.codec.test.Everything has no field \"timstamp\"; did you mean "
             "\"timestamp\"?");
 }
 
@@ -82,22 +82,22 @@ TEST(DecodePlan, RefusesWhatAFieldCannotDo) {
             })),
             "defaults.count: expected an integer, found \"x\"");
   EXPECT_EQ(refusal(with([](PlanOptions& o) {
-              o.event_time = EventTime{"t", "string_field", TimeFormat::rfc3339, ""};
+              o.event_time = EventTime{"string_field", "t", TimeFormat::rfc3339, ""};
             })),
-            "event_time.to: weir.codec.test.Everything.string_field is not a singular "
+            "event_time.field: weir.codec.test.Everything.string_field is not a singular "
             "google.protobuf.Timestamp");
 }
 
 TEST(DecodePlan, RefusesZonesThatItDoesNotKnow) {
   for (const char* zone : {"", "Europe/Berlin", "+1:00", "+25:00", "utc"}) {
     PlanOptions options;
-    options.event_time = EventTime{"t", "timestamp", TimeFormat::zoneless, zone};
+    options.event_time = EventTime{"timestamp", "t", TimeFormat::zoneless, zone};
     EXPECT_NE(refusal(options).find("is neither UTC nor an offset such as +01:00"),
               std::string::npos)
         << zone;
   }
   EXPECT_EQ(refusal(with([](PlanOptions& o) {
-              o.event_time = EventTime{"t", "timestamp", TimeFormat::epoch_s, "UTC"};
+              o.event_time = EventTime{"timestamp", "t", TimeFormat::epoch_s, "UTC"};
             })),
             "event_time.zone: only the format `zoneless` takes a zone");
 }

@@ -62,7 +62,7 @@ TEST_F(SchemaTest, AMessageReadAtStartDecodesAndPrints) {
   const auto* track = schema.message("music.v1.Track").value();
   PlanOptions options;
   options.key = {"track_id"};
-  options.event_time = EventTime{"at", "played_at", TimeFormat::epoch_s, ""};
+  options.event_time = EventTime{"played_at", "at", TimeFormat::epoch_s, ""};
   Decoder decoder(DecodePlan::compile(track, options).value(), nullptr);
   WireBuffer wire;
   WireBuffer key;

@@ -164,6 +164,12 @@ class CrossCheck {
     if (!is_written(path + ".dataset") && is_written(path + ".version")) {
       say(path + ".version", "a topic has no version: remove it, or read a dataset");
     }
+    if (!input.dataset.empty() && input.retention) {
+      say(path + ".retention",
+          fmt::format("the deployment that writes {} says how long it is kept: "
+                      "remove this",
+                      quote(input.dataset)));
+    }
     if (!input.dataset.empty() && input.topic.empty()) {
       if (!is_written(path + ".version")) {
         say(path, fmt::format("which version of {}? add version: 1", quote(input.dataset)));

@@ -28,10 +28,11 @@ enum class MissingKey { dead_letter, pass };
 enum class StartAt { earliest, latest, time };
 enum class LogLevel { debug, info, warning, error };
 
-// Fills the message's Timestamp `to` from the JSON field `from`.
+// Fills the message's Timestamp `field` from the JSON field `from`; empty: from the one of that
+// name.
 struct EventTime {
+  std::string field;
   std::string from;
-  std::string to;
   TimeFormat format = TimeFormat::rfc3339;
   std::chrono::minutes zone{};  // east of UTC; only for zoneless
 };
@@ -48,6 +49,10 @@ struct Start {
   StartAt at = StartAt::earliest;
   Timestamp time;  // only for StartAt::time
 };
+
+// How long a topic keeps its records; kForEver: no record goes for its age.
+using Retention = std::chrono::milliseconds;
+inline constexpr Retention kForEver = Retention::max();
 
 using TextPairs = std::vector<std::pair<std::string, std::string>>;
 
@@ -68,6 +73,8 @@ struct Input {
   int depth_max = 0;
   std::optional<Dedup> dedup;  // nullopt: off
   Start start;                 // only where nothing was ever committed
+  // Of an external topic, where `weir topics apply` creates it; nullopt: not said, so for ever.
+  std::optional<Retention> retention;
 };
 
 // An output of the stage, bound to a dataset of the deployment's version.
@@ -76,6 +83,8 @@ struct Output {
   std::string dataset;
   std::string topic;
   bool root = false;  // written under keys of the stage's own, so in an order of its own
+  // Where `weir topics apply` creates the topic; nullopt: not said, so the longest of the inputs'.
+  std::optional<Retention> retention;
   // Full name; empty: not known from this file, or values are no message.
   std::string message;
   // Full name of the field that the stage adds to the records that it carries on; empty: it adds

@@ -101,7 +101,7 @@ TEST(Deployment, WhatIsWrittenArrives) {
       "  events:\n"
       "    topic: raw.comments\n"
       "    message: comments.v1.Comment\n"
-      "    event_time: {from: date, to: posted_at, format: zoneless, zone: \"-03:30\"}\n"
+      "    event_time: {field: posted_at, from: date, format: zoneless, zone: \"-03:30\"}\n"
       "    rename: {class: label, who: author}\n"
       "    defaults: {video: none}\n"
       "    trim: [content]\n"

@@ -218,6 +218,7 @@ std::pair<std::string, std::string> samples(const Field& field) {
       {"message", {"comments.v1.Comment", "edits.v1.Edit"}},
       {"zone", {"UTC", "+02:00"}},
       {"start", {"latest", "2026-01-31T00:00:00Z"}},
+      {"retention", {"30d", "forever"}},
       {"listen", {"0.0.0.0:1", "localhost:2"}},
       {"descriptor_set", {"../LICENSE", "../NOTICE"}},
       {"proto", {"[../proto]", "[../config, ../proto]"}},
@@ -266,8 +267,8 @@ Tree surroundings(const Path& path) {
     input.children["message"].value = "comments.v1.Comment";
   }
   if (path.size() > 3 && path[2] == "event_time") {
-    tree.at({"inputs", port, "event_time", "from"}).value = "a";
-    tree.at({"inputs", port, "event_time", "to"}).value = "b";
+    tree.at({"inputs", port, "event_time", "field"}).value = "a";
+    tree.at({"inputs", port, "event_time", "from"}).value = "b";
     if (name == "zone" || name == "format") {
       tree.at({"inputs", port, "event_time", "format"}).value = "zoneless";
       tree.at({"inputs", port, "event_time", "zone"}).value = "UTC";

@@ -24,6 +24,8 @@ constexpr const char* kNameRule =
 constexpr const char* kMessagePattern = "^[A-Za-z_][A-Za-z0-9_.]*$";
 constexpr milliseconds kWindowMin = std::chrono::seconds(1);
 constexpr milliseconds kWindowMax = std::chrono::hours(24) * 3650;
+constexpr milliseconds kRetentionMin = std::chrono::minutes(1);
+constexpr milliseconds kRetentionMax = std::chrono::hours(24) * 36'500;
 constexpr std::size_t kNameBytesMax = 200;
 constexpr std::size_t kTopicBytesMax = 249;
 
@@ -327,11 +329,12 @@ Field optional(Field field) {
 Group event_time_fields() {
   Group made;
   made.fields = {
-      required("name the JSON field", text("from", &EventTime::from, "Field of the JSON.")),
       required("name the message's field",
-               text("to", &EventTime::to,
+               text("field", &EventTime::field,
                     "Field of the message, a google.protobuf.Timestamp. Null or absent in the "
                     "JSON leaves it absent.")),
+      text("from", &EventTime::from,
+           "Field of the JSON. Without it: the one that is `field`, by its name or by `rename`."),
       with_default("rfc3339", choice("format", &EventTime::format,
                                      {{"rfc3339", TimeFormat::rfc3339},
                                       {"epoch_s", TimeFormat::epoch_s},
@@ -368,6 +371,22 @@ Field window() {
       "all, the key only tells the stage which fields it is.",
       fmt::format("off, or {} … {}", duration_text(kWindowMin), duration_text(kWindowMax)),
       "^(off|[0-9]+(ms|s|m|h|d))$", parse_window);
+  made.type = FieldType::duration;
+  return made;
+}
+
+// "forever", or a duration, into the `retention` of an Input or an Output.
+template <class T>
+Field retention(std::string help) {
+  Field made = parsed<T>("retention", std::move(help),
+                         fmt::format("forever, or {} … {}", duration_text(kRetentionMin),
+                                     duration_text(kRetentionMax)),
+                         "^(forever|[0-9]+(ms|s|m|h|d))$", [](std::string_view text, T& to) {
+                           to.retention = kForEver;
+                           return text == "forever" ? std::string()
+                                                    : read_duration(text, kRetentionMin,
+                                                                    kRetentionMax, *to.retention);
+                         });
   made.type = FieldType::duration;
   return made;
 }
@@ -464,6 +483,8 @@ Group input_fields() {
                                  "A value that is nested deeper is a dead letter.")),
       dedup(),
       start(),
+      retention<Input>("How long an external topic keeps its records, once `weir topics apply` "
+                       "has created it. Without it: for ever."),
   };
   return made;
 }
@@ -483,6 +504,9 @@ Group output_fields() {
       with_default("false", flag("root", &Output::root,
                                  "Mandatory where the stage writes under keys of its own: the "
                                  "topic then has an order of its own, and the broker's clock.")),
+      retention<Output>("How long the topic keeps its records, once `weir topics apply` has "
+                        "created it: no shorter than the input's, or a replay would be deleted "
+                        "as it is written. Without it: as long as the longest of the inputs'."),
   };
   return made;
 }

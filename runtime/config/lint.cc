@@ -1,10 +1,13 @@
 #include "config/lint.h"
 
+#include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 
 #include <fmt/format.h>
 
+#include "text/quantity.h"
 #include "text/words.h"
 
 namespace weir::config {
@@ -87,6 +90,58 @@ void check_annotations(const Deployment& deployment, const Writers& writers,
   }
 }
 
+// How long the topic is kept that `input` reads; nullopt: the given deployments don't say. `way`:
+// the deployments from there to here.
+std::optional<Retention> kept(const Input& input, const Writers& writers,
+                              std::set<const Deployment*>& way) {
+  if (input.dataset.empty()) {
+    return input.retention.value_or(kForEver);
+  }
+  const auto found = writers.find(input.dataset);
+  if (found == writers.end()) {
+    return std::nullopt;
+  }
+  const auto& [writer, output] = found->second;
+  if (output->retention) {
+    return output->retention;
+  }
+  if (!way.insert(writer).second) {
+    return std::nullopt;
+  }
+  std::optional<Retention> longest = Retention::zero();
+  for (const Input& before : writer->inputs) {
+    const std::optional<Retention> known = kept(before, writers, way);
+    longest = known && longest ? std::max(known, longest) : std::nullopt;
+  }
+  way.erase(writer);
+  return longest;
+}
+
+void check_retention(const Deployment& deployment, const Writers& writers,
+                     std::vector<Problem>& problems) {
+  const auto text = [](Retention time) {
+    return time == kForEver ? "for ever" : "for " + duration_text(time);
+  };
+  for (const Output& output : deployment.outputs) {
+    for (const Input& input : deployment.inputs) {
+      std::set<const Deployment*> way;
+      const std::optional<Retention> needed = kept(input, writers, way);
+      if (!output.retention || !needed || *output.retention >= *needed) {
+        continue;
+      }
+      const bool is_unsaid = input.dataset.empty() && !input.retention;
+      problems.push_back(
+          {place_of(deployment, {"outputs", output.name, "retention"}),
+           fmt::format(
+               "outputs.{}.retention: {} is kept {}, its input {} {}{}: a replay would be "
+               "deleted as it is written",
+               output.name, output.topic, text(*output.retention), input.topic, text(*needed),
+               is_unsaid ? fmt::format(" (unless inputs.{}.retention says else)", input.name)
+                         : "")});
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<Problem> lint(std::span<const Deployment> deployments) {
@@ -117,6 +172,7 @@ std::vector<Problem> lint(std::span<const Deployment> deployments) {
   for (const Deployment& deployment : deployments) {
     check_versions(deployment, writers, problems);
     check_annotations(deployment, writers, problems);
+    check_retention(deployment, writers, problems);
   }
   return problems;
 }

@@ -15,6 +15,8 @@ namespace weir::config {
 //   well be there, and their readers move when they like.
 // - A field is annotated once on the way of a record, as far as it leads through deployments that
 //   were read with their spec (decisions/0006).
+// - An output isn't kept for a shorter time than an input, as far as the given files say how long
+//   that is (decisions/0013).
 std::vector<Problem> lint(std::span<const Deployment> deployments);
 
 }  // namespace weir::config

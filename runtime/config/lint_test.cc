@@ -45,6 +45,44 @@ TEST(Lint, ADeploymentHasOneFile) {
             "d/a.yaml: the deployment \"a\" is in c/a.yaml already\n");
 }
 
+// What reads and writes topics that are kept as the flow maps say.
+Deployment keeper(const std::string& stage, const std::string& input, const std::string& output) {
+  Loaded loaded = load_text("stage: " + stage + "\ninputs:\n  in: {dedup: off, " + input +
+                                "}\noutputs:\n  out: {" + output + "}\n",
+                            "c/" + stage + ".yaml", {});
+  EXPECT_TRUE(loaded.problems.empty()) << loaded.status().message();
+  return loaded.deployment.value();
+}
+
+TEST(Lint, AnOutputIsKeptNoShorterThanItsInput) {
+  EXPECT_EQ(said_of({keeper("a", "topic: raw, retention: 30d", "dataset: x, retention: 7d")}),
+            "c/a.yaml:5:32: outputs.out.retention: x.v1 is kept for 7d, its input raw for 30d: a "
+            "replay would be deleted as it is written\n");
+  EXPECT_EQ(said_of({keeper("a", "topic: raw", "dataset: x, retention: 7d")}),
+            "c/a.yaml:5:32: outputs.out.retention: x.v1 is kept for 7d, its input raw for ever "
+            "(unless inputs.in.retention says else): a replay would be deleted as it is written\n");
+  for (const char* enough :
+       {"dataset: x, retention: 30d", "dataset: x, retention: forever", "dataset: x"}) {
+    EXPECT_EQ(said_of({keeper("a", "topic: raw, retention: 30d", enough)}), "") << enough;
+  }
+}
+
+TEST(Lint, HowLongAnInputIsKeptIsSaidByItsWriterOrByWhatThatOneReads) {
+  const Deployment reader = keeper("b", "dataset: x, version: 1", "dataset: y, retention: 7d");
+  EXPECT_EQ(said_of({reader}), "") << "not known";
+  EXPECT_EQ(said_of({keeper("a", "topic: raw, retention: 7d", "dataset: x"), reader}), "");
+  for (const Deployment& writer :
+       {keeper("a", "topic: raw, retention: 30d", "dataset: x"),
+        keeper("a", "topic: raw, retention: 7d", "dataset: x, retention: 30d")}) {
+    EXPECT_EQ(
+        said_of({reader, writer}),
+        "c/b.yaml:5:32: outputs.out.retention: y.v1 is kept for 7d, its input x.v1 for 30d: a "
+        "replay would be deleted as it is written\n");
+  }
+  EXPECT_EQ(said_of({keeper("a", "dataset: y, version: 1", "dataset: x"), reader}), "")
+      << "a ring says nothing and ends";
+}
+
 struct Link {
   std::string file;
   std::string reads;

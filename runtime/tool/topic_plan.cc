@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "host/preflight.h"
+#include "text/quantity.h"
 #include "weir/headers.h"
 
 namespace weir {
@@ -16,7 +17,7 @@ namespace {
 constexpr std::int32_t kPartitions = 4;
 constexpr std::int64_t kRecordBytesMax = 1'048'588;    // Kafka's own default, said aloud
 constexpr std::int32_t kReplicas = 3, kInSyncMin = 2;  // where there are brokers enough
-const std::string kForEver = "-1";
+const std::string kUnlimited = "-1";
 const std::string kAnyTime = std::to_string(std::numeric_limits<std::int64_t>::max());
 
 std::string setting(const TopicDescription& topic, const std::string& name) {
@@ -28,11 +29,21 @@ std::int64_t number(const std::string& text) {
   return std::strtoll(text.c_str(), nullptr, 10);
 }
 
+std::string retention_ms(config::Retention time) {
+  return time == config::kForEver ? kUnlimited : std::to_string(time.count());
+}
+
 // As retention.ms and retention.bytes mean it: negative is longest.
 bool is_shorter(const std::string& a, const std::string& b) {
   const std::int64_t left = number(a);
   const std::int64_t right = number(b);
   return left >= 0 && (right < 0 || left < right);
+}
+
+std::string kept_text(const std::string& retention) {
+  return number(retention) < 0
+             ? "for ever"
+             : "for " + duration_text(std::chrono::milliseconds(number(retention)));
 }
 
 // What a stage's outputs inherit from its inputs.
@@ -54,15 +65,16 @@ struct Heritage {
 
   static void keep_longer(std::string& kept, const std::string& other) {
     if (kept.empty() || is_shorter(kept, other)) {
-      kept = other.empty() ? kForEver : other;
+      kept = other.empty() ? kUnlimited : other;
     }
   }
 };
 
 class TopicPlanner {
  public:
-  TopicPlanner(const KnownTopics& existing, const TopicWishes& wishes)
-      : existing_(existing), wishes_(wishes) {}
+  TopicPlanner(std::span<const config::Deployment> deployments, const KnownTopics& existing,
+               const TopicWishes& wishes)
+      : deployments_(deployments), existing_(existing), wishes_(wishes) {}
 
   // Inputs from outside, which follow from nothing.
   void add_raw(const config::Deployment& deployment) {
@@ -70,7 +82,9 @@ class TopicPlanner {
       if (input.version > 0) {
         continue;
       }
-      PlannedTopic& topic = add(TopicRole::raw, input.topic, deployment.id);
+      Heritage asked;
+      asked.retention_ms = raw_retention(input.topic);
+      PlannedTopic& topic = add(TopicRole::raw, input.topic, deployment.id, asked);
       if (topic.exists) {
         const Status checked =
             check_input_topic(deployment, input, existing_.at(input.topic), wishes_.bootstrap);
@@ -89,22 +103,47 @@ class TopicPlanner {
     return nullptr;
   }
 
-  void add_outputs(const config::Deployment& deployment) {
+  Status add_outputs(const config::Deployment& deployment) {
     Heritage heritage;
     for (const config::Input& input : deployment.inputs) {
       const auto planned = known_.find(input.topic);
       heritage.add(input, planned != known_.end() ? planned->second : existing_.at(input.topic));
     }
     for (const config::Output& output : deployment.outputs) {
-      add(output.root ? TopicRole::root : TopicRole::derived, output.topic, deployment.id,
-          heritage);
+      Heritage kept = heritage;
+      if (output.retention) {
+        kept.retention_ms = retention_ms(*output.retention);
+        if (is_shorter(kept.retention_ms, heritage.retention_ms)) {
+          return Status::stop(
+              ExitCode::config,
+              fmt::format("{}: outputs.{}.retention: {} would be kept {}, its input {}: a replay "
+                          "would be deleted as it is written",
+                          deployment.file, output.name, output.topic, kept_text(kept.retention_ms),
+                          kept_text(heritage.retention_ms)));
+        }
+      }
+      add(output.root ? TopicRole::root : TopicRole::derived, output.topic, deployment.id, kept);
     }
     add(TopicRole::dead_letters, deployment.dead_letters(), deployment.id, heritage);
+    return Status::ok();
   }
 
   std::vector<PlannedTopic> take() { return std::move(topics_); }
 
  private:
+  // The longest that a file asks for.
+  std::string raw_retention(const std::string& topic) const {
+    std::optional<config::Retention> longest;
+    for (const config::Deployment& deployment : deployments_) {
+      for (const config::Input& input : deployment.inputs) {
+        if (input.topic == topic && input.retention) {
+          longest = std::max(longest, input.retention);
+        }
+      }
+    }
+    return retention_ms(longest.value_or(config::kForEver));
+  }
+
   NewTopic wanted(TopicRole role, const std::string& name, const Heritage& heritage) const {
     NewTopic topic;
     topic.name = name;
@@ -116,9 +155,8 @@ class TopicPlanner {
     if (role == TopicRole::raw) {
       topic.partitions = wishes_.partitions.value_or(kPartitions);
       configs["message.timestamp.type"] = "LogAppendTime";
-      configs["retention.ms"] =
-          wishes_.raw_retention ? std::to_string(wishes_.raw_retention->count()) : kForEver;
-      configs["retention.bytes"] = kForEver;
+      configs["retention.ms"] = heritage.retention_ms;
+      configs["retention.bytes"] = kUnlimited;
       configs["max.message.bytes"] = std::to_string(kRecordBytesMax);
       return topic;
     }
@@ -146,7 +184,7 @@ class TopicPlanner {
   }
 
   PlannedTopic& add(TopicRole role, const std::string& name, const std::string& deployment,
-                    const Heritage& heritage = {}) {
+                    const Heritage& heritage) {
     const auto there = std::find_if(topics_.begin(), topics_.end(),
                                     [&](const PlannedTopic& t) { return t.wanted.name == name; });
     if (there != topics_.end()) {
@@ -199,6 +237,7 @@ class TopicPlanner {
     }
   }
 
+  const std::span<const config::Deployment> deployments_;
   const KnownTopics& existing_;
   const TopicWishes& wishes_;
   KnownTopics known_;  // as they are or will be
@@ -269,7 +308,7 @@ std::set<std::string> topics_of(std::span<const config::Deployment> deployments)
 Result<std::vector<PlannedTopic>> plan_topics(std::span<const config::Deployment> deployments,
                                               const KnownTopics& existing,
                                               const TopicWishes& wishes) {
-  TopicPlanner planner(existing, wishes);
+  TopicPlanner planner(deployments, existing, wishes);
   std::vector<const config::Deployment*> left;
   for (const config::Deployment& deployment : deployments) {
     planner.add_raw(deployment);
@@ -300,7 +339,7 @@ Result<std::vector<PlannedTopic>> plan_topics(std::span<const config::Deployment
                       "too, or apply that one first",
                       (*next)->file, input->topic, input->dataset));
     }
-    planner.add_outputs(**next);
+    WEIR_TRY(planner.add_outputs(**next));
     left.erase(next);
   }
   return planner.take();

@@ -1,7 +1,6 @@
 // Which topics deployments need and how those have to be set. Pure: what exists is given.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -53,7 +52,6 @@ struct PlannedTopic {
 
 struct TopicWishes {
   std::optional<std::int32_t> partitions;  // of new raw topics and roots
-  std::optional<std::chrono::milliseconds> raw_retention;
   std::int32_t brokers = 1;
   std::string bootstrap;  // where they are, for the commands that mend a topic
 };
@@ -65,7 +63,7 @@ std::set<std::string> topics_of(std::span<const config::Deployment> deployments)
 
 // The topics in the order in which they follow from each other. `existing`: those of topics_of that
 // are there. Fails with stop(config) where an input is neither there nor an output of a given
-// deployment.
+// deployment, or a file asks for an output that is kept for a shorter time than an input.
 Result<std::vector<PlannedTopic>> plan_topics(std::span<const config::Deployment> deployments,
                                               const KnownTopics& existing,
                                               const TopicWishes& wishes);

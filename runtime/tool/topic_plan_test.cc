@@ -1,5 +1,7 @@
 #include "tool/topic_plan.h"
 
+#include <array>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -66,12 +68,49 @@ TEST(TopicPlan, ARawTopicIsStampedByTheBrokerAndKeptForEver) {
   EXPECT_EQ(raw.configs.at("retention.ms"), "-1");
 }
 
-TEST(TopicPlan, ARawTopicIsLimitedInTimeOnlyWhenAsked) {
-  TopicWishes wishes;
-  wishes.raw_retention = std::chrono::hours(1);
-  const auto topics = plan({kIngest}, {}, wishes);
-  EXPECT_EQ(find(topics, "raw.x").wanted.configs.at("retention.ms"), "3600000");
-  EXPECT_EQ(find(topics, "x.v1").wanted.configs.at("retention.ms"), "3600000");
+// What reads raw.x, kept as `input` says, and writes `stage`'s dataset, kept as `output` says.
+config::Deployment kept(const std::string& stage, const std::string& input,
+                        const std::string& output) {
+  return deployment("{stage: " + stage + ", inputs: {in: {topic: raw.x, dedup: off" +
+                    (input.empty() ? "" : ", retention: " + input) +
+                    "}}, outputs: {out: {dataset: " + stage +
+                    (output.empty() ? "" : ", retention: " + output) + "}}}");
+}
+
+TEST(TopicPlan, ARawTopicIsLimitedInTimeOnlyWhenAskedAndThenByTheLongest) {
+  const auto retention = [](const std::vector<PlannedTopic>& topics, const char* name) {
+    return find(topics, name).wanted.configs.at("retention.ms");
+  };
+  const auto one = plan({kept("a", "1h", "")});
+  EXPECT_EQ(retention(one, "raw.x"), "3600000");
+  EXPECT_EQ(retention(one, "a.v1"), "3600000");
+  for (const auto& [first, second, longest] :
+       std::vector<std::array<const char*, 3>>{{"1h", "2h", "7200000"},
+                                               {"2h", "1h", "7200000"},
+                                               {"", "1h", "3600000"},
+                                               {"forever", "1h", "-1"}}) {
+    EXPECT_EQ(retention(plan({kept("a", first, ""), kept("b", second, "")}), "raw.x"), longest);
+  }
+}
+
+TEST(TopicPlan, AnOutputIsKeptAsItsFileSaysButNoShorterThanItsInput) {
+  for (const auto& [output, ms] : std::vector<std::pair<const char*, const char*>>{
+           {"2h", "7200000"}, {"1h", "3600000"}, {"forever", "-1"}}) {
+    const auto topics = plan({kept("a", "1h", output)});
+    EXPECT_EQ(find(topics, "a.v1").wanted.configs.at("retention.ms"), ms);
+    EXPECT_EQ(find(topics, "a.dead_letters.v1").wanted.configs.at("retention.ms"), "3600000");
+  }
+  const std::vector<config::Deployment> shorter{kept("a", "1h", "59m")};
+  const auto planned = plan_topics(shorter, {}, {});
+  EXPECT_EQ(planned.status().exit_code(), ExitCode::config);
+  EXPECT_EQ(planned.status().message(),
+            "config/x.yaml: outputs.out.retention: a.v1 would be kept for 59m, its input for 1h: a "
+            "replay would be deleted as it is written");
+  // What the input's topic is like counts, not what its file asks for.
+  KnownTopics existing = all_as_wanted({kept("a", "", "")});
+  existing.erase("a.v1");
+  const std::vector<config::Deployment> hour{kept("a", "1h", "1h")};
+  EXPECT_FALSE(plan_topics(hour, existing, {}).is_ok());
 }
 
 TEST(TopicPlan, OutputsAndDeadLettersTakeAnyTimeAndFollowTheirInput) {

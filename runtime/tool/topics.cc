@@ -21,7 +21,6 @@ struct ApplyOptions {
   Reach reach;
   bool is_dry = false;
   int partitions = 0;  // 0: not said
-  int retention_h = 0;
   std::string output = "text";
 };
 
@@ -156,9 +155,6 @@ Status apply(const ApplyOptions& options) {
   if (options.partitions > 0) {
     wishes.partitions = options.partitions;
   }
-  if (options.retention_h > 0) {
-    wishes.raw_retention = std::chrono::hours(options.retention_h);
-  }
   WEIR_TRY_ASSIGN(wishes.brokers,
                   until_answered(options.reach, cluster, [&] { return admin.brokers(); }));
   KnownTopics existing;
@@ -197,10 +193,6 @@ void add_topics(CLI::App& app, Status& done) {
       ->add_option("--partitions", options->partitions,
                    "Of new raw topics (4) and roots; all others have as many as their input")
       ->check(CLI::Range(1, 10'000));
-  command
-      ->add_option("--retention-hours", options->retention_h,
-                   "How long new raw topics keep a record (for ever); the others as their input")
-      ->check(CLI::Range(1, 1'000'000));
   command->add_option("--output", options->output, "text, or json")
       ->check(CLI::IsMember({"text", "json"}));
   add_options(*command, options->reach);
