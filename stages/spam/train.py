@@ -10,7 +10,9 @@ Reads comments as JSON lines (content, class, video, comment_id; .gz or plain) a
   MODEL.md                     settings, cross-validation, leave-one-video-out rows, digest
 
 How a text becomes features is defined in runtime/model/features.h and mirrored here. Everything is
-deterministic: the same comments and the pinned requirements give the same bytes.
+deterministic: the same comments and the pinned requirements give the same bytes on one kind of
+processor. On another one OpenBLAS's arithmetic may move the weights' last bits, and so the digest;
+probabilities differ by some 1e-7 then, and nothing else does.
 """
 
 import argparse
@@ -439,7 +441,8 @@ stays in a core's cache).
     python3 -m venv VENV && VENV/bin/pip install -r stages/spam/requirements.txt
     VENV/bin/python stages/spam/train.py COMMENTS.jsonl
 
-gives the same bytes (scikit-learn {sklearn.__version__}, numpy {np.__version__}). With more videos in the file, each gets its row.
+gives the same bytes (scikit-learn {sklearn.__version__}, numpy {np.__version__}); on another kind of processor
+the digest may be another. With more videos in the file, each gets its row.
 """)
     return "".join(out)
 
