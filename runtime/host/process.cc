@@ -16,9 +16,9 @@
 #include "host/broker_watch.h"
 #include "host/build.h"
 #include "host/command_line.h"
+#include "host/input_ends.h"
 #include "host/kafka_settings.h"
 #include "host/preflight.h"
-#include "host/rest_of_group.h"
 #include "host/run_file.h"
 #include "http/endpoint.h"
 #include "http/status_page.h"
@@ -176,8 +176,8 @@ class Process {
       const std::lock_guard hold(lanes_mutex_);
       lanes_.push_back(std::move(lane));
     }
-    RestOfGroup rest(plan, kafka.cluster);
-    Status ended = watch(rest);
+    InputEnds ends = InputEnds::of(plan, kafka.cluster);
+    Status ended = watch(ends);
     set_state(ended.is_ok() ? ProcessState::draining : ProcessState::failed);
     is_drained_ = std::all_of(lanes_.begin(), lanes_.end(),
                               [](const auto& lane) { return lane->is_drained(); });
@@ -338,17 +338,17 @@ class Process {
   }
 
   // With `until_end`, once all lanes are there.
-  bool is_done(RestOfGroup& rest) {
-    if (steady_clock::now() - rest_asked_ < std::chrono::seconds(1)) {
+  bool is_done(InputEnds& ends) {
+    if (steady_clock::now() - ends_asked_ < std::chrono::seconds(1)) {
       return false;
     }
-    const Result<std::vector<std::string>> undone = rest.undone(metrics_.lanes());
-    if (undone.is_ok() && !undone.value().empty() && rest_asked_ == steady_clock::time_point()) {
+    const Result<std::vector<std::string>> undone = ends.undone(metrics_.lanes());
+    ends_asked_ = steady_clock::now();
+    if (undone.is_ok() && !undone.value().empty() && ++undone_seen_ == 2) {
       log_.warning(
           "waiting for what another member of the group owns, or owned until its session ends",
           {{"partitions", fmt::format("{}", fmt::join(undone.value(), ", "))}});
     }
-    rest_asked_ = steady_clock::now();
     return undone.is_ok() && undone.value().empty();
   }
 
@@ -394,7 +394,7 @@ class Process {
   // Until all lanes ended: by themselves, because one had to stop, or because a signal came. After
   // a second signal, or some time after the first failure, a lane that hangs is left behind, and
   // with it this process.
-  Status watch(RestOfGroup& rest) {
+  Status watch(InputEnds& ends) {
     Status failed;
     bool is_told = false;
     bool is_cut_off = false;
@@ -437,7 +437,7 @@ class Process {
       if (all_ended) {
         return failed;
       }
-      if (all_at_end && is_done(rest)) {
+      if (all_at_end && is_done(ends)) {
         for (const auto& lane : lanes_) {
           lane->stop();
         }
@@ -478,7 +478,8 @@ class Process {
   // bounds above must be raised by where that is set to more than its default.
   std::chrono::milliseconds longer_calls_{0};
   steady_clock::time_point seen_ = steady_clock::now();
-  steady_clock::time_point rest_asked_;
+  steady_clock::time_point ends_asked_;
+  int undone_seen_ = 0;  // the first may be of what came since the lanes were at the end
   bool is_told_to_stop_ = false;
   bool is_drained_ = true;
   // The endpoint's thread asks while main's changes.

@@ -1,0 +1,48 @@
+// When a `run --until-end` is done.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "assembly/lane_plan.h"
+#include "http/status_page.h"
+#include "kafka/client_settings.h"
+#include "loop/io.h"
+
+namespace weir {
+
+// How far a group's inputs reached when this was first asked, and whether the group is there by
+// now. A batch is done then, whoever did it: this process, other instances, or whoever took over
+// from a member that died and kept its partitions for its session. That a lane is at its end won't
+// do: while partitions come to it, it still says so of those that it had. One thread.
+class InputEnds {
+ public:
+  // `topics` by InputIndex, those of `source`. Records stamped at or after `until` don't count.
+  InputEnds(std::vector<std::string> topics, std::optional<Timestamp> until,
+            std::unique_ptr<Source> source)
+      : topics_(std::move(topics)), until_(until), source_(std::move(source)) {}
+
+  // Asks Kafka, as no member of the group.
+  static InputEnds of(const LanePlan& plan, const ClusterSettings& cluster);
+
+  // The partitions that are not committed as far as that, as "topic/partition". Of those that
+  // `lanes` own these know; of the others the brokers are asked, which takes some seconds where
+  // they don't answer and is Remedy::retry then.
+  Result<std::vector<std::string>> undone(const std::vector<LaneStatus>& lanes);
+
+ private:
+  Status look_at_ends();
+  std::optional<NextOffset> committed_by(const std::vector<LaneStatus>& lanes,
+                                         InputPartition where) const;
+
+  const std::vector<std::string> topics_;
+  const std::optional<Timestamp> until_;
+  const std::unique_ptr<Source> source_;
+  std::map<InputPartition, NextOffset> ends_;
+};
+
+}  // namespace weir

@@ -1,0 +1,85 @@
+#include "host/input_ends.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "testing/sim_kafka.h"
+
+namespace weir {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+class InputEndsTest : public ::testing::Test {
+ protected:
+  InputEndsTest() {
+    kafka_.create_topic("in", {.partitions = 2});
+    append(0, 1000);
+    append(0, 2000);
+    append(1, 1000);
+    commit(0, 0);
+    commit(1, 1);
+  }
+
+  void append(std::int32_t partition, std::int64_t timestamp) {
+    SimRecord record;
+    record.value = "a";
+    record.timestamp = Timestamp(timestamp);
+    kafka_.append("in", partition, std::move(record));
+  }
+
+  void commit(std::int32_t partition, std::int64_t next) {
+    kafka_.set_committed("g", "in", partition, NextOffset(next), "");
+  }
+
+  InputEnds ends(std::optional<Timestamp> until = std::nullopt) {
+    return InputEnds({"in"}, until, kafka_.source("g", {"in"}));
+  }
+
+  SimKafka kafka_;
+};
+
+TEST_F(InputEndsTest, APartitionIsUndoneUntilTheGroupCommittedAllThatItHeldAtFirst) {
+  InputEnds ends = this->ends();
+  EXPECT_THAT(ends.undone({}).value(), ElementsAre("in/0"));
+  append(0, 3000);
+  commit(0, 1);
+  EXPECT_THAT(ends.undone({}).value(), ElementsAre("in/0"));
+  commit(0, 2);
+  EXPECT_THAT(ends.undone({}).value(), IsEmpty());
+}
+
+// A lane that was just given it is named as its owner, and at the end of what it had before.
+TEST_F(InputEndsTest, APartitionOfALaneIsUndoneUntilThatCommittedAsMuch) {
+  InputEnds ends = this->ends();
+  LaneStatus lane;
+  lane.partitions.push_back({"i", "in", Partition(0), PartitionPhase::running, NextOffset(1)});
+  EXPECT_THAT(ends.undone({lane}).value(), ElementsAre("in/0"));
+  lane.partitions[0].committed = NextOffset(2);
+  EXPECT_THAT(ends.undone({lane}).value(), IsEmpty()) << "it knows, whatever the brokers say";
+}
+
+TEST_F(InputEndsTest, WithoutAnOffsetItIsUndone) {
+  kafka_.forget_committed("g");
+  EXPECT_THAT(ends().undone({}).value(), ElementsAre("in/0", "in/1"));
+}
+
+TEST_F(InputEndsTest, WhatIsStampedLaterThanUntilDoesNotCount) {
+  commit(0, 1);
+  EXPECT_THAT(ends(Timestamp(2000)).undone({}).value(), IsEmpty());
+  EXPECT_THAT(ends(Timestamp(2001)).undone({}).value(), ElementsAre("in/0"));
+}
+
+TEST_F(InputEndsTest, ABrokerThatDoesNotAnswerIsAskedAgain) {
+  bool is_silent = true;
+  InputEnds ends({"in"}, std::nullopt, kafka_.source("g", {"in"}, [&](std::string_view) {
+    return is_silent ? Status::retry("silence") : Status::ok();
+  }));
+  EXPECT_EQ(ends.undone({}).status().remedy(), Remedy::retry);
+  is_silent = false;
+  EXPECT_THAT(ends.undone({}).value(), ElementsAre("in/0"));
+}
+
+}  // namespace
+}  // namespace weir
