@@ -83,9 +83,6 @@ Result<TopicId> parse_topic_id(std::string_view answer, std::string_view topic) 
     const std::string_view name = reader.text();
     const std::string_view id = reader.take(16);
     is_found = !reader.has_failed() && name == topic;
-    if (is_found && error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
-      return topic_is_missing(topic);
-    }
     if (is_found && error != 0) {
       return Status::retry(rd_kafka_err2str(static_cast<rd_kafka_resp_err_t>(error)));
     }
@@ -112,12 +109,12 @@ Result<TopicId> TopicGuard::topic_id(const std::string& topic,
   }
   update_addresses(brokers);
   Result<TopicId> id = ask(topic);
-  if (id.is_ok() || id.status().remedy() != Remedy::retry) {
+  if (id.is_ok()) {
     failures_ = 0;
-    if (id.is_ok() && id.value().topic_id.empty()) {
+    if (id.value().topic_id.empty()) {
       say_once(fmt::format("brokers have no id of topic {}: their inter-broker protocol is too old",
                            topic));
-    } else if (id.is_ok()) {
+    } else {
       is_said_ = false;
     }
     return id;
@@ -184,7 +181,7 @@ Result<TopicId> TopicGuard::ask(const std::string& topic) {
         connector_->ask(address, cluster_.client_id, request, now + part);
     if (answer.is_ok()) {
       Result<TopicId> id = parse_topic_id(answer.value(), topic);
-      if (id.is_ok() || id.status().remedy() != Remedy::retry) {
+      if (id.is_ok()) {
         const auto at = std::find(addresses_.begin(), addresses_.end(), address);
         std::rotate(addresses_.begin(), at, at + 1);
         return id;

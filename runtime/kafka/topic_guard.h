@@ -48,7 +48,8 @@ class TopicGuard {
   // once. Asks the broker that answered last, then `brokers` (HOST:PORT, as the cluster names
   // them), then the bootstrap addresses, until one answers, within about `request_wait_max`; each
   // has half of the time that is left, and one that was silent for long is the last to be asked
-  // next time. Remedy::retry as said above; stop(config) when there is no such topic.
+  // next time. Remedy::retry as said above, and nothing else: that a topic is missing is
+  // librdkafka's to say. A broker that hasn't heard of a new one yet is one that tells no id.
   Result<TopicId> topic_id(const std::string& topic, const std::vector<std::string>& brokers = {});
 
   // Asks `client` for what it knows, topic_id() for the rest; fails as those do.
