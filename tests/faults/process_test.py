@@ -11,6 +11,10 @@ import subprocess
 import tempfile
 import unittest
 
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+from kafka.structs import OffsetAndMetadata
+
 import checker
 import lab
 
@@ -254,6 +258,32 @@ class ProcessTest(unittest.TestCase):
             self.assertEqual(process.wait(60), 0, it.log()[-3000:])
             self.assertIn("owned until its session ends", it.log())
             self.assertEqual(it.verdict(), [], it.log()[-3000:])
+
+    def test_an_offset_that_a_person_set_is_gone_on_from_by_order_only(self):
+        with lab.Lab(self.brokers, seed=16, lanes=1) as it:
+            dedup = f"{{key: [comment_id], window: 24h, buckets: {lab.BUCKETS}}}"
+            it.config = it.deploy(it.deployment, it.text.replace(dedup, "off"))
+            it.produce(100, aborted=False)
+            it.finish()
+            consumer = KafkaConsumer(bootstrap_servers=self.brokers, group_id=it.group,
+                                     enable_auto_commit=False)
+            self.addCleanup(consumer.close)
+            place = TopicPartition(it.raw, 0)
+            consumer.assign([place])
+
+            def has_set_it():  # refused until the group has forgotten its member
+                with contextlib.suppress(KafkaError):
+                    consumer.commit({place: OffsetAndMetadata(1, "", -1)})
+                    return True
+            lab.wait_for(has_set_it, what="the offset to be set")
+            for order, code in ((), 65), (("--trust-offset", f"{it.raw}/0=2"), 65), (
+                    ("--trust-offset", f"{it.raw}/0=1"), 0), ((), 0):
+                with self.subTest(order, code=code):
+                    self.assertEqual(it.start("--until-end", *order).wait(60), code,
+                                     it.log()[-3000:])
+            self.assertIn(f"run once with --trust-offset {it.raw}/PARTITION=OFFSET", it.log())
+            taken = it.log().count("reading on from an offset that was not set by weir")
+            self.assertEqual(taken, 1)
 
     def test_a_run_until_a_time_does_what_was_stamped_before_and_the_next_goes_on_there(self):
         with lab.Lab(self.brokers, seed=10) as it:
