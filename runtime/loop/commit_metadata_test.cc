@@ -51,10 +51,10 @@ TEST(CommitMetadata, OfSomebodyElseIsNotTakenForOurs) {
   for (const char* text :
        {"", "weir1", "weir1;r=;t=1;o=;w=0;b=0;k=", "weir1;r=1;t=2;o=a", "weir1;r=1;t=2;o=a;w=1;b=1",
         "weir1;r=1;t=2;o=a:b;w=0;b=0;k=", "weir1;r=1;t=2;o=a:b:x;w=0;b=0;k=",
-        "weir1;r=1;t=2;w=0;b=0;k=", "weir1;r=1;t=2;i=a",
-        "weir1;r=1;t=2;i=a;w=0;b=0;k=", "weir1;r=-1;t=2;o=;w=0;b=0;k=",
-        "weir1;r=1;t=2;o=;w=1;b=x;k=", "weir1;r=99999999999999999999;t=2;o=;w=0;b=0;k=",
-        "weir1;r=1;t=2;o=;w=1;b=9999999999;k=", "r=1;t=2;o=;w=0;b=0;k="}) {
+        "weir1;r=1;t=2;w=0;b=0;k=", "weir1;r=1;t=2;i=a", "weir1;r=1;t=2;i=a;w=0;b=0;k=",
+        "weir1;r=-1;t=2;o=;w=0;b=0;k=", "weir1;r=1;t=2;o=;w=1;b=x;k=",
+        "weir1;r=99999999999999999999;t=2;o=;w=0;b=0;k=", "weir1;r=1;t=2;o=;w=1;b=9999999999;k=",
+        "weir1;r=1;t=2;o=a:b:2147483648;w=0;b=0;k=", "r=1;t=2;o=;w=0;b=0;k="}) {
     EXPECT_FALSE(CommitMetadata::parse(text).has_value()) << text;
   }
 }

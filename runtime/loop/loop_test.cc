@@ -817,9 +817,16 @@ TEST_F(LoopTest, AnOffsetSetByOtherToolsIsTakenOnceAndByOrderWhereDedupIsOff) {
   EXPECT_EQ(stopped.exit_code(), ExitCode::bad_input);
   EXPECT_THAT(stopped.message(), HasSubstr("run once with --trust-offset in/PARTITION=OFFSET"));
   crash();
+  settings_.trusted_offsets[{kLabInput, 0}] = NextOffset(0);
+  EXPECT_FALSE(run().is_ok()) << "of another offset";
+  crash();
   settings_.trusted_offsets[{kLabInput, 0}] = NextOffset(1);
   ASSERT_TRUE(run().is_ok());
   EXPECT_EQ(probe_.foreign_offset, NextOffset(1));
+  EXPECT_EQ(probe_.commits, 1) << "and is ours";
+  lane_->clock().advance(settings_.limits.idle_commit_interval_min);
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_EQ(probe_.commits, 1) << "once";
   crash();
   settings_.trusted_offsets.clear();
   send("b:1");
@@ -1167,6 +1174,20 @@ TEST_F(LoopTest, ATurnBeginsWithItsFirstRecordNotAfterItsFirstBatch) {
   EXPECT_EQ(probe_.commits, 1);
 }
 
+TEST_F(LoopTest, WhatIsRestoredBeginsNoTurn) {
+  send("a:1");
+  send("b:1");
+  ASSERT_TRUE(run().is_ok());
+  crash();
+  stores_ = MemoryStores();
+  settings_.limits.batch_records_max = 1;
+  settings_.limits.turn_interval_max = std::chrono::milliseconds(0);
+  probe_.commits = 0;
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_EQ(probe_.commits, 0);
+  EXPECT_EQ(lane_->loop().is_ready(), true);
+}
+
 TEST_F(LoopTest, DedupOffPassesDuplicates) {
   settings_.inputs[0].dedup.reset();
   send("a:1");
@@ -1220,6 +1241,13 @@ TEST_F(LoopTest, ALaneThatLeavesItsGroupLetsGoOfItsState) {
   its_state.topic = kLabInput;
   const Status wiped = stores_.wipe(its_state);
   EXPECT_TRUE(wiped.is_ok()) << wiped.message();
+}
+
+TEST_F(LoopTest, ADrainWithoutATurnHasNothingToRecoverFrom) {
+  ASSERT_TRUE(run().is_ok());
+  fail("poll", Status::rejoin("fenced", "fenced"));
+  ASSERT_FALSE(lane_->loop().advance().is_ok());
+  EXPECT_TRUE(lane_->loop().drain().is_ok());
 }
 
 TEST_F(LoopTest, ADrainThatFailedFailsAgainUntilItsTurnIsAborted) {
