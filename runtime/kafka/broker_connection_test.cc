@@ -1,8 +1,15 @@
 #include "kafka/broker_connection.h"
 
+#include <unistd.h>
+
+#include <array>
 #include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "kafka/fake_broker_case.h"
@@ -117,7 +124,7 @@ TEST(BrokerConnection, WhatIsNotUnderstoodNamesTheStep) {
            Case{sasl("PLAIN"), {garbage}, "SASL PLAIN"},
            Case{sasl("PLAIN"), {huge}, "SASL PLAIN"},
            Case{sasl("PLAIN"), {negative}, "SASL PLAIN"},
-           Case{sasl("PLAIN"), {other_question}, "SASL PLAIN"},
+           Case{sasl("PLAIN"), {other_question}, "no answer of Kafka's"},
            Case{sasl("PLAIN"), {frame_of("")}, "SASL PLAIN"},
            Case{sasl("PLAIN"), {is_no_mechanism}, "Unsupported SASL mechanism"},
            Case{sasl("PLAIN"), {kAgreed}, "closed"},
@@ -152,6 +159,75 @@ TEST(BrokerConnection, CertificatesThatCanNotBeReadAreNamed) {
     ASSERT_FALSE(answer.is_ok());
     EXPECT_THAT(answer.status().message(), HasSubstr(name));
   }
+}
+
+// A broker that speaks TLS and shows its own certificate, of a host called `elsewhere`.
+class TlsBroker {
+ public:
+  explicit TlsBroker(const std::filesystem::path& directory) : certificate_(directory / "pem") {
+    const std::string files =
+        fmt::format(" -out {0} -keyout {0}.key", (directory / "pem").string());
+    EXPECT_EQ(std::system(("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=elsewhere "
+                           "-addext subjectAltName=DNS:elsewhere 2>/dev/null" +
+                           files)
+                              .c_str()),
+              0);
+    // -rev: hears on, whatever its input is.
+    const std::string serve = fmt::format(
+        "echo $$; exec openssl s_server -accept 127.0.0.1:0 -rev -cert {0} -key {0}.key "
+        "2>/dev/null",
+        certificate_);
+    out_ = ::popen(serve.c_str(), "r");
+    std::array<char, 200> line{};
+    while (address_.empty() && std::fgets(line.data(), line.size(), out_) != nullptr) {
+      const std::string said = line.data();
+      pid_ = pid_ == 0 ? std::atoi(said.c_str()) : pid_;
+      if (said.starts_with("ACCEPT ")) {
+        address_ = said.substr(7, said.find_last_not_of('\n') - 6);
+      }
+    }
+    EXPECT_NE(address_, "");
+  }
+
+  ~TlsBroker() {
+    ::kill(pid_, SIGTERM);
+    ::pclose(out_);
+  }
+
+  TlsBroker(const TlsBroker&) = delete;
+  TlsBroker& operator=(const TlsBroker&) = delete;
+
+  const std::string& certificate() const { return certificate_; }
+
+  const std::string& address() const { return address_; }
+
+ private:
+  std::string certificate_;
+  std::string address_;
+  FILE* out_ = nullptr;
+  pid_t pid_ = 0;
+};
+
+// librdkafka refused such a broker before; between the two somebody else may answer.
+TEST(BrokerConnection, ABrokerThatIsNotTheOneMeantHearsNothing) {
+  const auto place = std::filesystem::path(testing::TempDir()) /
+                     fmt::format("weir_tls_broker_test.{}", ::getpid());
+  std::filesystem::create_directories(place);
+  const TlsBroker broker(place);
+  BrokerLogin login = tls();
+  const auto failure = [&] { return ask(login, broker.address(), kWait).status(); };
+  EXPECT_THAT(failure().message(), HasSubstr("certificate verify failed"));
+  login.ca_location = broker.certificate();
+  EXPECT_THAT(failure().message(), HasSubstr("mismatch"));
+  login.verifies_host = false;
+  EXPECT_THAT(ask(login, broker.address(), kSilence).status().message(),
+              HasSubstr(": no answer in time"));
+  login.ca_location.clear();
+  EXPECT_THAT(failure().message(), HasSubstr("certificate verify failed"));
+  login.verifies_certificate = false;
+  EXPECT_THAT(ask(login, broker.address(), kSilence).status().message(),
+              Not(HasSubstr("TLS handshake")));
+  std::filesystem::remove_all(place);
 }
 
 TEST(BrokerConnection, CertificatesAreReadAgainBehindAFailure) {

@@ -86,6 +86,7 @@ class ProtocolReader {
       }
     }
     has_failed_ = true;
+    rest_ = {};
     return 0;
   }
 

@@ -9,6 +9,7 @@
 #include "kafka/client.h"
 #include "kafka/fake_broker_case.h"
 #include "kafka/mock_case.h"
+#include "kafka/protocol_bytes.h"
 
 namespace weir {
 namespace {
@@ -46,8 +47,11 @@ TEST(TopicGuard, ReadsTheIdAsKafkasToolsPrintIt) {
   EXPECT_EQ(id.value().topic_id, kPrintedId);
 }
 
-TEST(TopicGuard, AnotherTopicsAnswerIsNone) {
+TEST(TopicGuard, AnotherTopicsAnswerOrToAnotherQuestionIsNone) {
   EXPECT_EQ(parse_topic_id(good_answer("u"), "t").status().remedy(), Remedy::retry);
+  std::string other_question = good_answer();
+  other_question[3] = 2;
+  EXPECT_EQ(parse_topic_id(other_question, "t").status().remedy(), Remedy::retry);
 }
 
 TEST(TopicGuard, ACutOrChangedAnswerNeverCrashesAndACutOneNeverPasses) {
@@ -64,6 +68,19 @@ TEST(TopicGuard, ACutOrChangedAnswerNeverCrashesAndACutOneNeverPasses) {
     }
     static_cast<void>(parse_topic_id(changed, "t"));
   }
+}
+
+TEST(ProtocolReader, ReadsNothingBehindWhatDoesNotFit) {
+  for (const std::string& bytes : {std::string(10, '\xff'), "\x7f"s}) {
+    ProtocolReader reader(bytes);
+    EXPECT_EQ(reader.text(), "");
+    EXPECT_TRUE(reader.has_failed());
+    EXPECT_EQ(reader.number(1), 0);
+  }
+  const std::string too_long = std::string(10, '\xff') + "more";
+  ProtocolReader reader(too_long);
+  EXPECT_EQ(reader.varint(), 0);
+  EXPECT_EQ(reader.take(1), "");
 }
 
 TEST(TopicGuard, HugeCountsAreRefusedAtOnce) {
@@ -147,6 +164,21 @@ TEST(TopicGuard, TheOneThatWasSilentForLongIsTheLastNextTime) {
   };
   EXPECT_TRUE(comes_before(first, second));
   EXPECT_TRUE(comes_before(second, first));
+}
+
+TEST(TopicGuard, AnAddressThatIsNewComesBeforeThoseThatFailed) {
+  FakeBroker first({}, FakeBroker::End::silence);
+  FakeBroker second({}, FakeBroker::End::silence);
+  FakeBroker third({}, FakeBroker::End::silence);
+  FakeBroker broker({frame_of(good_answer())});
+  ClusterSettings cluster;
+  cluster.bootstrap = first.address() + "," + second.address() + "," + third.address();
+  cluster.request_wait_max = seconds(2);
+  TopicGuard guard(cluster);
+  ASSERT_FALSE(guard.topic_id("t").is_ok());
+  const auto began = steady_clock::now();
+  ASSERT_TRUE(guard.topic_id("t", {broker.address()}).is_ok());
+  EXPECT_LT(steady_clock::now() - began, cluster.request_wait_max * 3 / 4) << "behind one of them";
 }
 
 TEST(TopicGuard, AZeroIdIsUnknownAndThatIsSaidOnce) {
