@@ -187,7 +187,7 @@ class Process {
   }
 
   // For `weir status` and for the log.
-  void note_end(const Status& ended) const {
+  void note_end(const Status& ended) {
     if (ended.is_ok()) {
       run_file_.ended_well();
     } else {
@@ -275,7 +275,7 @@ class Process {
   void note_alive() {
     if (const auto now = steady_clock::now(); now - seen_ >= RunFile::kSeenEvery) {
       seen_ = now;
-      run_file_.alive();
+      run_file_.alive(state_ == ProcessState::running);
     }
   }
 

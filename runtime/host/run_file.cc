@@ -80,6 +80,11 @@ std::vector<std::string> variables_of(const config::Deployment& deployment) {
   return {names.begin(), names.end()};
 }
 
+RunEntry::Failure failure_of(const google::protobuf::Struct& why) {
+  return {field(why, "at").string_value(), static_cast<int>(field(why, "exit_code").number_value()),
+          field(why, "reason").string_value()};
+}
+
 std::optional<RunEntry> parse(const std::string& json) {
   const auto run = parse_json(json);
   if (!run) {
@@ -95,11 +100,16 @@ std::optional<RunEntry> parse(const std::string& json) {
     entry.variables.push_back(variable.string_value());
   }
   if (const auto& failure = field(*run, "failure"); failure.has_struct_value()) {
-    const auto& why = failure.struct_value();
-    entry.failure = {field(why, "at").string_value(),
-                     static_cast<int>(field(why, "exit_code").number_value()),
-                     field(why, "reason").string_value()};
+    entry.failure = failure_of(failure.struct_value());
+    entry.crash_loop = {1, *entry.failure, *entry.failure};  // unless it says more
   }
+  if (const auto& value = field(*run, "crash_loop"); value.has_struct_value()) {
+    const auto& loop = value.struct_value();
+    entry.crash_loop = {static_cast<int>(field(loop, "starts").number_value()),
+                        failure_of(field(loop, "first").struct_value()),
+                        failure_of(field(loop, "last").struct_value())};
+  }
+  entry.is_new = field(*run, "new").bool_value();
   return entry;
 }
 
@@ -137,11 +147,18 @@ auto identity(const RunEntry& entry) {
 std::string json_of(const RunEntry& entry) {
   return fmt::format(
       R"({{"deployment": {}, "version": {}, "instance": {}, "pid": {}, "http": {}, "failure": {}, )"
-      R"("command": {}, "variables": {}}})"
+      R"("crash_loop": {}, "new": {}, "command": {}, "variables": {}}})"
       "\n",
       json_string(entry.deployment), entry.version, json_string(entry.instance), entry.pid,
-      json_string(entry.address), failure_json(entry), json_string(entry.command),
-      json_list(entry.variables));
+      json_string(entry.address), json_of(entry.failure), json_of(entry.crash_loop), entry.is_new,
+      json_string(entry.command), json_list(entry.variables));
+}
+
+// With `failure` as its end.
+RunEntry::CrashLoop longer(const std::optional<RunEntry::CrashLoop>& loop,
+                           const RunEntry::Failure& failure) {
+  return loop ? RunEntry::CrashLoop{loop->starts + 1, loop->first, failure}
+              : RunEntry::CrashLoop{1, failure, failure};
 }
 
 // Its pid is nobody's, or of a process that ended and that nobody has waited for: where the process
@@ -157,11 +174,17 @@ bool is_dead(std::int64_t pid) {
 
 }  // namespace
 
-std::string failure_json(const RunEntry& entry) {
-  return entry.failure ? fmt::format(R"({{"at": {}, "exit_code": {}, "reason": {}}})",
-                                     json_string(entry.failure->at), entry.failure->exit_code,
-                                     json_string(entry.failure->reason))
-                       : "null";
+std::string json_of(const std::optional<RunEntry::Failure>& failure) {
+  return failure ? fmt::format(R"({{"at": {}, "exit_code": {}, "reason": {}}})",
+                               json_string(failure->at), failure->exit_code,
+                               json_string(failure->reason))
+                 : "null";
+}
+
+std::string json_of(const std::optional<RunEntry::CrashLoop>& loop) {
+  return loop ? fmt::format(R"({{"starts": {}, "first": {}, "last": {}}})", loop->starts,
+                            json_of(std::optional(loop->first)), json_of(std::optional(loop->last)))
+              : "null";
 }
 
 bool RunEntry::is_gone() const {
@@ -221,31 +244,43 @@ RunFile::RunFile(const config::Deployment& deployment)
       command_of_version_(own_command(fmt::format("WEIR__VERSION={} ", deployment.version))) {}
 
 bool RunFile::started(const std::string& address) {
-  RunEntry entry = self_;
-  entry.address = address;
-  entry.command = command_of_version_;
-  const bool is_written = write(entry);
-  unwritten_ = is_written ? std::nullopt : std::optional(entry);
-  return is_written;
+  started_ = self_;
+  started_->address = address;
+  started_->command = command_of_version_;
+  started_->crash_loop = take_over_others();
+  started_->is_new = true;
+  return is_written_ = write(*started_);
 }
 
-void RunFile::alive() {
-  if (unwritten_) {
-    started(unwritten_->address);
+void RunFile::alive(bool is_ready, std::chrono::steady_clock::time_point now) {
+  if (!is_ready) {
+    ready_since_.reset();
+  } else if (!ready_since_) {
+    ready_since_ = now;
+  }
+  if (started_ && started_->is_new && ready_since_ && now - *ready_since_ >= kWorksAfter) {
+    started_->is_new = false;
+    started_->crash_loop.reset();
+    is_written_ = false;
+  }
+  if (started_ && !is_written_) {
+    is_written_ = write(*started_);
     return;
   }
   std::error_code failed;
   fs::last_write_time(path(self_.version), fs::file_time_type::clock::now(), failed);
 }
 
-void RunFile::failed(const Status& why) const {
+void RunFile::failed(const Status& why) {
   RunEntry entry = self_;
   entry.failure = {rfc3339(std::chrono::system_clock::now()), static_cast<int>(exit_code_of(why)),
                    why.message()};
+  const std::optional<RunEntry::CrashLoop> others = take_over_others();
+  entry.crash_loop = longer(started_ ? started_->crash_loop : others, *entry.failure);
   write(entry);
 }
 
-void RunFile::failed_without_lock(const Status& why) const {
+void RunFile::failed_without_lock(const Status& why) {
   const std::vector<RunEntry> all = read_run_files(state_);
   const bool is_anothers = std::any_of(all.begin(), all.end(), [this](const RunEntry& other) {
     return identity(other) == identity(self_) && !other.failure && !other.is_gone() &&
@@ -266,14 +301,25 @@ void RunFile::remove(int version) const {
   fs::remove(unfinished(version), failed);
 }
 
-void RunFile::forget_others() const {
+// Removes what this process takes the place of; the crash loop that it was part of, or nullopt.
+std::optional<RunEntry::CrashLoop> RunFile::take_over_others() const {
+  std::optional<RunEntry::CrashLoop> longest;
   for (const RunEntry& other : read_run_files(state_)) {
-    if (other.deployment == self_.deployment && other.instance == self_.instance &&
-        (other.failure ||
-         ((other.is_gone() || other.is_cut_short) && other.version == self_.version))) {
-      remove(other.version);
+    const bool is_own_version = other.version == self_.version;
+    if (other.deployment != self_.deployment || other.instance != self_.instance ||
+        !(other.failure || ((other.is_gone() || other.is_cut_short) && is_own_version))) {
+      continue;
     }
+    std::optional<RunEntry::CrashLoop> loop = other.crash_loop;
+    if (!other.failure && other.is_new) {  // killed at its start: each will be, perhaps
+      loop = longer(loop, {other.seen ? rfc3339(*other.seen) : "", 0, "gone without a word"});
+    }
+    if (loop && (!longest || loop->starts > longest->starts)) {
+      longest = std::move(loop);
+    }
+    remove(other.version);
   }
+  return longest;
 }
 
 fs::path RunFile::path(int version) const {
@@ -286,7 +332,6 @@ fs::path RunFile::unfinished(int version) const {
 
 // Whole or not at all, whoever reads meanwhile. What couldn't be written is left as the sign of it.
 bool RunFile::write(const RunEntry& entry) const {
-  forget_others();
   const fs::path file = path(entry.version);
   const fs::path unfinished = this->unfinished(entry.version);
   std::error_code failed;

@@ -17,17 +17,27 @@ namespace weir {
 
 struct RunEntry {
   struct Failure {
-    std::string at;  // RFC 3339
-    int exit_code = 0;
+    std::string at;     // RFC 3339
+    int exit_code = 0;  // 0: it couldn't say, as it went without a word
     std::string reason;
+  };
+
+  // Starts in a row of which none worked for long enough: what a supervisor makes of a fault. This
+  // one is the last of them, once it has failed.
+  struct CrashLoop {
+    int starts = 0;
+    Failure first;
+    Failure last;
   };
 
   std::string deployment;
   int version = 0;  // 0: not known, as below
   std::string instance;
   std::int64_t pid = 0;
-  std::string address{};             // HOST:PORT of its endpoint; empty: it serves none
-  std::optional<Failure> failure{};  // it ended itself with this
+  std::string address{};                  // HOST:PORT of its endpoint; empty: it serves none
+  std::optional<Failure> failure{};       // it ended itself with this
+  std::optional<CrashLoop> crash_loop{};  // that its failure, or else its start, is part of
+  bool is_new = false;                    // it hasn't worked for long enough to be part of none
   // For a shell: what started it, with its version, which the YAML may no longer have; of one that
   // failed without, for to raise that is often the mend.
   std::string command{};
@@ -44,8 +54,9 @@ struct RunEntry {
   bool is_gone() const;
 };
 
-// Its failure as JSON: an object, or null.
-std::string failure_json(const RunEntry& entry);
+// As JSON: an object, or null.
+std::string json_of(const std::optional<RunEntry::Failure>& failure);
+std::string json_of(const std::optional<RunEntry::CrashLoop>& loop);
 
 // Those that have not ended well, by deployment, version and instance. `state`: the deployments'.
 std::vector<RunEntry> read_run_files(const std::filesystem::path& state);
@@ -57,6 +68,9 @@ std::vector<RunEntry> read_run_files(const std::filesystem::path& state);
 class RunFile {
  public:
   static constexpr std::chrono::seconds kSeenEvery{5};
+  // One that fails sooner fails still for what those before it failed for, perhaps: a lane may be
+  // ready until it meets a fault in its input, and others beside it commit.
+  static constexpr std::chrono::seconds kWorksAfter{60};
 
   explicit RunFile(const config::Deployment& deployment);
 
@@ -65,15 +79,17 @@ class RunFile {
   // beside which this one may be a replay. False: it can't be written; alive() tries again.
   bool started(const std::string& address);
 
-  // Sets `seen` to now; to be called every kSeenEvery.
-  void alive();
+  // Sets `seen` to now; to be called every kSeenEvery. A process that was ready at each call for
+  // kWorksAfter works: the crash loop has ended.
+  void alive(bool is_ready,
+             std::chrono::steady_clock::time_point now = std::chrono::steady_clock::now());
 
-  // Stays until the next start.
-  void failed(const Status& why) const;
+  // Stays until the next start, which is part of its crash loop.
+  void failed(const Status& why);
 
   // As failed(), for one that the instance's lock is not given to; nothing where the entry is of a
   // process that lives.
-  void failed_without_lock(const Status& why) const;
+  void failed_without_lock(const Status& why);
 
   void ended_well() const;
 
@@ -82,12 +98,14 @@ class RunFile {
   std::filesystem::path unfinished(int version) const;
   void remove(int version) const;
   bool write(const RunEntry& entry) const;
-  void forget_others() const;
+  std::optional<RunEntry::CrashLoop> take_over_others() const;
 
   const std::filesystem::path state_;
   const RunEntry self_;
   const std::string command_of_version_;
-  std::optional<RunEntry> unwritten_;  // of the start
+  std::optional<RunEntry> started_;  // the entry since the start
+  bool is_written_ = false;          // as it is
+  std::optional<std::chrono::steady_clock::time_point> ready_since_;
 };
 
 }  // namespace weir

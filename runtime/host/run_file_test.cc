@@ -71,7 +71,7 @@ TEST_F(RunFiles, AnEntrySaysWhatStartedItAndWhenItLastLived) {
                       std::chrono::file_clock::from_sys(
                           std::chrono::sys_seconds(std::chrono::seconds(1'715'904'000))));
   EXPECT_EQ(all()[0].seen, std::chrono::sys_seconds(std::chrono::seconds(1'715'904'000)));
-  file.alive();
+  file.alive(true);
   EXPECT_GT(all()[0].seen, std::chrono::system_clock::now() - std::chrono::hours(1));
 }
 
@@ -112,6 +112,67 @@ TEST_F(RunFiles, AFailureStaysUntilTheNextStart) {
   of(2).started("");
   ASSERT_THAT(all(), SizeIs(1));
   EXPECT_FALSE(all()[0].failure);
+}
+
+// The second reason is often what the first left behind, and hid it.
+TEST_F(RunFiles, StartsThatFailOneAfterTheOtherKeepTheFirstReasonAndAreCounted) {
+  RunFile worked = of(1);
+  worked.started("");
+  worked.failed(Status::stop(ExitCode::broken, "ahead"));
+  of(0).failed(Status::stop(ExitCode::config, "no YAML"));
+  RunFile third = of(2);
+  third.started("");
+  ASSERT_THAT(all(), SizeIs(1));
+  EXPECT_FALSE(all()[0].failure);
+  ASSERT_TRUE(all()[0].crash_loop);
+  EXPECT_EQ(all()[0].crash_loop->starts, 2);
+  third.failed(Status::stop(ExitCode::config, "refused"));
+  ASSERT_THAT(all(), SizeIs(1));
+  ASSERT_TRUE(all()[0].crash_loop);
+  EXPECT_EQ(all()[0].crash_loop->starts, 3);
+  EXPECT_EQ(all()[0].crash_loop->first.reason, "ahead");
+  EXPECT_EQ(all()[0].crash_loop->first.exit_code, 70);
+  EXPECT_EQ(all()[0].crash_loop->last.reason, "refused");
+}
+
+TEST_F(RunFiles, ACrashLoopEndsWithAStartThatIsReadyForLongEnough) {
+  of(1).failed(Status::stop(ExitCode::config, "refused"));
+  RunFile file = of(1);
+  file.started("127.0.0.1:9");
+  const std::chrono::steady_clock::time_point start;
+  file.alive(true, start);
+  file.alive(false, start + RunFile::kWorksAfter);
+  file.alive(true, start + RunFile::kWorksAfter);
+  file.alive(true, start + 2 * RunFile::kWorksAfter - RunFile::kSeenEvery);
+  EXPECT_TRUE(all().at(0).crash_loop) << "it wasn't ready in between";
+  file.alive(true, start + 2 * RunFile::kWorksAfter);
+  EXPECT_FALSE(all().at(0).crash_loop);
+  EXPECT_EQ(all().at(0).address, "127.0.0.1:9");
+  file.failed(Status::stop(ExitCode::disk, "full"));
+  ASSERT_TRUE(all().at(0).crash_loop);
+  EXPECT_EQ(all().at(0).crash_loop->starts, 1);
+}
+
+TEST_F(RunFiles, AStartThatWasKilledIsPartOfACrashLoopUnlessItWorked) {
+  for (const auto& [is_new, starts] : {std::pair("true", 1), {"false", 0}}) {
+    fs::create_directories(state_ / "run");
+    std::ofstream(state_ / "run" / "ingest-x.v1-0.json")
+        << R"({"deployment":"ingest-x","version":1,"instance":"0","pid":1073741823,"new":)"
+        << is_new << "}";
+    of(1).started("");
+    EXPECT_EQ(all().at(0).crash_loop ? all()[0].crash_loop->starts : 0, starts);
+  }
+}
+
+TEST_F(RunFiles, AFailureOfAnEarlierProgramIsTheFirstOfItsCrashLoop) {
+  fs::create_directories(state_ / "run");
+  std::ofstream(state_ / "run" / "ingest-x.v1-0.json")
+      << R"({"deployment":"ingest-x","version":1,"instance":"0","pid":1,)"
+      << R"("failure":{"at":"2024-05-17T00:00:00Z","exit_code":70,"reason":"ahead"}})";
+  of(1).failed(Status::stop(ExitCode::config, "refused"));
+  ASSERT_TRUE(all().at(0).crash_loop);
+  EXPECT_EQ(all()[0].crash_loop->starts, 2);
+  EXPECT_EQ(all()[0].crash_loop->first.reason, "ahead");
 }
 
 TEST_F(RunFiles, AStartTakesThePlaceOfAnotherVersionThatFailedAndNotOfOneThatLives) {
@@ -220,10 +281,10 @@ TEST_F(RunFiles, AFullDiskLeavesTheSignOfItUntilThereIsRoom) {
   RunFile late = of(1, "b");
   EXPECT_FALSE(late.started("127.0.0.1:9"));
   const std::vector<RunEntry> at_start = all();
-  late.alive();
+  late.alive(true);
   const std::vector<RunEntry> later = all();
   fs::remove(state_ / "run" / "full");
-  late.alive();
+  late.alive(true);
   const std::vector<RunEntry> with_room = all();
   EXPECT_EQ(::umount2((state_ / "run").c_str(), MNT_DETACH), 0);
   ASSERT_THAT(at_start, SizeIs(2));

@@ -76,15 +76,45 @@ bool is_ready(const Found& one) {
                               : field(one.answer, "ready").bool_value();
 }
 
-// What a process said of its end, by line: of a YAML that didn't load, each mistake has one.
-std::vector<std::string> last_words(const RunEntry::Failure& failure) {
-  std::istringstream said(
-      fmt::format("ended at {} with {}: {}", failure.at, failure.exit_code, failure.reason));
+std::vector<std::string> lines_of(const std::string& text) {
+  std::istringstream said(text);
   std::vector<std::string> lines;
   for (std::string line; std::getline(said, line);) {
     lines.push_back(line);
   }
   return lines;
+}
+
+std::string end_text(const RunEntry::Failure& end) {
+  return end.exit_code == 0
+             ? fmt::format("{}; it was last seen alive at {}", end.reason, end.at)
+             : fmt::format("ended at {} with {}: {}", end.at, end.exit_code, end.reason);
+}
+
+bool are_alike(const RunEntry::Failure& a, const RunEntry::Failure& b) {
+  return a.exit_code == b.exit_code && a.reason == b.reason;
+}
+
+// Since when it fails and what for at first, which what it fails for now may come of; empty: it
+// doesn't, or only just began to.
+std::vector<std::string> crash_loop_of(const Found& one) {
+  const auto& loop = one.run.crash_loop;
+  if (!loop || (loop->starts == 1 && one.run.failure)) {
+    return {};
+  }
+  std::string text =
+      fmt::format("failing since {}, {} in a row", loop->first.at,
+                  loop->starts == 1 ? "1 start" : fmt::format("{} starts", loop->starts));
+  if (!one.run.failure) {
+    text += fmt::format("; this one hasn't been ready for {} s yet", RunFile::kWorksAfter.count());
+  }
+  if (!are_alike(loop->first, loop->last)) {
+    text += "\nthe first " + end_text(loop->first);
+  }
+  if (!one.run.failure) {  // else it is said anyway
+    text += "\nthe last " + end_text(loop->last);
+  }
+  return lines_of(text);
 }
 
 std::string seen_text(const RunEntry& run) {
@@ -98,7 +128,7 @@ std::vector<std::string> reasons_of(const Found& one) {
         fmt::format("couldn't write its entry at {}: disk full? See its log", seen_text(one.run))};
   }
   if (one.run.failure) {
-    return last_words(*one.run.failure);
+    return lines_of(end_text(*one.run.failure));  // of a YAML, each mistake has one
   }
   if (one.is_gone) {
     return {fmt::format("gone without a word; it was last seen alive at {}", seen_text(one.run))};
@@ -214,6 +244,9 @@ void print_table(const std::vector<Found>& all) {
         : lag       ? fmt::format("{:.1f}", lag->seconds)
                     : "-",
         printable(one.run.address));
+    for (const std::string& line : crash_loop_of(one)) {
+      fmt::print("  {}\n", printable(line));
+    }
     for (const std::string& reason : reasons_of(one)) {
       fmt::print("  {}\n", printable(reason));
     }
@@ -236,13 +269,13 @@ void print_json(const std::vector<Found>& all) {
     std::replace(document.begin(), document.end(), '\n', ' ');
     rows += fmt::format(
         R"({}{{"deployment": {}, "version": {}, "instance": {}, "pid": {}, "http": {}, )"
-        R"("state": {}, "ready": {}, "reasons": {}, "failure": {}, "seen": {}, "command": {}, )"
-        R"("variables": {}, "status": {}}})",
+        R"("state": {}, "ready": {}, "reasons": {}, "failure": {}, "crash_loop": {}, "seen": {}, )"
+        R"("command": {}, "variables": {}, "status": {}}})",
         rows.empty() ? "" : ",\n", json_string(one.run.deployment), one.run.version,
         json_string(one.run.instance), one.run.pid, json_string(one.run.address),
         json_string(state_of(one)), is_ready(one), json_list(reasons_of(one)),
-        failure_json(one.run), json_string(seen_text(one.run)), json_string(one.run.command),
-        json_list(one.run.variables), document);
+        json_of(one.run.failure), json_of(one.run.crash_loop), json_string(seen_text(one.run)),
+        json_string(one.run.command), json_list(one.run.variables), document);
   }
   fmt::print("[{}]\n", rows);
 }
@@ -314,7 +347,9 @@ void add_status(CLI::App& app, Status& done) {
       "lives is enough), or none is, because all ended well. 1: one isn't, and below it stands "
       "why; or STATE/run can't be read. A process that is gone, or ended itself with an error, "
       "stays listed until it is started again (one that failed: in whichever version) or the file "
-      "is removed that its row names. `unknown`: its last word found no room on the disk.");
+      "is removed that its row names. `failing since`: so long no start has been ready for a whole "
+      "minute, and what the first of them ended with. `unknown`: its last word found no room on "
+      "the disk.");
   const auto options = std::make_shared<StatusOptions>();
   command
       ->add_option("--state", options->state,

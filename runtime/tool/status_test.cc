@@ -210,6 +210,39 @@ TEST_F(StatusVerb, AProcessThatEndedItselfSaysWhenAndWhy) {
                              HasSubstr(R"("reason": "topic a is missing\ntopic b too")")));
 }
 
+TEST_F(StatusVerb, ACrashLoopIsToldWithItsBeginningAndItsFirstReasonWhereThatIsAnother) {
+  config::Deployment deployment;
+  deployment.id = "ingest-x";
+  deployment.instance = "b";
+  deployment.state = state_.string();
+  const Status refused = Status::stop(ExitCode::config, "refused\nwholly");
+  RunFile(deployment).failed(refused);
+  EXPECT_EQ(status(), 1);
+  EXPECT_THAT(answer_, Not(HasSubstr("failing")));
+  RunFile(deployment).failed(refused);
+  EXPECT_EQ(status(), 1);
+  EXPECT_THAT(answer_, ContainsRegex("\n  failing since 20[-0-9T:]+Z, 2 starts in a row\n"
+                                     "  ended at 20[-0-9T:]+Z with 78: refused\n  wholly\n"));
+  RunFile(deployment).failed(Status::stop(ExitCode::unavailable, "silent"));
+  EXPECT_EQ(status(), 1);
+  EXPECT_THAT(answer_, ContainsRegex("\n  failing since 20[-0-9T:]+Z, 3 starts in a row\n"
+                                     "  the first ended at 20[-0-9T:]+Z with 78: refused\n"
+                                     "  wholly\n"
+                                     "  ended at 20[-0-9T:]+Z with 69: silent\n"));
+  EXPECT_EQ(status({"--output", "json"}), 1);
+  EXPECT_THAT(answer_,
+              ContainsRegex(R"("crash_loop": \{"starts": 3, "first": \{.*"exit_code": 78.*)"
+                            R"("last": \{.*"reason": "silent")"));
+  RunFile next(deployment);
+  next.started("");
+  EXPECT_EQ(status(), 0);
+  EXPECT_THAT(
+      answer_,
+      ContainsRegex("\n  failing since 20[-0-9T:]+Z, 3 starts in a row; this one hasn't been ready "
+                    "for 60 s yet\n  the first ended at 20[-0-9T:]+Z with 78: refused\n  wholly\n"
+                    "  the last ended at 20[-0-9T:]+Z with 69: silent\n"));
+}
+
 // For some it can't help: it would end like the last.
 TEST_F(StatusVerb, AFailureIsToBeMendedBeforeTheNextStartAndSilenceNot) {
   config::Deployment deployment;

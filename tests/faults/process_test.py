@@ -6,6 +6,7 @@ import datetime
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -113,6 +114,28 @@ class ProcessTest(unittest.TestCase):
             self.assertEqual(self.status(it), (0, {"running": None}))
             self.assertEqual(lab.end(process), 0)
             self.assertEqual(self.status(it), (0, {}))
+
+    def test_starts_that_fail_one_after_the_other_are_told_with_what_the_first_failed_for(self):
+        with lab.Lab(self.brokers, seed=17) as it:
+            nowhere = {"WEIR__INPUTS__EVENTS__TOPIC": f"nowhere.{it.name}"}
+            self.assertEqual(it.start(**nowhere).wait(30), 78)
+            state = it.directory / "state"
+            kept = shutil.move(state / it.deployment, it.directory / "kept")
+            (state / it.deployment).write_text("no folder")
+            self.assertEqual(it.start().wait(30), 74)
+            (state / it.deployment).unlink()
+            shutil.move(kept, state / it.deployment)
+            good = it.config.read_text()
+            it.config.write_text(good + "lanes: 3\n")
+            self.assertEqual(it.start().wait(30), 78)
+            it.config.write_text(good)
+            process = it.start()
+            lab.wait_for(lambda: self.status(it) == (0, {"running": None}), what="the start")
+            [row] = self.rows(it)[1]
+            self.assertEqual(row["crash_loop"]["starts"], 3)
+            self.assertIn(f"nowhere.{it.name}", row["crash_loop"]["first"]["reason"])
+            self.assertIn("lanes", row["crash_loop"]["last"]["reason"])
+            self.assertEqual(lab.end(process), 0)
 
     def test_a_start_whose_state_is_no_folder_is_listed_until_the_next(self):
         with lab.Lab(self.brokers, seed=16) as it:
