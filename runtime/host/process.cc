@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <mutex>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -33,6 +34,8 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kWatchEvery{100};
+// Longer than RunEntry::held_lock() takes.
+constexpr std::chrono::milliseconds kLookMax{50};
 // A stage that holds its lane for longer is taken to hang.
 constexpr std::chrono::seconds kBeatMax{60};
 // What lanes have to end when a second signal comes.
@@ -99,11 +102,15 @@ Status raise_open_files_max(int lanes) {
   return Status::ok();
 }
 
-// At most one live process per deployment, version and instance on this host: two with one
-// transactional id would fence each other for ever.
+// Two with one transactional id would fence each other for ever.
 Result<FileLock> lock_instance(const config::Deployment& deployment) {
-  Result<FileLock> lock =
-      FileLock::acquire(std::filesystem::path(deployment.state_directory()) / "lock");
+  const std::filesystem::path file = lock_file(deployment);
+  Result<FileLock> lock = FileLock::acquire(file);
+  if (!lock.is_ok() &&
+      lock.status().remedy() == Remedy::retry) {  // `weir status` may have looked just now
+    std::this_thread::sleep_for(kLookMax);
+    lock = FileLock::acquire(file);
+  }
   if (lock.is_ok() || lock.status().remedy() != Remedy::retry) {
     return lock;
   }

@@ -18,6 +18,7 @@
 #include "host/command_line.h"
 #include "host/json_struct.h"
 #include "http/escape.h"
+#include "state/file_lock.h"
 #include "text/quantity.h"
 
 namespace weir {
@@ -161,15 +162,14 @@ RunEntry::CrashLoop longer(const std::optional<RunEntry::CrashLoop>& loop,
               : RunEntry::CrashLoop{1, failure, failure};
 }
 
-// Its pid is nobody's, or of a process that ended and that nobody has waited for: where the process
-// 1 of a container waits for none, for ever.
-bool is_dead(std::int64_t pid) {
-  if (::kill(static_cast<pid_t>(pid), 0) != 0) {
-    return errno == ESRCH;
+// As ps shows it: 'R', 'T'. nullopt: the pid is nobody's.
+std::optional<char> process_state(std::int64_t pid) {
+  if (::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH) {
+    return std::nullopt;
   }
   const std::string stat = read(fmt::format("/proc/{}/stat", pid));
-  const std::size_t name_end = stat.rfind(')');
-  return name_end != stat.npos && stat.substr(name_end).starts_with(") Z");
+  const std::size_t name_end = stat.rfind(") ");
+  return name_end == stat.npos || name_end + 2 >= stat.size() ? '?' : stat[name_end + 2];
 }
 
 }  // namespace
@@ -191,9 +191,39 @@ bool RunEntry::is_gone() const {
   if (failure) {
     return false;
   }
-  const bool is_nobodys = pid != 0 && is_dead(pid);
-  const bool is_unseen = seen && std::chrono::system_clock::now() - *seen > kUnseenMax;
-  return is_nobodys || is_unseen;
+  // Or of a process that ended and that nobody has waited for: where the process 1 of a container
+  // waits for none, for ever.
+  const bool is_nobodys = pid != 0 && process_state(pid).value_or('Z') == 'Z';
+  return (is_nobodys || is_unseen()) && !held_lock();
+}
+
+bool RunEntry::is_unseen() const {
+  return seen && std::chrono::system_clock::now() - *seen > kUnseenMax;
+}
+
+bool RunEntry::is_stopped() const {
+  const std::optional<char> state = pid == 0 ? std::nullopt : process_state(pid);
+  return state == 'T' || state == 't';
+}
+
+std::optional<std::string> RunEntry::held_lock() const {
+  config::Deployment instance_of;
+  instance_of.state = file.parent_path().parent_path();
+  instance_of.id = deployment;
+  instance_of.version = version;
+  instance_of.instance = instance;
+  const fs::path lock = lock_file(instance_of);
+  std::error_code failed;
+  if (!fs::exists(lock, failed)) {  // and is not made by asking
+    return std::nullopt;
+  }
+  const Result<FileLock> taken = FileLock::acquire(lock);
+  const bool is_held = !taken.is_ok() && taken.status().remedy() == Remedy::retry;
+  return is_held ? std::optional(taken.status().message()) : std::nullopt;
+}
+
+fs::path lock_file(const config::Deployment& deployment) {
+  return fs::path(deployment.state_directory()) / "lock";
 }
 
 std::vector<RunEntry> read_run_files(const fs::path& state) {
@@ -244,10 +274,11 @@ RunFile::RunFile(const config::Deployment& deployment)
       command_of_version_(own_command(fmt::format("WEIR__VERSION={} ", deployment.version))) {}
 
 bool RunFile::started(const std::string& address) {
+  const std::optional<RunEntry::CrashLoop> others = take_over_others();
   started_ = self_;
   started_->address = address;
   started_->command = command_of_version_;
-  started_->crash_loop = take_over_others();
+  started_->crash_loop = others;
   started_->is_new = true;
   return is_written_ = write(*started_);
 }
@@ -307,7 +338,7 @@ std::optional<RunEntry::CrashLoop> RunFile::take_over_others() const {
   for (const RunEntry& other : read_run_files(state_)) {
     const bool is_own_version = other.version == self_.version;
     if (other.deployment != self_.deployment || other.instance != self_.instance ||
-        !(other.failure || ((other.is_gone() || other.is_cut_short) && is_own_version))) {
+        !(other.failure || (is_own_version && !started_))) {
       continue;
     }
     std::optional<RunEntry::CrashLoop> loop = other.crash_loop;

@@ -48,15 +48,27 @@ struct RunEntry {
   // Of a start, what an entry says besides who it is, is not known.
   bool is_cut_short = false;
 
-  // Its process is no more, and couldn't say why: its pid is nobody's, or it hasn't been seen for
-  // several times RunFile::kSeenEvery. A pid alone proves no life: in containers all stages have
-  // the same.
+  // Its process is no more, and couldn't say why: its pid is nobody's, or it is unseen, and nobody
+  // holds its lock. A pid alone proves no life: in containers all stages have the same.
   bool is_gone() const;
+
+  // It hasn't been seen for several times RunFile::kSeenEvery.
+  bool is_unseen() const;
+
+  // SIGSTOP, or a debugger, keeps the process of this pid from running.
+  bool is_stopped() const;
+
+  // By whom the lock of its instance is held, in words; nullopt: nobody, or it can't be asked. To
+  // ask takes the lock for a moment.
+  std::optional<std::string> held_lock() const;
 };
 
 // As JSON: an object, or null.
 std::string json_of(const std::optional<RunEntry::Failure>& failure);
 std::string json_of(const std::optional<RunEntry::CrashLoop>& loop);
+
+// At most one live process per deployment, version and instance holds it.
+std::filesystem::path lock_file(const config::Deployment& deployment);
 
 // Those that have not ended well, by deployment, version and instance. `state`: the deployments'.
 std::vector<RunEntry> read_run_files(const std::filesystem::path& state);

@@ -10,6 +10,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "state/file_lock.h"
 #include "testing/small_disk.h"
 
 namespace weir {
@@ -225,6 +226,17 @@ TEST_F(RunFiles, AStartThatKnewNoVersionHidesNoneThatLivesAndGoesWithTheNext) {
   of(1).failed(Status::stop(ExitCode::config, "topic missing"));
   ASSERT_THAT(all(), SizeIs(1));
   EXPECT_EQ(all()[0].failure->reason, "topic missing");
+}
+
+// Who asks whether the lock is held is told so by the start itself.
+TEST_F(RunFiles, AStartThatHoldsTheLockTakesThePlaceOfOneThatWasKilled) {
+  fs::create_directories(state_ / "run");
+  std::ofstream(state_ / "run" / "ingest-x.v1-0.json")
+      << R"({"deployment":"ingest-x","version":1,"instance":"0","pid":1073741823,"new":true})";
+  const auto lock = FileLock::acquire(state_ / "ingest-x" / "v1" / "0" / "lock");
+  of(1).started("");
+  ASSERT_TRUE(all().at(0).crash_loop);
+  EXPECT_EQ(all()[0].crash_loop->starts, 1);
 }
 
 // Without the lock nobody knows whose the entry is; but a failure that is not written is none.

@@ -1,5 +1,8 @@
 // weir status: the processes of this host, or of given addresses, and how they are.
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -41,6 +44,8 @@ struct Found {
   std::string document{};  // its status.json; empty: no answer
   Struct answer{};
   std::string silence{};  // why there is no answer to what was asked
+  // Its process lives, and is stopped or hangs: by whom its lock is held.
+  std::optional<std::string> held_lock{};
 };
 
 void ask(Found& one) {
@@ -65,6 +70,7 @@ std::string state_of(const Found& one) {
   return one.run.is_cut_short      ? "unknown"
          : one.run.failure         ? "failed"
          : one.is_gone             ? "gone"
+         : one.held_lock           ? "silent"
          : one.run.address.empty() ? "no endpoint"
          : one.document.empty()    ? "no answer"
                                    : field(one.answer, "state").string_value();
@@ -121,6 +127,13 @@ std::string seen_text(const RunEntry& run) {
   return run.seen ? rfc3339(*run.seen) : "";
 }
 
+// Of one that is silent: its pid means here what it means to it, so that it can be given a signal.
+bool is_process_of_this_host(const Found& one) {
+  std::array<char, 256> host{};
+  return ::gethostname(host.data(), host.size() - 1) == 0 &&
+         one.held_lock->ends_with(fmt::format(" process {} on {}", one.run.pid, host.data()));
+}
+
 // Why it isn't ready.
 std::vector<std::string> reasons_of(const Found& one) {
   if (one.run.is_cut_short) {
@@ -132,6 +145,13 @@ std::vector<std::string> reasons_of(const Found& one) {
   }
   if (one.is_gone) {
     return {fmt::format("gone without a word; it was last seen alive at {}", seen_text(one.run))};
+  }
+  if (one.held_lock) {
+    return {fmt::format("silent; it was last seen alive at {}, and {}{}", seen_text(one.run),
+                        *one.held_lock,
+                        !is_process_of_this_host(one) ? ""
+                        : one.run.is_stopped()        ? ": it is stopped"
+                                                      : ": it hangs, most likely")};
   }
   if (!one.silence.empty()) {
     return {one.run.seen
@@ -179,8 +199,19 @@ bool has_ended(const Found& one) {
   return one.run.failure || one.is_gone || one.run.is_cut_short;
 }
 
-// How one that ended is started again; empty: it has not, or didn't say.
+// What is typed next, for one that is silent: a start would be refused.
+std::string next_command_of_silent(const Found& one) {
+  return fmt::format(
+      "{}end it, and its next start repeats the open turn: kill -9 {}",
+      one.run.is_stopped() ? fmt::format("let it go on: kill -CONT {}; or ", one.run.pid) : "",
+      one.run.pid);
+}
+
+// What is typed next: for one that ended, how it is started again. Empty: nothing that is known.
 std::string next_command(const Found& one) {
+  if (one.held_lock) {
+    return is_process_of_this_host(one) ? next_command_of_silent(one) : "";
+  }
   if (!has_ended(one) || one.run.command.empty()) {
     return "";
   }
@@ -326,6 +357,10 @@ Status show(const StatusOptions& options) {
   }
   for (Found& one : all) {
     ask(one);
+    const RunEntry& run = one.run;
+    if (!has_ended(one) && one.document.empty() && (run.is_unseen() || run.is_stopped())) {
+      one.held_lock = run.held_lock();
+    }
   }
   if (options.output == "json") {
     print_json(all);
@@ -348,8 +383,8 @@ void add_status(CLI::App& app, Status& done) {
       "why; or STATE/run can't be read. A process that is gone, or ended itself with an error, "
       "stays listed until it is started again (one that failed: in whichever version) or the file "
       "is removed that its row names. `failing since`: so long no start has been ready for a whole "
-      "minute, and what the first of them ended with. `unknown`: its last word found no room on "
-      "the disk.");
+      "minute, and what the first of them ended with. `silent`: it lives, as it holds its "
+      "instance's lock, but shows no sign. `unknown`: its last word found no room on the disk.");
   const auto options = std::make_shared<StatusOptions>();
   command
       ->add_option("--state", options->state,

@@ -1,3 +1,5 @@
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -9,6 +11,7 @@
 
 #include "host/run_file.h"
 #include "http/status_page.h"
+#include "state/file_lock.h"
 #include "tool/verbs.h"
 
 namespace weir {
@@ -184,6 +187,50 @@ TEST_F(StatusVerb, AProcessThatWasKilledIsGoneSinceItWasLastSeenAndSaysHowItIsSt
                                  "  start it again: cd /srv && ingest run x.yaml"
                                  "   # with WEIR__INSTANCE, WHO set as before\n"));
   EXPECT_EQ(verdict_, "1 of 1 not ready: ingest-x v7 b\n");
+}
+
+// What started it would only be refused.
+TEST_F(StatusVerb, AProcessThatHoldsItsLockIsSilentAndNotGoneAndIsLetGoOnOrEnded) {
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    const auto lock = FileLock::acquire(state_ / "ingest-x" / "v7" / "0" / "lock");
+    ::raise(SIGSTOP);
+    while (lock.is_ok()) {
+      ::pause();
+    }
+    ::_exit(1);
+  }
+  ASSERT_EQ(::waitpid(child, nullptr, WUNTRACED), child);
+  const fs::path file = add_run_file("ingest-x", child, "127.0.0.1:1");
+  EXPECT_EQ(status(), 1);
+  EXPECT_THAT(answer_, ContainsRegex("ingest-x +7 +0 +[0-9]+ +silent "));
+  EXPECT_THAT(answer_, ContainsRegex(fmt::format(
+                           "\n  silent; it was last seen alive at 20.*, and the lock .*/lock is "
+                           "held by process {0} on .*: it is stopped\n"
+                           "  let it go on: kill -CONT {0}; or end it, and its next start repeats "
+                           "the open turn: kill -9 {0}\n",
+                           child)));
+
+  ::kill(child, SIGCONT);
+  ASSERT_EQ(::waitpid(child, nullptr, WCONTINUED), child);
+  EXPECT_EQ(status(), 1);
+  EXPECT_THAT(answer_, HasSubstr(" no answer ")) << "it may be slow";
+  fs::last_write_time(file, fs::file_time_type::clock::now() - std::chrono::hours(1));
+  EXPECT_EQ(status(), 1);
+  EXPECT_THAT(answer_,
+              AllOf(HasSubstr(" silent "), HasSubstr(": it hangs, most likely\n  end it, and ")));
+
+  add_run_file("ingest-x", 1, "");
+  fs::last_write_time(file, fs::file_time_type::clock::now() - std::chrono::hours(1));
+  EXPECT_EQ(status(), 1);
+  EXPECT_THAT(answer_, AllOf(HasSubstr(" silent "), Not(HasSubstr("kill"))))
+      << "that pid is another's";
+
+  ::kill(child, SIGKILL);
+  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+  EXPECT_EQ(status(), 1);
+  EXPECT_THAT(answer_, HasSubstr(" gone "));
 }
 
 TEST_F(StatusVerb, ARunFileOfAnEarlierVersionIsReadAsFarAsItGoes) {

@@ -100,6 +100,22 @@ class ProcessTest(unittest.TestCase):
             self.assertEqual(again.returncode, 0, again.stderr)
             self.assertEqual(self.rows(it), (0, []))
 
+    def test_a_stopped_process_is_silent_and_its_row_has_what_lets_it_go_on(self):
+        with lab.Lab(self.brokers, seed=18, session_timeout_ms=45_000) as it:
+            process = it.start()
+            lab.wait_for(lambda: self.status(it) == (0, {"running": None}), what="the start")
+            process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+            code, [row] = self.rows(it)
+            self.assertEqual((code, row["state"]), (1, "silent"))
+            said = subprocess.run([lab.BIN / "weir", "status", "--state", it.directory / "state"],
+                                  capture_output=True, text=True).stdout
+            self.assertNotIn("start it again", said)
+            [command] = re.findall("let it go on: (.+?);", said)
+            subprocess.run(command, shell=True, check=True)
+            lab.wait_for(lambda: self.status(it) == (0, {"running": None}), what="its return")
+            self.assertEqual(lab.end(process), 0)
+
     def test_a_refusal_is_listed_until_the_next_start_and_hides_no_live_process(self):
         with lab.Lab(self.brokers, seed=7) as it:
             nowhere = {"WEIR__INPUTS__EVENTS__TOPIC": f"nowhere.{it.name}"}
