@@ -176,9 +176,8 @@ Status lint(const std::vector<std::string>& files, const StageSpec& spec) {
       (is_own ? own : others).push_back(file);
       if (is_own) {
         const Result<LanePlan> plan = plan_lane(deployment.value(), spec);
-        checked = plan.status();
         notes += plan.is_ok() ? notes_on(deployment.value(), plan.value()) : "";
-        checked = checked.is_ok() ? check_stage(deployment.value(), spec) : checked;
+        checked = together({plan.status(), check_stage(deployment.value(), spec)});
       }
       deployments.push_back(std::move(deployment).value());
     }

@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "host/command_line.h"
 #include "text/quantity.h"
 #include "text/words.h"
 
@@ -95,6 +96,19 @@ void check_partitions(const config::Deployment& deployment, const Counted& input
 }
 
 }  // namespace
+
+Status together(const std::vector<Status>& checks) {
+  std::vector<std::string> wrong;
+  std::optional<ExitCode> exit_code;
+  for (const Status& checked : checks) {
+    if (!checked.is_ok()) {
+      wrong.push_back(checked.message());
+      exit_code = exit_code.value_or(exit_code_of(checked));
+    }
+  }
+  return exit_code ? Status::stop(*exit_code, fmt::format("{}", fmt::join(wrong, "\n")))
+                   : Status::ok();
+}
 
 Status check_stage(const config::Deployment& deployment, const StageSpec& spec) {
   const auto stage = spec.make_stage(deployment.options.get());

@@ -16,6 +16,10 @@
 
 namespace weir {
 
+// Ok when all are; else stop with what each failure says, one a line, and the exit code of the
+// first: who mends one of them must not learn of the next by another start.
+Status together(const std::vector<Status>& checks);
+
 // Ok when a stage can be made, as each lane will; else stop(config) with the deployment's file. A
 // model's file that is missing is found here.
 Status check_stage(const config::Deployment& deployment, const StageSpec& spec);

@@ -18,6 +18,15 @@ using ::testing::Not;
 
 constexpr std::int64_t kDay = 86'400'000;
 
+TEST(Preflight, WhatIsWrongAtOnceIsSaidAtOnceAndTheFirstIsTheExitCode) {
+  const Status refused =
+      together({Status::ok(), Status::stop(ExitCode::disk, "no folder"), Status::ok(),
+                Status::stop(ExitCode::config, "no model\nno window")});
+  EXPECT_EQ(refused.exit_code(), ExitCode::disk);
+  EXPECT_EQ(refused.message(), "no folder\nno model\nno window");
+  EXPECT_TRUE(together({Status::ok(), Status::ok()}).is_ok());
+}
+
 TEST(Preflight, ADerivedTopicThatForgetsBeforeItsInputIsRefusedWithTheCommandThatMendsIt) {
   const Status refused =
       check_retention("comments.v1", 7 * kDay, "raw.comments", std::nullopt, "b:1");

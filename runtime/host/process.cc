@@ -135,26 +135,29 @@ class Process {
 
   Status run() {
     const Result<FileLock> lock = lock_instance(deployment_);
-    if (!lock.is_ok()) {
-      if (lock.status().exit_code() != ExitCode::temporary) {  // held: the entry is the holder's
-        run_file_.failed_without_lock(lock.status());
-      }
-      log_end(lock.status());
+    if (!lock.is_ok() && lock.status().exit_code() == ExitCode::temporary) {
+      log_end(lock.status());  // for `weir status` the entry is the holder's
       return lock.status();
     }
-    Status ended = run_alone();
+    Result<LanePlan> plan = plan_lane(deployment_, spec_);
+    const Result<std::unique_ptr<Endpoint>> endpoint = serve();
+    Status fit = together({lock.status(), plan.status(), check_stage(deployment_, spec_),
+                           raise_open_files_max(deployment_.lanes), endpoint.status()});
+    if (!lock.is_ok()) {
+      run_file_.failed_without_lock(fit);
+      log_end(fit);
+      return fit;
+    }
+    Status ended = fit.is_ok() ? run_alone(std::move(plan).value(), endpoint.value().get()) : fit;
     note_end(ended);
     return ended;
   }
 
  private:
-  Status run_alone() {
-    WEIR_TRY_ASSIGN(LanePlan plan, plan_lane(deployment_, spec_));
+  // `endpoint` is null where there is none.
+  Status run_alone(LanePlan plan, const Endpoint* endpoint) {
     plan.settings.until = options_.until;
     plan.settings.trusted_offsets = options_.trusted_offsets;
-    WEIR_TRY(check_stage(deployment_, spec_));
-    WEIR_TRY(raise_open_files_max(deployment_.lanes));
-    WEIR_TRY_ASSIGN(const std::unique_ptr<Endpoint> endpoint, serve());
     const std::string address =
         endpoint ? fmt::format("{}:{}", deployment_.http->host, endpoint->port()) : "";
     if (!run_file_.started(address)) {

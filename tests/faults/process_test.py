@@ -5,9 +5,11 @@ import contextlib
 import datetime
 import json
 import os
+import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import unittest
@@ -251,6 +253,28 @@ class ProcessTest(unittest.TestCase):
                 self.assertEqual(done.returncode, 78, done.stderr)
                 self.assertRegex(done.stderr, f"{config}: stage spam can't start: option model: .*"
                                  "no/such.weights: cannot be read")
+
+    def test_all_that_keeps_a_start_from_asking_the_broker_is_named_at_once(self):
+        config = lab.CHECKOUT / "config/spam.yaml"
+        with tempfile.TemporaryDirectory() as state, socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            place = f"127.0.0.1:{taken.getsockname()[1]}"
+            barred = pathlib.Path(state, "spam")
+            barred.write_text("no folder")
+            for code in (74, 78):
+                done = subprocess.run(
+                    [lab.BIN / "spam", "run", config], cwd=lab.CHECKOUT, capture_output=True,
+                    text=True, timeout=30,
+                    env={**os.environ, "WEIR__OPTIONS__MODEL": "no/such.weights",
+                         "WEIR__STATE": state, "WEIR__HTTP__LISTEN": place})
+                self.assertEqual(done.returncode, code, done.stderr)
+                said = json.loads(done.stderr.splitlines()[-1])["outcome"].splitlines()
+                self.assertEqual([bool(re.search(fault, line)) for fault, line in zip(
+                    [f"{barred} is a file"] * (code == 74) + ["no/such.weights", f"at {place}: "],
+                    said, strict=True)], [True] * len(said), said)
+                if code == 74:
+                    barred.unlink()
 
     def test_the_last_line_says_what_this_life_did(self):
         with lab.Lab(self.brokers, seed=9) as it:
