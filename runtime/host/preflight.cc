@@ -41,9 +41,8 @@ std::string missing_input(const config::Deployment& deployment, const config::In
         "writes it creates: is `version` of inputs.{} right{}",
         input.topic, input.version, input.dataset, input.name, meant.empty() ? "?" : meant);
   }
-  return fmt::format("topic {} doesn't exist{} {}", input.topic,
-                     meant.empty() ? "; is the name right? Then" : meant + " Else",
-                     creation(deployment));
+  return fmt::format("topic {} doesn't exist{} If it is meant to be new, {}", input.topic,
+                     meant.empty() ? "; is the name right?" : meant, creation(deployment));
 }
 
 struct Counted {
@@ -205,8 +204,8 @@ Status check_topics(const config::Deployment& deployment, const LanePlan& plan,
   for (const std::string& name : plan.output_topics) {
     WEIR_TRY(look_up(name, [&] {
       return fmt::format(
-          "topic {} doesn't exist; {}. If it was there before, what it held is gone and is not "
-          "written again: then raise `version:` first",
+          "topic {} doesn't exist. If it was there before, what it held is gone and is not written "
+          "again: then raise `version:` first. After that, or if it is meant to be new, {}",
           name, creation(deployment));
     }));
   }

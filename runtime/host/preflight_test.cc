@@ -150,10 +150,12 @@ TEST(Preflight, AllThatIsWrongIsSaidAtOnceOneALine) {
   const Status refused =
       check_all({{"raw.x", with(4, kAheadAtWill)}, {"x.dead_letters.v1", derived(3)}});
   EXPECT_EQ(refused.exit_code(), ExitCode::config);
-  EXPECT_THAT(refused.message(),
-              MatchesRegex("topic x.v1 doesn't exist; [^\n]+topics apply ingest-x.yaml[^\n]+\n"
-                           "topic raw.x takes its producers' timestamps[^\n]+\n"
-                           "topic x.dead_letters.v1 has 3 partitions[^\n]+"));
+  EXPECT_THAT(
+      refused.message(),
+      MatchesRegex("topic x.v1 doesn't exist. If it was there before, [^\n]+ raise `version:` "
+                   "first. [^\n]+ with: ops/weir topics apply ingest-x.yaml\n"
+                   "topic raw.x takes its producers' timestamps[^\n]+\n"
+                   "topic x.dead_letters.v1 has 3 partitions[^\n]+"));
   EXPECT_TRUE(
       check_all({{"raw.x", with(4)}, {"x.v1", derived(4)}, {"x.dead_letters.v1", derived(4)}})
           .is_ok());
@@ -217,7 +219,8 @@ TEST(Preflight, AMissingInputIsLookedForWhereItComesFrom) {
        {ListTopics(no_topics), ListTopics([] { return Status::retry("silent"); })}) {
     EXPECT_THAT(
         said_without_inputs(list),
-        MatchesRegex("topic raw.comments doesn't exist; is the name right. Then create[^\n]+\n"
+        MatchesRegex("topic raw.comments doesn't exist; is the name right. If it is meant to "
+                     "be new, create [^\n]+ with: ops/weir topics apply \n"
                      "topic comments.v2 [^\n]+is `version` of inputs.comments right."));
   }
 }
@@ -226,8 +229,8 @@ TEST(Preflight, OfAMissingInputItIsSaidWhatWasMeant) {
   EXPECT_THAT(said_without_inputs([] {
                 return std::vector<std::string>{"raw.coments", "comments.v1"};
               }),
-              MatchesRegex("topic raw.comments doesn't exist; did you mean \"raw.coments\". Else "
-                           "create[^\n]+topics apply[^\n]+\n"
+              MatchesRegex("topic raw.comments doesn't exist; did you mean \"raw.coments\". If "
+                           "it is meant to be new, create [^\n]+ with: ops/weir topics apply \n"
                            "topic comments.v2 [^\n]+is `version` of inputs.comments right; did you "
                            "mean \"comments.v1\"."));
 }
