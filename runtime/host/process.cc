@@ -17,6 +17,7 @@
 #include "host/broker_watch.h"
 #include "host/build.h"
 #include "host/command_line.h"
+#include "host/disk_watch.h"
 #include "host/input_ends.h"
 #include "host/kafka_settings.h"
 #include "host/preflight.h"
@@ -281,11 +282,29 @@ class Process {
     return status;
   }
 
+  // Into the log, before a write finds no room.
+  void note_disk_room() {
+    const std::optional<DiskRoom> room = disk_room(deployment_.state);
+    switch (room ? disk_watch_.observe(*room) : DiskWatch::News::none) {
+      case DiskWatch::News::low:
+        log_.warning("the disk of the state is nearly full: a write that finds no room ends this",
+                     {{"state", deployment_.state}, {"free", room->text()}});
+        break;
+      case DiskWatch::News::recovered:
+        log_.info("the disk of the state has room again",
+                  {{"state", deployment_.state}, {"free", room->text()}});
+        break;
+      case DiskWatch::News::none:
+        break;
+    }
+  }
+
   // Whoever finds this process gone wants to know since when.
   void note_alive() {
     if (const auto now = steady_clock::now(); now - seen_ >= RunFile::kSeenEvery) {
       seen_ = now;
       run_file_.alive(state_ == ProcessState::running);
+      note_disk_room();
     }
   }
 
@@ -484,6 +503,7 @@ class Process {
   const Log log_;
   Metrics metrics_;
   RunFile run_file_;
+  DiskWatch disk_watch_;
   // While brokers are silent, sending offsets takes as long as a transaction may last: what the
   // bounds above must be raised by where that is set to more than its default.
   std::chrono::milliseconds longer_calls_{0};

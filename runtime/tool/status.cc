@@ -16,6 +16,7 @@
 #include <google/protobuf/struct.pb.h>
 
 #include "host/command_line.h"
+#include "host/disk_watch.h"
 #include "host/json_struct.h"
 #include "host/run_file.h"
 #include "http/escape.h"
@@ -342,6 +343,16 @@ Status check_run_files(const std::string& state) {
                 : Status::ok();
 }
 
+// On standard error: it is of no process alone.
+void warn_of_disk(const std::string& state) {
+  if (const std::optional<DiskRoom> room = disk_room(state); room && room->is_low()) {
+    fmt::print(stderr,
+               "the disk of {} is nearly full, {} are free: a write that finds no room ends a "
+               "process\n",
+               state, room->text());
+  }
+}
+
 Status show(const StatusOptions& options) {
   std::vector<Found> all;
   Status readable;
@@ -368,6 +379,9 @@ Status show(const StatusOptions& options) {
     print_table(all);
   } else if (readable.is_ok()) {
     fmt::print(stderr, "no process of a stage in {}/run\n", options.state);
+  }
+  if (options.addresses.empty()) {
+    warn_of_disk(options.state);
   }
   return readable.is_ok() ? judge(all) : readable;
 }

@@ -12,6 +12,7 @@
 #include "host/run_file.h"
 #include "http/status_page.h"
 #include "state/file_lock.h"
+#include "testing/small_disk.h"
 #include "tool/verbs.h"
 
 namespace weir {
@@ -335,6 +336,22 @@ TEST_F(StatusVerb, AnEndpointIsAskedByItsAddress) {
 TEST_F(StatusVerb, NoProcessIsNoFailure) {
   EXPECT_EQ(status(), 0);
   EXPECT_EQ(answer_, "");
+}
+
+TEST_F(StatusVerb, ADiskThatIsNearlyFullIsSaid) {
+  if (!mount_small_disk(state_, "1m")) {
+    GTEST_SKIP() << "no right to mount a disk";
+  }
+  fs::create_directories(state_ / "run");
+  const int with_room = status();
+  const std::string said_with_room = verdict_;
+  std::ofstream(state_ / "full") << std::string(1'000'000, 'x');
+  const int without = status();
+  EXPECT_EQ(::umount2(state_.c_str(), MNT_DETACH), 0);
+  EXPECT_EQ(with_room, 0);
+  EXPECT_THAT(said_with_room, Not(HasSubstr("full")));
+  EXPECT_EQ(without, 0);
+  EXPECT_THAT(verdict_, HasSubstr("is nearly full, 0 MiB of 1 MiB are free"));
 }
 
 TEST_F(StatusVerb, APlaceWhereNoStageRanTellsNothing) {

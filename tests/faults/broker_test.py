@@ -390,6 +390,8 @@ class BrokerTest(unittest.TestCase):
                 with contextlib.suppress(OSError):
                     while True:
                         filler.write(bytes(4096))
+            lab.wait_for(lambda: "the disk of the state is nearly full" in it.log(),
+                         what="the warning")
             done = threading.Event()
 
             def feed():
