@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cstdlib>
 #include <limits>
+#include <sstream>
 
 #include <fmt/format.h>
 
 #include "host/preflight.h"
 #include "text/quantity.h"
+#include "text/words.h"
 #include "weir/headers.h"
 
 namespace weir {
@@ -44,6 +46,16 @@ std::string kept_text(const std::string& retention) {
   return number(retention) < 0
              ? "for ever"
              : "for " + duration_text(std::chrono::milliseconds(number(retention)));
+}
+
+// Between its dots.
+std::vector<std::string> parts_of(const std::string& topic) {
+  std::vector<std::string> parts;
+  std::istringstream words(topic);
+  for (std::string part; std::getline(words, part, '.');) {
+    parts.push_back(part);
+  }
+  return parts;
 }
 
 // What a stage's outputs inherit from its inputs.
@@ -126,6 +138,20 @@ class TopicPlanner {
     }
     add(TopicRole::dead_letters, deployment.dead_letters(), deployment.id, heritage);
     return Status::ok();
+  }
+
+  // Once all are there.
+  void note_users(const config::Deployment& deployment) {
+    for (PlannedTopic& topic : topics_) {
+      const auto is_it = [&](const auto& port) { return port.topic == topic.wanted.name; };
+      if (std::any_of(deployment.inputs.begin(), deployment.inputs.end(), is_it)) {
+        topic.readers.push_back(deployment.id);
+      }
+      if (std::any_of(deployment.outputs.begin(), deployment.outputs.end(), is_it) ||
+          deployment.dead_letters() == topic.wanted.name) {
+        topic.writer = deployment.id;
+      }
+    }
   }
 
   std::vector<PlannedTopic> take() { return std::move(topics_); }
@@ -291,6 +317,22 @@ std::string PlannedTopic::remedy(const std::string& bootstrap) const {
          configure_command(bootstrap, wanted.name, settings) + until_then;
 }
 
+std::string_view slip_of(const std::string& topic, std::span<const std::string> existing) {
+  const std::vector<std::string> parts = parts_of(topic);
+  for (const std::string& other : existing) {
+    const std::vector<std::string> meant = parts_of(other);
+    if (meant.size() != parts.size()) {
+      continue;
+    }
+    const auto [part, its] = std::mismatch(parts.begin(), parts.end(), meant.begin());
+    if (part != parts.end() && std::equal(part + 1, parts.end(), its + 1) &&
+        !nearest(*part, std::span(&*its, 1)).empty()) {
+      return other;
+    }
+  }
+  return {};
+}
+
 std::set<std::string> topics_of(std::span<const config::Deployment> deployments) {
   std::set<std::string> topics;
   for (const config::Deployment& deployment : deployments) {
@@ -341,6 +383,9 @@ Result<std::vector<PlannedTopic>> plan_topics(std::span<const config::Deployment
     }
     WEIR_TRY(planner.add_outputs(**next));
     left.erase(next);
+  }
+  for (const config::Deployment& deployment : deployments) {
+    planner.note_users(deployment);
   }
   return planner.take();
 }

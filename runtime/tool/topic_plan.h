@@ -7,6 +7,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/deployment.h"
@@ -35,7 +36,9 @@ struct TopicDifference {
 struct PlannedTopic {
   NewTopic wanted;
   TopicRole role = TopicRole::raw;
-  std::string deployment;  // the first that needs it
+  std::string deployment;            // the first that needs it
+  std::string writer;                // of the given deployments; empty: none
+  std::vector<std::string> readers;  // of them
   bool exists = false;
   std::int32_t partitions = 0;  // as there are, or will be
   std::int32_t replicas = 0;
@@ -55,6 +58,10 @@ struct TopicWishes {
   std::int32_t brokers = 1;
   std::string bootstrap;  // where they are, for the commands that mend a topic
 };
+
+// Of an input that is about to be created: the topic among `existing` that was meant, most likely,
+// as one part between dots is a slip of that one's and the others are the same. Empty: none.
+std::string_view slip_of(const std::string& topic, std::span<const std::string> existing);
 
 using KnownTopics = std::map<std::string, TopicDescription>;
 

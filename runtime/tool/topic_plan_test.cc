@@ -213,6 +213,26 @@ TEST(TopicPlan, ARootIsStampedAgainAndHasItsOwnPartitions) {
   EXPECT_EQ(find(topics, "ingest.dead_letters.v1").wanted.partitions, 4);
 }
 
+TEST(TopicPlan, ATopicSaysWhoWritesAndWhoReadsIt) {
+  const auto topics = plan({kSpam, kIngest});
+  EXPECT_EQ(find(topics, "raw.x").writer, "");
+  EXPECT_THAT(find(topics, "raw.x").readers, ElementsAre("ingest"));
+  EXPECT_EQ(find(topics, "x.v1").writer, "ingest");
+  EXPECT_THAT(find(topics, "x.v1").readers, ElementsAre("spam"));
+  EXPECT_EQ(find(topics, "spam.dead_letters.v1").writer, "spam");
+  EXPECT_THAT(find(topics, "spam.dead_letters.v1").readers, IsEmpty());
+}
+
+TEST(TopicPlan, ASlipIsInOnePartOfANameAndTheOthersAreTheSame) {
+  const std::vector<std::string> existing{"raw.edits", "raw.comments", "comments", "eu.raw.votes"};
+  EXPECT_EQ(slip_of("raw.coments", existing), "raw.comments");
+  EXPECT_EQ(slip_of("rwa.comments", existing), "raw.comments");
+  EXPECT_EQ(slip_of("eu.raw.vote", existing), "eu.raw.votes");
+  for (const char* other : {"raw.votes", "raw.events", "us.raw.votes2", "new.comments.eu"}) {
+    EXPECT_EQ(slip_of(other, existing), "") << other;
+  }
+}
+
 TEST(TopicPlan, FilesComeInAnyOrder) {
   const auto topics = plan({kSpam, kIngest});
   EXPECT_EQ(find(topics, "x.classified.v1").wanted.partitions, 4);

@@ -1,4 +1,5 @@
-// weir topics apply: creates what deployments need and is missing; changes nothing that is there.
+// weir topics apply: creates what deployments need and is missing, but for what looks misspelt;
+// changes nothing that is there.
 #include <memory>
 
 #include <CLI/CLI.hpp>
@@ -8,6 +9,7 @@
 #include "host/kafka_settings.h"
 #include "host/log.h"
 #include "http/escape.h"
+#include "text/words.h"
 #include "tool/reach.h"
 #include "tool/topic_plan.h"
 #include "tool/verbs.h"
@@ -21,6 +23,7 @@ struct ApplyOptions {
   Reach reach;
   bool is_dry = false;
   int partitions = 0;  // 0: not said
+  std::vector<std::string> meant;  // topics that are meant to be new
   std::string output = "text";
 };
 
@@ -86,17 +89,24 @@ std::string_view outcome_of(const PlannedTopic& topic, bool is_dry) {
                           : "ok";
 }
 
+// Of the given files: who writes and who reads it.
+std::string users_of(const PlannedTopic& topic) {
+  return (topic.writer.empty() ? "outside" : topic.writer) +
+         (topic.readers.empty() ? "" : fmt::format(" -> {}", fmt::join(topic.readers, ", ")));
+}
+
 void print_table(const std::vector<PlannedTopic>& topics, const ApplyOptions& options,
                  const std::string& bootstrap) {
   std::size_t width = std::string_view("TOPIC").size();
   for (const PlannedTopic& topic : topics) {
     width = std::max(width, topic.wanted.name.size());
   }
-  fmt::print("{:{}}  {:12}  {:>10}  {:>8}  {}\n", "TOPIC", width, "ROLE", "PARTITIONS", "REPLICAS",
-             "OUTCOME");
+  fmt::print("{:{}}  {:12}  {:>10}  {:>8}  {:16}  {}\n", "TOPIC", width, "ROLE", "PARTITIONS",
+             "REPLICAS", "OUTCOME", "FROM, TO");
   for (const PlannedTopic& topic : topics) {
-    fmt::print("{:{}}  {:12}  {:>10}  {:>8}  {}\n", topic.wanted.name, width, name_of(topic.role),
-               topic.partitions, topic.replicas, outcome_of(topic, options.is_dry));
+    fmt::print("{:{}}  {:12}  {:>10}  {:>8}  {:16}  {}\n", topic.wanted.name, width,
+               name_of(topic.role), topic.partitions, topic.replicas,
+               outcome_of(topic, options.is_dry), users_of(topic));
   }
   for (const PlannedTopic& topic : topics) {
     if (topic.differences.empty() && topic.refusal.empty()) {
@@ -133,15 +143,40 @@ void print_json(const std::vector<PlannedTopic>& topics, const ApplyOptions& opt
                               json_string(value));
     }
     rows += fmt::format(
-        R"({}{{"topic": {}, "role": "{}", "deployment": {}, "partitions": {}, "replicas": {}, )"
+        R"({}{{"topic": {}, "role": "{}", "deployment": {}, "writer": {}, "readers": {}, )"
+        R"("partitions": {}, "replicas": {}, )"
         R"("settings": {{{}}}, "outcome": "{}", "refusal": {}, "differences": [{}], )"
         R"("remedy": {}}})",
         rows.empty() ? "" : ",\n", json_string(topic.wanted.name), name_of(topic.role),
-        json_string(topic.deployment), topic.partitions, topic.replicas, settings,
-        outcome_of(topic, options.is_dry), json_string(topic.refusal), differences,
-        json_string(topic.remedy(bootstrap)));
+        json_string(topic.deployment), json_string(topic.writer), json_list(topic.readers),
+        topic.partitions, topic.replicas, settings, outcome_of(topic, options.is_dry),
+        json_string(topic.refusal), differences, json_string(topic.remedy(bootstrap)));
   }
   fmt::print("[{}]\n", rows);
+}
+
+// Ok, or which of the topics that are about to be created look like a slip: nobody should be left
+// with an empty one.
+Status check_names(std::span<const PlannedTopic> topics, const ApplyOptions& options,
+                   std::span<const std::string> existing) {
+  std::vector<std::string> doubtful;
+  for (const PlannedTopic& topic : topics) {
+    const std::string& name = topic.wanted.name;
+    const bool is_meant =
+        std::find(options.meant.begin(), options.meant.end(), name) != options.meant.end();
+    if (topic.exists || topic.role != TopicRole::raw || is_meant) {
+      continue;
+    }
+    if (const std::string_view meant = slip_of(name, existing); !meant.empty()) {
+      doubtful.push_back(
+          fmt::format("{}: topic {} doesn't exist; did you mean {}? Nothing was created. If it is "
+                      "meant to be new, say: --create {}",
+                      topic.deployment, name, quote(meant), name));
+    }
+  }
+  return doubtful.empty()
+             ? Status::ok()
+             : Status::stop(ExitCode::config, fmt::format("{}", fmt::join(doubtful, "\n")));
 }
 
 Status apply(const ApplyOptions& options) {
@@ -166,6 +201,9 @@ Status apply(const ApplyOptions& options) {
     }
   }
   WEIR_TRY_ASSIGN(const auto topics, plan_topics(deployments, existing, wishes));
+  WEIR_TRY_ASSIGN(const auto all,
+                  until_answered(options.reach, cluster, [&] { return admin.topics(); }));
+  WEIR_TRY(check_names(topics, options, all));
   const bool is_wrong = std::any_of(topics.begin(), topics.end(),
                                     [](const PlannedTopic& topic) { return topic.is_wrong(); });
   for (const PlannedTopic& topic : topics) {
@@ -193,6 +231,11 @@ void add_topics(CLI::App& app, Status& done) {
       ->add_option("--partitions", options->partitions,
                    "Of new raw topics (4) and roots; all others have as many as their input")
       ->check(CLI::Range(1, 10'000));
+  command
+      ->add_option("--create", options->meant,
+                   "A raw topic that is meant to be new, although its name is nearly that of one "
+                   "that exists; may be repeated")
+      ->allow_extra_args(false);
   command->add_option("--output", options->output, "text, or json")
       ->check(CLI::IsMember({"text", "json"}));
   add_options(*command, options->reach);
