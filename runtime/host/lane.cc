@@ -129,7 +129,11 @@ Status Lane::run_loop() {
     last_answer_ = source.last_answer();
     is_cut_off_ = brokers.is_cut_off();
     probe_.set_cut_off(is_cut_off_);
-    is_ready_ = done.is_ok() && loop.is_ready() && !is_cut_off_;
+    const bool is_ready = done.is_ok() && loop.is_ready() && !is_cut_off_;
+    if (is_ready_ && !is_ready) {
+      unready_since_ = clock.now();
+    }
+    is_ready_ = is_ready;
     const bool has_reached_end = done.is_ok() && options_.until_end && loop.has_reached_end();
     if (has_reached_end) {
       done = loop.drain();  // a failure of it is recovered from as any other

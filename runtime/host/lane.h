@@ -63,6 +63,9 @@ class Lane {
 
   bool is_ready() const { return is_ready_; }
 
+  // When it began not to be ready, if it isn't.
+  std::chrono::steady_clock::time_point unready_since() const { return unready_since_; }
+
   // With `options.until_end`: what it owns is read to its end and committed. It goes on owning it
   // until stop(): one that left while others are still joining would keep them waiting, for the
   // group remembers a static member until its session ends.
@@ -100,6 +103,8 @@ class Lane {
   std::atomic<bool> stopping_at_once_ = false;
   std::atomic<bool> has_ended_ = false;
   std::atomic<bool> is_ready_ = false;
+  std::atomic<std::chrono::steady_clock::time_point> unready_since_{
+      std::chrono::steady_clock::now()};
   std::atomic<bool> is_at_end_ = false;
   std::atomic<bool> is_cut_off_ = false;
   std::atomic<std::chrono::steady_clock::time_point> last_answer_{std::chrono::steady_clock::now()};

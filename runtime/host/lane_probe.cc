@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "text/quantity.h"
+
 namespace weir {
 
 namespace {
@@ -25,6 +27,18 @@ std::string committed_text(const std::vector<PartitionStatus>& partitions) {
     each.push_back(fmt::format("and {} more", partitions.size() - named));
   }
   return fmt::format("{}", fmt::join(each, ", "));
+}
+
+std::string waiting_text(const LaneStatus& lane, std::chrono::system_clock::time_point since) {
+  const auto all = std::ssize(lane.partitions);
+  const auto restoring =
+      std::count_if(lane.partitions.begin(), lane.partitions.end(),
+                    [](const PartitionStatus& p) { return p.phase == PartitionPhase::restoring; });
+  const std::string when = "since " + rfc3339(since);
+  return all == 0        ? "joining the group " + when
+         : restoring > 0 ? fmt::format("restoring its state {}, {} of {} partitions done", when,
+                                       all - restoring, all)
+                         : "not ready " + when;
 }
 
 LaneProbe::LaneProbe(Metrics& metrics, int lane, std::vector<Input> inputs, const Log& log)

@@ -17,6 +17,9 @@ namespace weir {
 // Where each partition stands, "topic/partition: committed offset"; of many, the first few dozen.
 std::string committed_text(const std::vector<PartitionStatus>& partitions);
 
+// What a lane waits for that meets no obstacle and isn't ready since then.
+std::string waiting_text(const LaneStatus& lane, std::chrono::system_clock::time_point since);
+
 // Counts everything, as MetricsProbe does, and logs what a person looks for: assignment, restoring,
 // whatever was recovered from, the committed offsets of what it owned no longer, dead letters in
 // sum, and once per partition a stream time that lies far ahead of this machine's clock. On the

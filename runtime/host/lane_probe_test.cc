@@ -16,6 +16,18 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 // A turn with a refused record is tried several times; each time all its dead letters were counted.
+TEST(WaitingText, SaysWhatIsWaitedForSinceWhenAndHowFarItIs) {
+  const std::chrono::system_clock::time_point since(std::chrono::seconds(1'715'904'000));
+  LaneStatus lane;
+  EXPECT_EQ(waiting_text(lane, since), "joining the group since 2024-05-17T00:00:00Z");
+  lane.partitions.resize(3);
+  lane.partitions[1].phase = PartitionPhase::restoring;
+  EXPECT_EQ(waiting_text(lane, since),
+            "restoring its state since 2024-05-17T00:00:00Z, 2 of 3 partitions done");
+  lane.partitions[1].phase = PartitionPhase::running;
+  EXPECT_EQ(waiting_text(lane, since), "not ready since 2024-05-17T00:00:00Z");
+}
+
 TEST(LaneProbe, DeadLettersAreLoggedAsManyAsWereCommitted) {
   Metrics metrics({.deployment = "d", .version = 1});
   const Log log("d", config::LogLevel::info);

@@ -260,11 +260,12 @@ class Process {
       if (!lanes_[i]->is_ready()) {
         status.ready = false;
         const std::string obstacle = lanes_[i]->obstacle();
-        const std::string& phase = status.lanes[i].state;
         status.reasons.push_back(
-            obstacle.empty()
-                ? fmt::format("lane {} is {}", i, phase == "running" ? "not ready" : phase)
-                : fmt::format("lane {}: {}", i, obstacle));
+            fmt::format("lane {}: {}", i,
+                        lanes_[i]->has_ended() ? "has ended"
+                        : obstacle.empty()
+                            ? waiting_text(status.lanes[i], wall_time(lanes_[i]->unready_since()))
+                            : obstacle));
       }
       if (hangs(*lanes_[i])) {
         status.ready = false;

@@ -114,7 +114,15 @@ class ProcessTest(unittest.TestCase):
                                   capture_output=True, text=True).stdout
             self.assertNotIn("start it again", said)
             [command] = re.findall("let it go on: (.+?);", said)
+            other = it.start(instance="b")  # waits for the one that doesn't answer the group
+
+            def is_joining():
+                return any(re.fullmatch("lane 0: joining the group since 20.+Z", reason)
+                           for row in self.rows(it)[1] for reason in row["reasons"])
+            lab.wait_for(is_joining, what="the reason that it isn't ready")
             subprocess.run(command, shell=True, check=True)
+            lab.wait_for(lambda: self.rows(it)[0] == 0, what="both")
+            self.assertEqual(lab.end(other), 0)
             lab.wait_for(lambda: self.status(it) == (0, {"running": None}), what="its return")
             self.assertEqual(lab.end(process), 0)
 
