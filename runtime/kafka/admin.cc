@@ -116,15 +116,21 @@ Result<std::vector<std::string>> KafkaAdmin::topics() {
   return names;
 }
 
+// The shape first: its answer names the controller, to which librdkafka sends the question for the
+// settings. It would ask one that is dead for ever, and KRaft names a dead broker until it's fenced.
 Result<std::optional<TopicDescription>> KafkaAdmin::describe(const std::string& topic) {
   WEIR_TRY(connect());
+  WEIR_TRY_ASSIGN(const std::optional<TopicShape> shape,
+                  find_topic_shape(*client_, topic, settings_.request_wait_max));
+  if (!shape) {
+    return std::optional<TopicDescription>();
+  }
   WEIR_TRY_ASSIGN(std::optional<TopicConfigs> configs,
                   topic_configs(*client_, topic, settings_.request_wait_max));
   if (!configs) {
     return std::optional<TopicDescription>();
   }
-  WEIR_TRY_ASSIGN(const TopicShape shape, topic_shape(*client_, topic, settings_.request_wait_max));
-  return std::optional(TopicDescription{shape.partitions, shape.replicas, *std::move(configs)});
+  return std::optional(TopicDescription{shape->partitions, shape->replicas, *std::move(configs)});
 }
 
 Status KafkaAdmin::create(std::span<const NewTopic> topics) {

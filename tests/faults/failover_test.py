@@ -94,6 +94,22 @@ class FailoverTest(unittest.TestCase):
             self.assertEqual(lab.end(process), 0, it.log()[-3000:])
             self.assertEqual(it.verdict(), [], it.log()[-3000:])
 
+    def test_a_stage_starts_while_the_cluster_still_names_a_dead_broker(self):
+        """The client asked the dead one for the topics' settings, without end, where it was named
+        the controller: of any broker, until it is fenced."""
+        with Replicated(self.cluster.address, seed=42, lanes=1) as it:
+            it.produce(40, aborted=False)
+            self.cluster.kill(NODES[0])
+            names = [str(i) for i in range(4)]
+            processes = [it.start("--wait", "900", instance=name) for name in names]
+            lab.wait_for(lambda: all(
+                f'"instance":"{name}","what":"partition assigned' in it.log() for name in names),
+                timeout=40, what="the start of all beside the dead one")
+            self.cluster.start(NODES[0])
+            for process in processes:
+                self.assertEqual(lab.end(process), 0, it.log()[-3000:])
+            self.assertEqual(it.verdict(), [], it.log()[-3000:])
+
 
 if __name__ == "__main__":
     unittest.main()
