@@ -1,5 +1,5 @@
-"""Training again makes the model that is committed. On another kind of processor the last bits of its
-weights may differ, and with them its digest: nothing else does."""
+"""Training again makes the model that is committed. On another kind of processor the last bits of
+its weights may differ, and with them its digest: nothing else does."""
 
 import pathlib
 import re

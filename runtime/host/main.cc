@@ -104,7 +104,12 @@ Status parse_trusted(const std::vector<std::string>& trusted, RunOptions& option
           fmt::format("--trust-offset {}: say TOPIC/PARTITION=OFFSET, such as comments.v1/0=1200",
                       one));
     }
-    options.trusted_offsets[{one.substr(0, slash), partition}] = NextOffset(offset);
+    const auto [said, is_new] =
+        options.trusted_offsets.try_emplace({one.substr(0, slash), partition}, offset);
+    if (!is_new && said->second != NextOffset(offset)) {
+      return Status::stop(ExitCode::usage, fmt::format("--trust-offset {}: it was {} before", one,
+                                                       said->second.value()));
+    }
   }
   return Status::ok();
 }
@@ -246,8 +251,10 @@ int stage_main(int argc, char** argv, const StageSpec& spec) {
   run_command
       ->add_option(
           "--trust-offset", trusted,
-          "TOPIC/PARTITION=OFFSET, for one run, where dedup is off: go on from this offset "
-          "of the group, which you have set with Kafka's tools. May be given for several")
+          "For one run, where dedup is off: go on from this offset of the group, which you have "
+          "set with Kafka's tools. May be given for several. A supervisor that starts the run "
+          "again must not repeat it")
+      ->type_name("TOPIC/PARTITION=OFFSET")
       ->allow_extra_args(false);
   int silence_s_max = static_cast<int>(options.silence_max.count());
   run_command

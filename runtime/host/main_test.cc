@@ -116,6 +116,9 @@ TEST_F(Run, AnOffsetToTrustNamesItsPartitionAndItself) {
         << wrong;
     EXPECT_THAT(err_, HasSubstr("--trust-offset")) << wrong;
   }
+  EXPECT_EQ(call({"run", file("greeter"), "--trust-offset=raw/0=5", "--trust-offset=raw/0=6"}),
+            static_cast<int>(ExitCode::usage));
+  EXPECT_THAT(err_, HasSubstr("--trust-offset raw/0=6: it was 5 before"));
 }
 
 }  // namespace

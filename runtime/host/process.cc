@@ -159,6 +159,7 @@ class Process {
   Status run_alone(LanePlan plan, const Endpoint* endpoint) {
     plan.settings.until = options_.until;
     plan.settings.trusted_offsets = options_.trusted_offsets;
+    plan.settings.left_at = std::make_shared<OffsetsLeft>();
     const std::string address =
         endpoint ? fmt::format("{}:{}", deployment_.http->host, endpoint->port()) : "";
     if (!run_file_.started(address)) {

@@ -117,7 +117,8 @@ Result<std::vector<std::string>> KafkaAdmin::topics() {
 }
 
 // The shape first: its answer names the controller, to which librdkafka sends the question for the
-// settings. It would ask one that is dead for ever, and KRaft names a dead broker until it's fenced.
+// settings. It would ask one that is dead for ever, and KRaft names a dead broker until it's
+// fenced.
 Result<std::optional<TopicDescription>> KafkaAdmin::describe(const std::string& topic) {
   WEIR_TRY(connect());
   WEIR_TRY_ASSIGN(const std::optional<TopicShape> shape,

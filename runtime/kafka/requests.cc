@@ -69,15 +69,19 @@ bool is_unreadable(rd_kafka_resp_err_t code) {
 Status topic_is_missing(std::string_view topic) {
   return Status::stop(
       ExitCode::config,
-      fmt::format("there is no topic {}; `{} topics apply CONFIG` creates what a deployment needs",
+      fmt::format("there is no topic {} (if it is meant to be new, create it: `{} topics apply "
+                  "CONFIG`)",
                   topic, tool_command()));
 }
 
 Status topic_is_gone(std::string_view topic) {
-  return Status::stop(ExitCode::config,
-                      topic_is_missing(topic).message() +
-                          ". If it was there before, what it held is gone, and with an input the "
-                          "offsets: then raise `version:` first");
+  return Status::stop(
+      ExitCode::config,
+      fmt::format(
+          "there is no topic {}. If it was there before, what it held is gone, and with an "
+          "input the offsets: then raise `version:` first. After that, or if it is meant to "
+          "be new, create it: `{} topics apply CONFIG`",
+          topic, tool_command()));
 }
 
 Status failure_of(const Client& client, rd_kafka_resp_err_t code, std::string_view doing) {

@@ -405,7 +405,8 @@ Status KafkaSource::take_error(const rd_kafka_message_t& message, Gathering& gat
           ExitCode::bad_input,
           fmt::format(
               "{} of group {} can't be read: {}{}. The records from there on are gone, deleted "
-              "unread by the topic's retention most likely, or the topic isn't the one that was "
+              "unread (by the topic's retention, or by somebody), or the topic isn't the one that "
+              "was "
               "read before: deploy a new version (raise `version:`), which starts by `start`",
               place(), settings_.group, rd_kafka_message_errstr(&message), held));
     }

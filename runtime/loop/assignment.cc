@@ -119,8 +119,8 @@ Result<std::vector<Position>> Assignment::take_again() {
 
 void Assignment::clear() {
   for (const OwnedPartition& owned : owned_) {
-    if (const auto left = left_at_.find(owned.where); left != left_at_.end()) {
-      left->second = std::max(left->second, owned.committed);
+    if (const auto left = left_at_->find(owned.where)) {
+      left_at_->set(owned.where, std::max(*left, owned.committed));
     }
   }
   owned_.clear();
@@ -298,8 +298,10 @@ Result<Position> Assignment::place(OwnedPartition& owned, const Committed& commi
         ExitCode::bad_input,
         name + ": the committed offset " + text(c) + " lies outside the log, which holds " +
             text(bounds.start) + " to " + text(bounds.end) +
-            (c < bounds.start ? ": records between were deleted unread by the topic's retention: "
-                              : ": the topic was re-created or lost its tail: ") +
+            (c < bounds.start
+                 ? ": records between were deleted unread (by the topic's retention, or by "
+                   "somebody): "
+                 : ": the topic was re-created or lost its tail: ") +
             kNewVersion);
   }
   WEIR_TRY_ASSIGN(const CommitMetadata metadata, metadata_of(owned, committed));
@@ -307,7 +309,7 @@ Result<Position> Assignment::place(OwnedPartition& owned, const Committed& commi
   WEIR_TRY(check_rule(owned, metadata));
   WEIR_TRY(check_outputs(owned, metadata));
   owned.committed = c;
-  left_at_[owned.where] = c;
+  left_at_->set(owned.where, c);
   owned.committed_time = metadata.time;
   owned.has_reached_end = false;
   if (!settings_.inputs[owned.where.input.value()].dedup) {
@@ -374,18 +376,22 @@ Result<CommitMetadata> Assignment::metadata_of(OwnedPartition& owned, const Comm
   }
   const std::string give_way = "another consumer uses group " + settings_.group +
                                ". Give that one a group of its own, and " + way_on;
-  if (const auto left = left_at_.find(owned.where); left != left_at_.end()) {
-    const NextOffset before = std::max(left->second, owned.committed);
+  if (const auto left = left_at_->find(owned.where)) {
+    const NextOffset before = std::max(*left, owned.committed);
     if (before != c) {
       return Status::stop(ExitCode::bad_input,
-                          what + ", where this lane was at " + text(before) + ": " + give_way);
+                          what + ", where this process was at " + text(before) + ": " + give_way);
     }
   }
   const auto trusted = settings_.trusted_offsets.find({input.topic, owned.where.partition.value()});
-  if (trusted == settings_.trusted_offsets.end() || trusted->second != c) {
+  if (trusted == settings_.trusted_offsets.end()) {
     return Status::stop(
         ExitCode::bad_input,
         what + ", so records before it may be without an outcome. Most likely " + give_way);
+  }
+  if (trusted->second != c) {
+    return Status::stop(ExitCode::bad_input, what + ", and --trust-offset says " +
+                                                 text(trusted->second) + ": " + give_way);
   }
   owned.is_foreign = true;
   probe_.foreign_offset_taken(owned.where, c);
@@ -537,7 +543,9 @@ std::string Assignment::way_out(InputIndex input) const {
                    ":PARTITION --reset-offsets --to-offset OFFSET --execute, and run once with "
                    "--trust-offset " +
                    topics_[input.value()].topic +
-                   "/PARTITION=OFFSET. OFFSET is what the logs of all instances last called "
+                   "/PARTITION=OFFSET, which also takes it on trust that the input and the outputs "
+                   "are the topics that they were. OFFSET is what the logs of all instances last "
+                   "called "
                    "`committed` of the partition, if none of them ran on after it: behind a kill "
                    "-9 only a new version is safe. Or " +
                    kNewVersion;

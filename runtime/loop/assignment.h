@@ -1,7 +1,6 @@
 // The partitions that a lane owns, and how far it is in each.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -46,7 +45,12 @@ class Assignment {
  public:
   Assignment(const LaneSettings& settings, Source& source, Sink& sink, SegmentStores& stores,
              Probe& probe)
-      : settings_(settings), source_(source), sink_(sink), stores_(stores), probe_(probe) {}
+      : settings_(settings),
+        source_(source),
+        sink_(sink),
+        stores_(stores),
+        probe_(probe),
+        left_at_(settings.left_at ? settings.left_at : std::make_shared<OffsetsLeft>()) {}
 
   // Commits where the group begins, if it never committed anything. After that a missing offset is
   // never taken for a new group, nor is a group without offsets whose outputs hold records: they
@@ -121,8 +125,7 @@ class Assignment {
   SegmentStores& stores_;
   Probe& probe_;
   std::vector<OwnedPartition> owned_;
-  // The committed offset of each partition that this lane ever owned, as it was when it left it.
-  std::map<InputPartition, NextOffset> left_at_;
+  const std::shared_ptr<OffsetsLeft> left_at_;  // not null
   // Of the inputs, then of the outputs, as of the last take. Not of the dead letters: people empty
   // their topic when they have dealt with them.
   std::vector<TopicIdentity> topics_;

@@ -787,7 +787,7 @@ TEST_F(LoopTest, AnOffsetThatAnotherConsumerMovedUnderALaneStopsItWhereDedupIsOf
   rebalance();
   expect_stop(ExitCode::bad_input,
               "offset 2 was not set by weir (metadata \"\"), "
-              "where this lane was at 1");
+              "where this process was at 1");
 }
 
 // What it had committed itself since was forgotten.
@@ -804,7 +804,27 @@ TEST_F(LoopTest, AnOffsetThatIsSetBackToWhereALaneBeganStopsItToo) {
   fail("flush", Status::recreate("other", "connection lost"));
   const Status stopped = run();
   ASSERT_FALSE(stopped.is_ok());
-  EXPECT_THAT(stopped.message(), HasSubstr("where this lane was at 2"));
+  EXPECT_THAT(stopped.message(), HasSubstr("where this process was at 2"));
+}
+
+// The lane to which the partition went trusted the same number once more, and doubled all that the
+// first had done from there.
+TEST_F(LoopTest, AnOffsetIsTrustedOnceByAllLanesOfAProcess) {
+  settings_.inputs[0].dedup.reset();
+  settings_.trusted_offsets[{kLabInput, 0}] = NextOffset(1);
+  settings_.left_at = std::make_shared<OffsetsLeft>();
+  send("a:1");
+  send("b:1");
+  kafka_.set_committed(kLabGroup, kLabInput, 0, NextOffset(1), "");
+  ASSERT_TRUE(run().is_ok());
+  rebalance();
+  ASSERT_TRUE(run().is_ok());
+  lane_.reset();  // the next is another lane of the process
+  kafka_.set_committed(kLabGroup, kLabInput, 0, NextOffset(1), "");
+  expect_stop(ExitCode::bad_input, "where this process was at 2");
+  crash();
+  settings_.left_at = std::make_shared<OffsetsLeft>();
+  EXPECT_TRUE(run().is_ok()) << "the next process is told anew";
 }
 
 // The next start took it for a person's, who knew why.
@@ -818,7 +838,7 @@ TEST_F(LoopTest, AnOffsetSetByOtherToolsIsTakenOnceAndByOrderWhereDedupIsOff) {
   EXPECT_THAT(stopped.message(), HasSubstr("run once with --trust-offset in/PARTITION=OFFSET"));
   crash();
   settings_.trusted_offsets[{kLabInput, 0}] = NextOffset(0);
-  EXPECT_FALSE(run().is_ok()) << "of another offset";
+  expect_stop(ExitCode::bad_input, "and --trust-offset says 0");
   crash();
   settings_.trusted_offsets[{kLabInput, 0}] = NextOffset(1);
   ASSERT_TRUE(run().is_ok());

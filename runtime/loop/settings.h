@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "loop/commit_metadata.h"
 #include "loop/io.h"
 #include "loop/limits.h"
+#include "loop/offsets_left.h"
 #include "weir/out.h"
 
 namespace weir {
@@ -53,9 +55,11 @@ struct LaneSettings {
   // In each partition, the first record stamped at or after it and all that follow stay unread.
   std::optional<Timestamp> until;
   // By topic and partition: offsets that a person set and answers for. Where dedup is off, one that
-  // wasn't committed by weir is gone on from if it is this one, and the lane's first of its
-  // partition. Nobody can know what lies before it.
+  // wasn't committed by weir is gone on from if it is this one, and the first that a lane of this
+  // process finds of its partition. Nobody can know what lies before it.
   std::map<std::pair<std::string, std::int32_t>, NextOffset> trusted_offsets;
+  // Shared by the lanes of a process; null: the lane is alone.
+  std::shared_ptr<OffsetsLeft> left_at;
   Limits limits;
 
   OutputIndex dead_letters() const {

@@ -324,8 +324,8 @@ TEST_F(ToolTest, AMissingTopicIsNamedWithTheCommandAndTheNearestThatIsThere) {
   const Outcome sent = produce(prefix + ".raw.coments", write("in", "{}\n"));
   EXPECT_EQ(sent.code, 78);
   EXPECT_EQ(sent.notice,
-            fmt::format("there is no topic {0}.raw.coments; `{1} topics apply CONFIG` creates what "
-                        "a deployment needs; did you mean \"{0}.raw.comments\"?\n",
+            fmt::format("there is no topic {0}.raw.coments (if it is meant to be new, create it: "
+                        "`{1} topics apply CONFIG`); did you mean \"{0}.raw.comments\"?\n",
                         prefix, tool_command()));
 }
 

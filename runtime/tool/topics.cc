@@ -22,7 +22,7 @@ struct ApplyOptions {
   std::vector<std::string> files;
   Reach reach;
   bool is_dry = false;
-  int partitions = 0;  // 0: not said
+  int partitions = 0;              // 0: not said
   std::vector<std::string> meant;  // topics that are meant to be new
   std::string output = "text";
 };
