@@ -1,5 +1,7 @@
 #include "host/preflight.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <chrono>
 #include <map>
@@ -112,6 +114,25 @@ Status together(const std::vector<Status>& checks) {
 Status check_stage(const config::Deployment& deployment, const StageSpec& spec) {
   const auto stage = spec.make_stage(deployment.options.get());
   return stage.is_ok() ? Status::ok() : stage.status().within(deployment.file);
+}
+
+Status raise_open_files_max(int lanes) {
+  // Of one partition a lane, with a few brokers: what a process was seen to take.
+  constexpr rlim_t kForProcess = 48;
+  constexpr rlim_t kForLane = 32;
+  const rlim_t needed = kForProcess + kForLane * static_cast<rlim_t>(lanes);
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_max < needed) {
+    return Status::stop(
+        ExitCode::config,
+        fmt::format("this process may have {} files open, and with lanes: {} it takes {} at least: "
+                    "raise its hard limit (ulimit -n, LimitNOFILE=)",
+                    limit.rlim_max, lanes, needed));
+  }
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  return Status::ok();
 }
 
 Status check_input_topic(const config::Deployment& deployment, const config::Input& input,

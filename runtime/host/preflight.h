@@ -1,4 +1,5 @@
-// What must be true of the stage and of the cluster's topics before a lane may start.
+// What must be true of the stage, of this process and of the cluster's topics before a lane may
+// start.
 #pragma once
 
 #include <chrono>
@@ -23,6 +24,10 @@ Status together(const std::vector<Status>& checks);
 // Ok when a stage can be made, as each lane will; else stop(config) with the deployment's file. A
 // model's file that is missing is found here.
 Status check_stage(const config::Deployment& deployment, const StageSpec& spec);
+
+// As many open files as the system lets this process have, or stop(config) when they can't be
+// enough: running short of them looks like a broker that doesn't answer.
+Status raise_open_files_max(int lanes);
 
 // A topic as the cluster knows it; nullopt: there is none.
 using DescribeTopic =

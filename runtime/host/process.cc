@@ -1,7 +1,5 @@
 #include "host/process.h"
 
-#include <signal.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,6 +20,7 @@
 #include "host/kafka_settings.h"
 #include "host/preflight.h"
 #include "host/run_file.h"
+#include "host/signals.h"
 #include "http/endpoint.h"
 #include "http/status_page.h"
 #include "state/file_lock.h"
@@ -50,57 +49,6 @@ std::chrono::system_clock::time_point wall_time(steady_clock::time_point time) {
   return std::chrono::system_clock::now() -
          std::chrono::duration_cast<std::chrono::system_clock::duration>(steady_clock::now() -
                                                                          time);
-}
-
-// SIGTERM, SIGINT and SIGHUP, blocked for every thread and asked for by one. A reader of the log
-// that goes away ends nothing: SIGPIPE is ignored.
-class Signals {
- public:
-  Signals() {
-    ::signal(SIGPIPE, SIG_IGN);
-    sigemptyset(&set_);
-    sigaddset(&set_, SIGTERM);
-    sigaddset(&set_, SIGINT);
-
-    struct sigaction hangup {};
-
-    sigaction(SIGHUP, nullptr, &hangup);
-    if (hangup.sa_handler != SIG_IGN) {  // by nohup; asked for, it would come all the same
-      sigaddset(&set_, SIGHUP);
-    }
-    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
-  }
-
-  // True when one arrived within `time`.
-  bool wait(std::chrono::milliseconds time) const {
-    const timespec limit{.tv_sec = time.count() / 1000,
-                         .tv_nsec = static_cast<long>(time.count() % 1000) * 1'000'000L};
-    return sigtimedwait(&set_, nullptr, &limit) > 0;
-  }
-
- private:
-  sigset_t set_{};
-};
-
-// As many open files as the system lets this process have, or stop(config) when they can't be
-// enough: running short of them looks like a broker that doesn't answer.
-Status raise_open_files_max(int lanes) {
-  // Of one partition a lane, with a few brokers: what a process was seen to take.
-  constexpr rlim_t kForProcess = 48;
-  constexpr rlim_t kForLane = 32;
-  const rlim_t needed = kForProcess + kForLane * static_cast<rlim_t>(lanes);
-  rlimit limit{};
-  ::getrlimit(RLIMIT_NOFILE, &limit);
-  if (limit.rlim_max < needed) {
-    return Status::stop(
-        ExitCode::config,
-        fmt::format("this process may have {} files open, and with lanes: {} it takes {} at least: "
-                    "raise its hard limit (ulimit -n, LimitNOFILE=)",
-                    limit.rlim_max, lanes, needed));
-  }
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-  return Status::ok();
 }
 
 // Two with one transactional id would fence each other for ever.
