@@ -1,6 +1,7 @@
 #include "host/input_ends.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -11,18 +12,28 @@
 
 namespace weir {
 
+namespace {
+
+// Of one question: who was told to end waits for the one that is under way.
+constexpr std::chrono::seconds kAnswerWaitMax{2};
+
+}  // namespace
+
 InputEnds InputEnds::of(const LanePlan& plan, const ClusterSettings& cluster) {
   SourceSettings settings;
   settings.cluster = cluster;
+  settings.cluster.request_wait_max =
+      std::min<std::chrono::milliseconds>(cluster.request_wait_max, kAnswerWaitMax);
   settings.group = plan.settings.group;
   settings.inputs = plan.input_topics;
   return InputEnds(plan.input_topics, plan.settings.until,
                    std::make_unique<KafkaSource>(std::move(settings)));
 }
 
-Result<std::vector<std::string>> InputEnds::undone(const std::vector<LaneStatus>& lanes) {
+Result<std::vector<std::string>> InputEnds::undone(const std::vector<LaneStatus>& lanes,
+                                                   const std::stop_token& stop) {
   if (ends_.empty()) {
-    WEIR_TRY(look_at_ends());
+    WEIR_TRY(look_at_ends(stop));
   }
   std::vector<Committed> committed;
   std::vector<InputPartition> others;
@@ -60,12 +71,15 @@ std::optional<NextOffset> InputEnds::committed_by(const std::vector<LaneStatus>&
   return std::nullopt;
 }
 
-Status InputEnds::look_at_ends() {
+Status InputEnds::look_at_ends(const std::stop_token& stop) {
   std::map<InputPartition, NextOffset> ends;
   for (std::size_t i = 0; i < topics_.size(); ++i) {
     const InputIndex input(static_cast<std::uint16_t>(i));
     WEIR_TRY_ASSIGN(const TopicIdentity topic, source_->identity(input));
     for (std::int32_t p = 0; p < topic.partitions; ++p) {
+      if (stop.stop_requested()) {
+        return Status::retry("told to stop");
+      }
       const InputPartition where{input, Partition(p)};
       WEIR_TRY_ASSIGN(const LogBounds bounds, source_->log_bounds(where));
       ends[where] = bounds.end;

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,7 +19,7 @@ namespace weir {
 // How far a group's inputs reached when this was first asked, and whether the group is there by
 // now. A batch is done then, whoever did it: this process, other instances, or whoever took over
 // from a member that died and kept its partitions for its session. That a lane is at its end won't
-// do: while partitions come to it, it still says so of those that it had. One thread.
+// do: while partitions come to it, it still says so of those that it had. One thread at a time.
 class InputEnds {
  public:
   // `topics` by InputIndex, those of `source`. Records stamped at or after `until` don't count.
@@ -30,18 +31,20 @@ class InputEnds {
   static InputEnds of(const LanePlan& plan, const ClusterSettings& cluster);
 
   // The partitions that are not committed as far as that, as "topic/partition". Of those that
-  // `lanes` own these know; of the others the brokers are asked, which takes some seconds where
-  // they don't answer and is Remedy::retry then.
-  Result<std::vector<std::string>> undone(const std::vector<LaneStatus>& lanes);
+  // `lanes` own these know; of the others the brokers are asked, one question after the other. The
+  // first that they don't answer takes some seconds and is the result, Remedy::retry; so is a
+  // `stop` before the next.
+  Result<std::vector<std::string>> undone(const std::vector<LaneStatus>& lanes,
+                                          const std::stop_token& stop = {});
 
  private:
-  Status look_at_ends();
+  Status look_at_ends(const std::stop_token& stop);
   std::optional<NextOffset> committed_by(const std::vector<LaneStatus>& lanes,
                                          InputPartition where) const;
 
-  const std::vector<std::string> topics_;
-  const std::optional<Timestamp> until_;
-  const std::unique_ptr<Source> source_;
+  std::vector<std::string> topics_;
+  std::optional<Timestamp> until_;
+  std::unique_ptr<Source> source_;
   std::map<InputPartition, NextOffset> ends_;
 };
 

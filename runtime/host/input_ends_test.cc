@@ -1,5 +1,7 @@
 #include "host/input_ends.h"
 
+#include <stop_token>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -79,6 +81,16 @@ TEST_F(InputEndsTest, ABrokerThatDoesNotAnswerIsAskedAgain) {
   EXPECT_EQ(ends.undone({}).status().remedy(), Remedy::retry);
   is_silent = false;
   EXPECT_THAT(ends.undone({}).value(), ElementsAre("in/0"));
+}
+
+// A look at many partitions took as long as all its questions together, whoever waited for it.
+TEST_F(InputEndsTest, WhoIsToldToStopAsksNoFurtherQuestion) {
+  std::stop_source stop;
+  InputEnds ends({"in"}, std::nullopt, kafka_.source("g", {"in"}, [&](std::string_view) {
+    stop.request_stop();
+    return Status::ok();
+  }));
+  EXPECT_EQ(ends.undone({}, stop.get_token()).status().remedy(), Remedy::retry);
 }
 
 }  // namespace

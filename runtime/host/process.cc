@@ -16,6 +16,7 @@
 #include "host/build.h"
 #include "host/command_line.h"
 #include "host/disk_watch.h"
+#include "host/end_watch.h"
 #include "host/input_ends.h"
 #include "host/kafka_settings.h"
 #include "host/preflight.h"
@@ -136,7 +137,7 @@ class Process {
       const std::lock_guard hold(lanes_mutex_);
       lanes_.push_back(std::move(lane));
     }
-    InputEnds ends = InputEnds::of(plan, kafka.cluster);
+    EndWatch ends(InputEnds::of(plan, kafka.cluster), options_.silence_max, metrics_, log_);
     Status ended = watch(ends);
     set_state(ended.is_ok() ? ProcessState::draining : ProcessState::failed);
     is_drained_ = std::all_of(lanes_.begin(), lanes_.end(),
@@ -316,21 +317,6 @@ class Process {
     return false;
   }
 
-  // With `until_end`, once all lanes are there.
-  bool is_done(InputEnds& ends) {
-    if (steady_clock::now() - ends_asked_ < std::chrono::seconds(1)) {
-      return false;
-    }
-    const Result<std::vector<std::string>> undone = ends.undone(metrics_.lanes());
-    ends_asked_ = steady_clock::now();
-    if (undone.is_ok() && !undone.value().empty() && ++undone_seen_ == 2) {
-      log_.warning(
-          "waiting for what another member of the group owns, or owned until its session ends",
-          {{"partitions", fmt::format("{}", fmt::join(undone.value(), ", "))}});
-    }
-    return undone.is_ok() && undone.value().empty();
-  }
-
   // Into the log: the brokers are silent, and since when; or they answer again.
   void note_silence(bool is_cut_off) const {
     if (!is_cut_off) {
@@ -370,15 +356,27 @@ class Process {
     return std::find(were_hanging.begin(), were_hanging.end(), true) != were_hanging.end();
   }
 
-  // Until all lanes ended: by themselves, because one had to stop, or because a signal came. After
+  // Until all lanes ended: by themselves, because one had to stop, because all is done or nobody
+  // tells whether it is, or because a signal came. After
   // a second signal, or some time after the first failure, a lane that hangs is left behind, and
   // with it this process.
-  Status watch(InputEnds& ends) {
+  Status watch(EndWatch& ends) {
     Status failed;
     bool is_told = false;
     bool is_cut_off = false;
     std::vector<bool> were_hanging(lanes_.size());
     auto leave_at = steady_clock::time_point::max();
+    const auto fail = [&](const Status& why) {
+      failed = why;
+      leave_at = std::min(leave_at, steady_clock::now() + kEndAfterFailureMax + longer_calls_);
+      if (failed.exit_code() == ExitCode::broken) {
+        metrics_.count_invariant_violation();
+      }
+      ends.stop();
+      for (const auto& lane : lanes_) {
+        lane->stop();
+      }
+    };
     while (true) {
       note_alive();
       if (signals_.wait(kWatchEvery)) {
@@ -388,6 +386,7 @@ class Process {
         }
         leave_at = is_told ? std::min(leave_at, steady_clock::now() + kEndAtOnceMax) : leave_at;
         is_told = true;
+        ends.stop();
       }
       const bool any_cut_off = std::any_of(lanes_.begin(), lanes_.end(),
                                            [](const auto& lane) { return lane->is_cut_off(); });
@@ -403,20 +402,16 @@ class Process {
         all_ready = all_ready && lane->is_ready();
         all_at_end = all_at_end && lane->is_at_end();
         if (failed.is_ok() && lane->has_ended() && !lane->outcome().is_ok()) {
-          failed = lane->outcome();
-          leave_at = std::min(leave_at, steady_clock::now() + kEndAfterFailureMax + longer_calls_);
-          if (failed.exit_code() == ExitCode::broken) {
-            metrics_.count_invariant_violation();
-          }
-          for (const auto& other : lanes_) {
-            other->stop();
-          }
+          fail(lane->outcome());
         }
       }
       if (all_ended) {
         return failed;
       }
-      if (all_at_end && is_done(ends)) {
+      const Result<bool> is_done = ends.is_done(steady_clock::now(), all_at_end);
+      if (!is_done.is_ok()) {
+        fail(is_done.status());
+      } else if (is_done.value()) {
         for (const auto& lane : lanes_) {
           lane->stop();
         }
@@ -458,8 +453,6 @@ class Process {
   // bounds above must be raised by where that is set to more than its default.
   std::chrono::milliseconds longer_calls_{0};
   steady_clock::time_point seen_ = steady_clock::now();
-  steady_clock::time_point ends_asked_;
-  int undone_seen_ = 0;  // the first may be of what came since the lanes were at the end
   bool is_told_to_stop_ = false;
   bool is_drained_ = true;
   // The endpoint's thread asks while main's changes.

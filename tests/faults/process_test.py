@@ -20,6 +20,8 @@ from kafka.structs import OffsetAndMetadata
 
 import checker
 import lab
+import proxy
+import resend_test
 
 
 class ProcessTest(unittest.TestCase):
@@ -328,6 +330,35 @@ class ProcessTest(unittest.TestCase):
             process = it.start("--until-end", WEIR__LANES="1")
             self.assertEqual(process.wait(60), 0, it.log()[-3000:])
             self.assertIn("owned until its session ends", it.log())
+            self.assertEqual(it.verdict(), [], it.log()[-3000:])
+
+    @unittest.skipIf(os.environ.get("WEIR_BOOTSTRAP"), "it needs a broker of its own")
+    def test_a_run_to_the_end_that_is_not_told_where_that_is_says_so_and_gives_up(self):
+        front = resend_test.free_port()
+        broker = lab.OwnBroker(self.addCleanup, "--advertise", front)
+        between = proxy.Proxy(front, int(broker.address.rpartition(":")[2])).start()
+        self.addCleanup(between.stop)
+        silent = "the brokers don't say whether all of the input is done"
+        with lab.Lab(f"127.0.0.1:{front}", seed=19, lanes=1) as it:
+
+            def start(*arguments):
+                it.produce(100, aborted=False)
+                process = it.start("--until-end", *arguments, WEIR_PAUSE_AT="before_commit:1")
+                lab.wait_until_paused(process)
+                between.swallowed = (proxy.LIST_OFFSETS,)  # it began by asking them
+                process.send_signal(signal.SIGCONT)
+                return process
+
+            self.assertEqual(start("--wait", "3").wait(60), 69, it.log()[-3000:])
+            self.assertEqual(it.log().count(silent), 1, it.log()[-3000:])
+            last = json.loads(it.log().splitlines()[-1])
+            self.assertIn(f"asking for offsets of topic {it.raw}", last["outcome"])
+            between.swallowed = ()
+            process = start()
+            lab.wait_for(lambda: it.log().count(silent) == 2, what="word of the second silence")
+            self.assertEqual(lab.end(process), 0, it.log()[-3000:])
+            between.swallowed = ()
+            it.finish()
             self.assertEqual(it.verdict(), [], it.log()[-3000:])
 
     def test_an_offset_that_a_person_set_is_gone_on_from_by_order_only(self):

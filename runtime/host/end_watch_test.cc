@@ -1,0 +1,155 @@
+#include "host/end_watch.h"
+
+#include <latch>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "testing/sim_kafka.h"
+
+namespace weir {
+namespace {
+
+using std::chrono::seconds;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr seconds kSilenceMax{60};
+
+class EndWatchTest : public ::testing::Test {
+ protected:
+  EndWatchTest() {
+    kafka_.create_topic("in", {.partitions = 1});
+    SimRecord record;
+    record.value = "a";
+    record.timestamp = Timestamp(1000);
+    kafka_.append("in", 0, std::move(record));
+    ::testing::internal::CaptureStderr();
+  }
+
+  ~EndWatchTest() override { static_cast<void>(::testing::internal::GetCapturedStderr()); }
+
+  EndWatch watch(SimFaults faults = {}) {
+    return {InputEnds({"in"}, std::nullopt, kafka_.source("g", {"in"}, std::move(faults))),
+            kSilenceMax, metrics_, log_};
+  }
+
+  static EndWatch::Time at(int second) { return EndWatch::Time(seconds(100 + second)); }
+
+  // What one look comes to that begins and ends then.
+  static Result<bool> look(EndWatch& watch, int begin, int end, bool are_at_end = true) {
+    EXPECT_FALSE(watch.is_done(at(begin), true).value());
+    EXPECT_TRUE(watch.is_looking());
+    Result<bool> done = false;
+    while (watch.is_looking()) {
+      std::this_thread::yield();
+      done = watch.is_done(at(end), are_at_end);
+    }
+    return done;
+  }
+
+  static std::string said() {
+    std::string said = ::testing::internal::GetCapturedStderr();
+    ::testing::internal::CaptureStderr();
+    return said;
+  }
+
+  SimKafka kafka_;
+  const Metrics metrics_{{.deployment = "d", .version = 1}};
+  const Log log_{"d", config::LogLevel::info};
+  Status answer_ = Status::retry("silence");
+};
+
+// A process that waits for an answer is deaf to a second signal.
+TEST_F(EndWatchTest, NobodyWaitsForALook) {
+  std::latch asked(1);
+  std::latch may_answer(1);
+  EndWatch watch = this->watch([&](std::string_view operation) {
+    if (operation == "identity") {
+      asked.count_down();
+      may_answer.wait();
+    }
+    return Status::ok();
+  });
+  EXPECT_FALSE(watch.is_done(at(0), true).value());
+  asked.wait();
+  EXPECT_FALSE(watch.is_done(at(1), true).value());
+  watch.stop();
+  may_answer.count_down();
+}
+
+TEST_F(EndWatchTest, ItIsDoneOnceTheGroupCommittedAllAndNotBeforeTheLanesAreAtTheirEnds) {
+  kafka_.set_committed("g", "in", 0, NextOffset(0), "");
+  int asked = 0;
+  EndWatch watch = this->watch([&](std::string_view operation) {
+    asked += operation == "committed" ? 1 : 0;
+    return Status::ok();
+  });
+  EXPECT_FALSE(watch.is_done(at(0), false).value());
+  EXPECT_FALSE(look(watch, 1, 1).value());
+  kafka_.set_committed("g", "in", 0, NextOffset(1), "");
+  EXPECT_TRUE(look(watch, 2, 2).value());
+  EXPECT_EQ(asked, 2);
+}
+
+// A run whose question nobody answered went on for ever, without a word.
+TEST_F(EndWatchTest, ASilenceIsSaidWhenItBeginsAndIsTheOutcomeWhenItLastsForLonger) {
+  EndWatch watch = this->watch([&](std::string_view) { return answer_; });
+  EXPECT_FALSE(look(watch, 0, 5).value());
+  EXPECT_THAT(said(), HasSubstr(R"("level":"warning")"));
+  EXPECT_FALSE(look(watch, 6, 60).value());
+  EXPECT_EQ(said(), "") << "once";
+  const Status failed = look(watch, 61, 66).status();
+  EXPECT_EQ(failed.exit_code(), ExitCode::unavailable);
+  EXPECT_THAT(failed.message(), HasSubstr("silence"));
+}
+
+TEST_F(EndWatchTest, AnAnswerEndsASilence) {
+  kafka_.set_committed("g", "in", 0, NextOffset(0), "");
+  EndWatch watch = this->watch([&](std::string_view) { return answer_; });
+  EXPECT_FALSE(look(watch, 0, 50).value());
+  answer_ = Status::ok();
+  EXPECT_FALSE(look(watch, 51, 52).value());
+  EXPECT_THAT(said(), HasSubstr("say again"));
+  answer_ = Status::retry("silence");
+  EXPECT_FALSE(look(watch, 53, 66).value());
+  EXPECT_THAT(said(), HasSubstr(R"("level":"warning")"));
+}
+
+// What came from another member keeps them at work for long.
+TEST_F(EndWatchTest, LanesThatAreAtWorkAreNotEndedAndTheirTimeIsNoSilence) {
+  EndWatch watch = this->watch([&](std::string_view) { return answer_; });
+  EXPECT_FALSE(look(watch, 0, 70, false).value());
+  EXPECT_FALSE(look(watch, 500, 505).value());
+  EXPECT_FALSE(look(watch, 506, 511).value());
+}
+
+TEST_F(EndWatchTest, RecordsThatGoOnComingDoNotHideASilence) {
+  EndWatch watch = this->watch([&](std::string_view) { return answer_; });
+  EXPECT_FALSE(look(watch, 0, 5).value());
+  for (int second = 6; second < 55; second += 8) {
+    EXPECT_FALSE(look(watch, second, second + 5, false).value());
+  }
+  EXPECT_FALSE(look(watch, 61, 66).is_ok());
+}
+
+TEST_F(EndWatchTest, WhatOnlyAPersonCanMendIsTheOutcomeAtOnce) {
+  EndWatch watch =
+      this->watch([](std::string_view) { return Status::stop(ExitCode::unauthorised, "refused"); });
+  EXPECT_EQ(look(watch, 0, 0).status().exit_code(), ExitCode::unauthorised);
+}
+
+TEST_F(EndWatchTest, WhoIsToldToEndLooksNoMore) {
+  int asked = 0;
+  EndWatch watch = this->watch([&](std::string_view) {
+    ++asked;
+    return Status::ok();
+  });
+  watch.stop();
+  EXPECT_FALSE(watch.is_done(at(0), true).value());
+  EXPECT_EQ(asked, 0);
+}
+
+}  // namespace
+}  // namespace weir
