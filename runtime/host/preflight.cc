@@ -116,6 +116,33 @@ Status check_stage(const config::Deployment& deployment, const StageSpec& spec) 
   return stage.is_ok() ? Status::ok() : stage.status().within(deployment.file);
 }
 
+Status check_trusted_offsets(
+    const config::Deployment& deployment,
+    const std::map<std::pair<std::string, std::int32_t>, NextOffset>& offsets) {
+  std::vector<std::string> topics;
+  for (const config::Input& input : deployment.inputs) {
+    topics.push_back(input.topic);
+  }
+  for (const auto& [where, offset] : offsets) {
+    const auto& [topic, partition] = where;
+    const std::string said =
+        fmt::format("--trust-offset {}/{}={}: ", topic, partition, offset.value());
+    const auto input = std::find_if(deployment.inputs.begin(), deployment.inputs.end(),
+                                    [&](const config::Input& i) { return i.topic == topic; });
+    if (input == deployment.inputs.end()) {
+      return Status::stop(ExitCode::usage, fmt::format("{}{} reads {}", said, deployment.id,
+                                                       fmt::join(topics, ", ")));
+    }
+    if (input->dedup && input->dedup->window) {
+      return Status::stop(ExitCode::usage,
+                          said +
+                              "with dedup nobody can know what lies in its window: deploy a new "
+                              "version (raise `version:`)");
+    }
+  }
+  return Status::ok();
+}
+
 Status raise_open_files_max(int lanes) {
   // Of one partition a lane, with a few brokers: what a process was seen to take.
   constexpr rlim_t kForProcess = 48;

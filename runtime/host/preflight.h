@@ -5,9 +5,11 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "assembly/lane_plan.h"
@@ -24,6 +26,12 @@ Status together(const std::vector<Status>& checks);
 // Ok when a stage can be made, as each lane will; else stop(config) with the deployment's file. A
 // model's file that is missing is found here.
 Status check_stage(const config::Deployment& deployment, const StageSpec& spec);
+
+// Ok when each offset that a person set is of an input where that can be; else stop(usage).
+// `offsets`: as LaneSettings::trusted_offsets.
+Status check_trusted_offsets(
+    const config::Deployment& deployment,
+    const std::map<std::pair<std::string, std::int32_t>, NextOffset>& offsets);
 
 // As many open files as the system lets this process have, or stop(config) when they can't be
 // enough: running short of them looks like a broker that doesn't answer.

@@ -27,6 +27,23 @@ TEST(Preflight, WhatIsWrongAtOnceIsSaidAtOnceAndTheFirstIsTheExitCode) {
   EXPECT_TRUE(together({Status::ok(), Status::ok()}).is_ok());
 }
 
+TEST(Preflight, AnOffsetIsTrustedOfAnInputWithoutDedupOnly) {
+  config::Loaded loaded = config::load_text(
+      "{stage: join, inputs: {a: {topic: raw.a, dedup: off}, b: {topic: raw.b, dedup: {key: [id], "
+      "window: 24h}}, c: {topic: raw.c, dedup: {key: [id], window: off}}}, "
+      "outputs: {out: {dataset: x}}}",
+      "join.yaml", {});
+  ASSERT_TRUE(loaded.deployment) << loaded.status().message();
+  const auto said = [&](const std::string& topic) {
+    return check_trusted_offsets(*loaded.deployment, {{{topic, 1}, NextOffset(2)}});
+  };
+  EXPECT_TRUE(said("raw.a").is_ok());
+  EXPECT_TRUE(said("raw.c").is_ok());
+  EXPECT_EQ(said("raw.x").exit_code(), ExitCode::usage);
+  EXPECT_EQ(said("raw.x").message(), "--trust-offset raw.x/1=2: join reads raw.a, raw.b, raw.c");
+  EXPECT_THAT(said("raw.b").message(), HasSubstr("deploy a new version"));
+}
+
 TEST(Preflight, ADerivedTopicThatForgetsBeforeItsInputIsRefusedWithTheCommandThatMendsIt) {
   const Status refused =
       check_retention("comments.v1", 7 * kDay, "raw.comments", std::nullopt, "b:1");

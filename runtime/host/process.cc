@@ -92,6 +92,7 @@ class Process {
     Result<LanePlan> plan = plan_lane(deployment_, spec_);
     const Result<std::unique_ptr<Endpoint>> endpoint = serve();
     Status fit = together({lock.status(), plan.status(), check_stage(deployment_, spec_),
+                           check_trusted_offsets(deployment_, options_.trusted_offsets),
                            raise_open_files_max(deployment_.lanes), endpoint.status()});
     if (!lock.is_ok()) {
       run_file_.failed_without_lock(fit);
