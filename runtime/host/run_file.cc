@@ -212,14 +212,7 @@ std::optional<std::string> RunEntry::held_lock() const {
   instance_of.id = deployment;
   instance_of.version = version;
   instance_of.instance = instance;
-  const fs::path lock = lock_file(instance_of);
-  std::error_code failed;
-  if (!fs::exists(lock, failed)) {  // and is not made by asking
-    return std::nullopt;
-  }
-  const Result<FileLock> taken = FileLock::acquire(lock);
-  const bool is_held = !taken.is_ok() && taken.status().remedy() == Remedy::retry;
-  return is_held ? std::optional(taken.status().message()) : std::nullopt;
+  return FileLock::holder(lock_file(instance_of));
 }
 
 fs::path lock_file(const config::Deployment& deployment) {

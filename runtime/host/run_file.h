@@ -58,8 +58,8 @@ struct RunEntry {
   // SIGSTOP, or a debugger, keeps the process of this pid from running.
   bool is_stopped() const;
 
-  // By whom the lock of its instance is held, in words; nullopt: nobody, or it can't be asked. To
-  // ask takes the lock for a moment.
+  // By whom the lock of its instance is held, in words; nullopt: nobody, or it can't be asked. A
+  // start that comes while this asks finds the lock held.
   std::optional<std::string> held_lock() const;
 };
 

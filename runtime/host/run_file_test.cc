@@ -103,6 +103,26 @@ TEST_F(RunFiles, AnEntryIsGoneWithoutItsProcessOrASignOfIt) {
   EXPECT_TRUE(killed.is_gone());
 }
 
+// Its user, the stage's own, is another than who looks at 3 a.m.
+TEST_F(RunFiles, AProcessThatHoldsItsLockIsGoneToNobodyWhoAsks) {
+  constexpr uid_t kNobody = 65534;
+  const auto lock = FileLock::acquire(state_ / "ingest-x" / "v1" / "0" / "lock");
+  const RunEntry entry{.deployment = "ingest-x",
+                       .version = 1,
+                       .instance = "0",
+                       .pid = ::getpid(),
+                       .seen = std::chrono::system_clock::now() - std::chrono::hours(1),
+                       .file = state_ / "run" / "ingest-x.v1-0.json"};
+  EXPECT_FALSE(entry.is_gone());
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "only root can be somebody else";
+  }
+  ASSERT_EQ(::seteuid(kNobody), 0);
+  const bool is_gone = entry.is_gone();
+  ASSERT_EQ(::seteuid(0), 0);
+  EXPECT_FALSE(is_gone);
+}
+
 TEST_F(RunFiles, AFailureStaysUntilTheNextStart) {
   of(2).failed(Status::stop(ExitCode::disk, "full\n\"disk\""));
   ASSERT_THAT(all(), SizeIs(1));

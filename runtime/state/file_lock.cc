@@ -100,6 +100,10 @@ std::string obstacle_to(const fs::path& file) {
   return "";
 }
 
+std::string held_text(const fs::path& file, int descriptor) {
+  return fmt::format("the lock {} is held by {}", file.string(), holder_of(descriptor));
+}
+
 Status failure_to_open(const fs::path& file, const std::string& why) {
   const std::string obstacle = obstacle_to(file);
   return Status::stop(ExitCode::disk, fmt::format("can't open the lock {}: {}{}{}", file.string(),
@@ -120,8 +124,7 @@ Result<FileLock> FileLock::acquire(const fs::path& file) {
   FileLock lock(descriptor);
   if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
     if (errno == EWOULDBLOCK) {
-      return Status::retry(
-          fmt::format("the lock {} is held by {}", file.string(), holder_of(descriptor)));
+      return Status::retry(held_text(file, descriptor));
     }
     return Status::stop(ExitCode::disk,
                         fmt::format("can't lock {}: {}", file.string(), std::strerror(errno)));
@@ -132,6 +135,16 @@ Result<FileLock> FileLock::acquire(const fs::path& file) {
     [[maybe_unused]] const ssize_t written = ::pwrite(descriptor, name.data(), name.size(), 0);
   }
   return lock;
+}
+
+std::optional<std::string> FileLock::holder(const fs::path& file) {
+  const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) {
+    return std::nullopt;
+  }
+  const FileLock asked(descriptor);
+  const bool is_held = ::flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  return is_held ? std::optional(held_text(file, descriptor)) : std::nullopt;
 }
 
 FileLock::FileLock(FileLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}

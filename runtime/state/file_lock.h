@@ -2,6 +2,8 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
+#include <string>
 
 #include "weir/status.h"
 
@@ -15,6 +17,11 @@ class FileLock {
   // stop(disk) when the file can't be made, naming what is in the way and what to do about it where
   // that can be told.
   static Result<FileLock> acquire(const std::filesystem::path& file);
+
+  // Who holds it, as acquire() says it; nullopt: nobody, or it can't be asked, or isn't there. Any
+  // user may ask who may read the file, and any number at once; nothing is written. An acquire()
+  // that comes while this asks fails.
+  static std::optional<std::string> holder(const std::filesystem::path& file);
 
   FileLock(FileLock&& other) noexcept;
   FileLock& operator=(FileLock&& other) noexcept;

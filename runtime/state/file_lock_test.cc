@@ -1,9 +1,13 @@
 #include "state/file_lock.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+#include <optional>
+#include <string>
 
 #include <fmt/core.h>
 #include <gmock/gmock.h>
@@ -27,6 +31,34 @@ TEST(FileLock, IsHeldByWhoeverIsNamedAndNobodyBeforeThem) {
     EXPECT_THAT(second.status().message(), EndsWith(" is held by this process already"));
   }
   EXPECT_TRUE(FileLock::acquire(file).is_ok());
+  fs::remove(file);
+}
+
+TEST(FileLock, WhoHoldsItIsToldToAllWhoAskAndAskingLeavesNothingBehind) {
+  const fs::path file = fs::path(testing::TempDir()) / fmt::format("asked-{}", ::getpid());
+  EXPECT_EQ(FileLock::holder(file), std::nullopt);
+  EXPECT_FALSE(fs::exists(file));
+  std::ofstream(file) << "process 7 on x";
+  const int other = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  ASSERT_EQ(::flock(other, LOCK_SH), 0);
+  EXPECT_EQ(FileLock::holder(file), std::nullopt) << "it was held by who asked at the same time";
+  ::close(other);
+  std::string left;
+  std::getline(std::ifstream(file), left);
+  EXPECT_EQ(left, "process 7 on x");
+  {
+    const Result<FileLock> lock = FileLock::acquire(file);
+    const Result<FileLock> second = FileLock::acquire(file);
+    EXPECT_EQ(FileLock::holder(file), second.status().message());
+    if (::geteuid() == 0) {
+      constexpr uid_t kNobody = 65534;
+      ASSERT_EQ(::seteuid(kNobody), 0);
+      const std::optional<std::string> told = FileLock::holder(file);
+      ASSERT_EQ(::seteuid(0), 0);
+      EXPECT_EQ(told, second.status().message()) << "to another user it was held by nobody";
+    }
+  }
+  EXPECT_EQ(FileLock::holder(file), std::nullopt);
   fs::remove(file);
 }
 
