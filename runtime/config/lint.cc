@@ -90,15 +90,19 @@ void check_annotations(const Deployment& deployment, const Writers& writers,
   }
 }
 
+// How long external topics are kept, by topic: the longest that a file says.
+using Kept = std::map<std::string, Retention>;
+
 // How long the topic is kept that `input` reads; nullopt: the given deployments don't say. `way`:
 // the deployments from there to here.
-std::optional<Retention> kept(const Input& input, const Writers& writers,
+std::optional<Retention> kept(const Input& input, const Writers& writers, const Kept& external,
                               std::set<const Deployment*>& way) {
   if (input.dataset.empty()) {
-    return input.retention.value_or(kForEver);
+    const auto said = external.find(input.topic);
+    return said == external.end() ? kForEver : said->second;
   }
   const auto found = writers.find(input.dataset);
-  if (found == writers.end()) {
+  if (found == writers.end() || found->second.deployment->version != input.version) {
     return std::nullopt;
   }
   const auto& [writer, output] = found->second;
@@ -110,14 +114,14 @@ std::optional<Retention> kept(const Input& input, const Writers& writers,
   }
   std::optional<Retention> longest = Retention::zero();
   for (const Input& before : writer->inputs) {
-    const std::optional<Retention> known = kept(before, writers, way);
+    const std::optional<Retention> known = kept(before, writers, external, way);
     longest = known && longest ? std::max(known, longest) : std::nullopt;
   }
   way.erase(writer);
   return longest;
 }
 
-void check_retention(const Deployment& deployment, const Writers& writers,
+void check_retention(const Deployment& deployment, const Writers& writers, const Kept& external,
                      std::vector<Problem>& problems) {
   const auto text = [](Retention time) {
     return time == kForEver ? "for ever" : "for " + duration_text(time);
@@ -125,11 +129,11 @@ void check_retention(const Deployment& deployment, const Writers& writers,
   for (const Output& output : deployment.outputs) {
     for (const Input& input : deployment.inputs) {
       std::set<const Deployment*> way;
-      const std::optional<Retention> needed = kept(input, writers, way);
+      const std::optional<Retention> needed = kept(input, writers, external, way);
       if (!output.retention || !needed || *output.retention >= *needed) {
         continue;
       }
-      const bool is_unsaid = input.dataset.empty() && !input.retention;
+      const bool is_unsaid = input.dataset.empty() && !external.contains(input.topic);
       problems.push_back(
           {place_of(deployment, {"outputs", output.name, "retention"}),
            fmt::format(
@@ -148,6 +152,7 @@ std::vector<Problem> lint(std::span<const Deployment> deployments) {
   std::vector<Problem> problems;
   std::map<std::string, const Deployment*> files;
   Writers writers;
+  Kept external;
   for (const Deployment& deployment : deployments) {
     const auto [file, is_new] = files.try_emplace(deployment.id, &deployment);
     if (!is_new) {
@@ -155,6 +160,12 @@ std::vector<Problem> lint(std::span<const Deployment> deployments) {
                           fmt::format("the deployment {} is in {} already", quote(deployment.id),
                                       file->second->file)});
       continue;
+    }
+    for (const Input& input : deployment.inputs) {
+      if (input.retention) {
+        Retention& longest = external.try_emplace(input.topic, *input.retention).first->second;
+        longest = std::max(longest, *input.retention);
+      }
     }
     for (const Output& output : deployment.outputs) {
       const auto [found, is_first] =
@@ -172,7 +183,7 @@ std::vector<Problem> lint(std::span<const Deployment> deployments) {
   for (const Deployment& deployment : deployments) {
     check_versions(deployment, writers, problems);
     check_annotations(deployment, writers, problems);
-    check_retention(deployment, writers, problems);
+    check_retention(deployment, writers, external, problems);
   }
   return problems;
 }

@@ -83,6 +83,44 @@ TEST(Lint, HowLongAnInputIsKeptIsSaidByItsWriterOrByWhatThatOneReads) {
       << "a ring says nothing and ends";
 }
 
+TEST(Lint, OfSeveralInputsTheLongestCounts) {
+  const auto writer = [](const std::string& inputs) {
+    Loaded loaded = load_text("stage: j\ninputs: {" + inputs + "}\noutputs: {out: {dataset: x}}\n",
+                              "c/j.yaml", {});
+    EXPECT_TRUE(loaded.problems.empty()) << loaded.status().message();
+    return loaded.deployment.value();
+  };
+  const Deployment reader = keeper("b", "dataset: x, version: 1", "dataset: y, retention: 7d");
+  for (const char* inputs :
+       {"l: {topic: l, dedup: off, retention: 30d}, s: {topic: s, dedup: off, retention: 1d}",
+        "l: {topic: s, dedup: off, retention: 1d}, s: {topic: l, dedup: off, retention: 30d}"}) {
+    EXPECT_NE(said_of({writer(inputs), reader}), "") << inputs;
+  }
+}
+
+// As `topics apply` creates it, and refuses the output.
+TEST(Lint, AnExternalTopicIsKeptAsLongAsAnyFileSays) {
+  const Deployment week = keeper("a", "topic: raw, retention: 7d", "dataset: x, retention: 7d");
+  EXPECT_EQ(said_of({week}), "");
+  for (const Deployment& other : {keeper("b", "topic: raw, retention: 1d", "dataset: y"),
+                                  keeper("b", "topic: raw", "dataset: y"),
+                                  keeper("b", "topic: raw", "dataset: y, retention: 7d"),
+                                  keeper("b", "topic: cooked, retention: 30d", "dataset: y")}) {
+    EXPECT_EQ(said_of({week, other}), "");
+  }
+  EXPECT_EQ(said_of({week, keeper("b", "topic: raw, retention: 30d", "dataset: y")}),
+            "c/a.yaml:5:32: outputs.out.retention: x.v1 is kept for 7d, its input raw for 30d: a "
+            "replay would be deleted as it is written\n");
+}
+
+TEST(Lint, HowLongAnotherVersionWasKeptIsNotSaid) {
+  Deployment writer = keeper("a", "topic: raw, retention: 30d", "dataset: x");
+  const Deployment reader = keeper("b", "dataset: x, version: 1", "dataset: y, retention: 7d");
+  EXPECT_NE(said_of({writer, reader}), "");
+  writer.version = 2;
+  EXPECT_EQ(said_of({writer, reader}), "");
+}
+
 struct Link {
   std::string file;
   std::string reads;
