@@ -62,6 +62,7 @@ std::vector<std::string> parts_of(const std::string& topic) {
 struct Heritage {
   std::int32_t partitions = 0;
   std::string retention_ms;
+  bool is_retention_said = false;  // by a file, so that a topic that keeps longer differs, too
   std::string retention_bytes;
   std::int64_t record_bytes_max = 0;  // as topics count: after the writer's compression
   std::int64_t value_bytes_max = 0;   // of those that a stage reads, before it
@@ -95,7 +96,9 @@ class TopicPlanner {
         continue;
       }
       Heritage asked;
-      asked.retention_ms = raw_retention(input.topic);
+      const std::optional<config::Retention> said = raw_retention(input.topic);
+      asked.retention_ms = retention_ms(said.value_or(config::kForEver));
+      asked.is_retention_said = said.has_value();
       PlannedTopic& topic = add(TopicRole::raw, input.topic, deployment.id, asked);
       if (topic.exists) {
         const Status checked =
@@ -125,6 +128,7 @@ class TopicPlanner {
       Heritage kept = heritage;
       if (output.retention) {
         kept.retention_ms = retention_ms(*output.retention);
+        kept.is_retention_said = true;
         if (is_shorter(kept.retention_ms, heritage.retention_ms)) {
           return Status::stop(
               ExitCode::config,
@@ -157,8 +161,8 @@ class TopicPlanner {
   std::vector<PlannedTopic> take() { return std::move(topics_); }
 
  private:
-  // The longest that a file asks for.
-  std::string raw_retention(const std::string& topic) const {
+  // The longest that a file asks for; nullopt: none does.
+  std::optional<config::Retention> raw_retention(const std::string& topic) const {
     std::optional<config::Retention> longest;
     for (const config::Deployment& deployment : deployments_) {
       for (const config::Input& input : deployment.inputs) {
@@ -167,7 +171,7 @@ class TopicPlanner {
         }
       }
     }
-    return retention_ms(longest.value_or(config::kForEver));
+    return longest;
   }
 
   NewTopic wanted(TopicRole role, const std::string& name, const Heritage& heritage) const {
@@ -223,7 +227,7 @@ class TopicPlanner {
     const auto found = existing_.find(name);
     topic.exists = found != existing_.end();
     if (topic.exists) {
-      compare(topic, found->second);
+      compare(topic, found->second, heritage.is_retention_said);
     }
     const TopicDescription& known = known_[name] =
         topic.exists ? found->second
@@ -234,7 +238,7 @@ class TopicPlanner {
     return topic;
   }
 
-  void compare(PlannedTopic& topic, const TopicDescription& is) const {
+  void compare(PlannedTopic& topic, const TopicDescription& is, bool is_retention_said) const {
     // A raw topic is somebody else's: what a stage can't live with is its `refusal`.
     const bool is_ours = topic.role != TopicRole::raw;
     const bool has_partitions_of_input =
@@ -259,6 +263,8 @@ class TopicPlanner {
       if (differs) {
         topic.differences.push_back(
             {name, value, should, is_ours && name != "min.insync.replicas"});
+      } else if (name == "retention.ms" && is_retention_said && is_shorter(should, value)) {
+        topic.differences.push_back({name, value, should, false});
       }
     }
   }
@@ -307,6 +313,9 @@ std::string PlannedTopic::remedy(const std::string& bootstrap) const {
         until_then = role == TopicRole::dead_letters
                          ? "   # until then a larger dead letter stops the stage"
                          : "   # until then larger records become dead letters";
+      }
+      if (difference.setting == "retention.ms" && is_shorter(difference.should, difference.is)) {
+        until_then = "   # deletes the records that are older";
       }
     }
   }

@@ -113,6 +113,25 @@ TEST(TopicPlan, AnOutputIsKeptAsItsFileSaysButNoShorterThanItsInput) {
   EXPECT_FALSE(plan_topics(hour, existing, {}).is_ok());
 }
 
+// It was "ok", and kept what somebody believed to be deleted.
+TEST(TopicPlan, ATopicThatIsKeptForLongerThanItsFileSaysDiffersAndIsLivedWith) {
+  const KnownTopics existing = all_as_wanted({kept("a", "", "")});
+  const auto topics = plan({kept("a", "1h", "forever")}, existing);
+  const PlannedTopic& raw = find(topics, "raw.x");
+  EXPECT_FALSE(raw.is_wrong());
+  ASSERT_EQ(raw.differences.size(), 1);
+  EXPECT_EQ(raw.differences[0].is, "-1");
+  EXPECT_EQ(raw.differences[0].should, "3600000");
+  EXPECT_THAT(raw.remedy("b:1"), EndsWith("=3600000   # deletes the records that are older"));
+
+  KnownTopics hour = all_as_wanted({kept("a", "1h", "")});
+  hour["a.v1"].configs["retention.ms"] = "-1";
+  EXPECT_THAT(find(plan({kept("a", "1h", "")}, hour), "a.v1").differences, IsEmpty());
+  const auto said = plan({kept("a", "1h", "2h")}, hour);
+  EXPECT_EQ(find(said, "a.v1").differences.size(), 1);
+  EXPECT_FALSE(find(said, "a.v1").is_wrong());
+}
+
 TEST(TopicPlan, OutputsAndDeadLettersTakeAnyTimeAndFollowTheirInput) {
   KnownTopics existing = all_as_wanted({kIngest});
   existing.erase("x.v1");
