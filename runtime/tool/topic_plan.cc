@@ -58,6 +58,16 @@ std::vector<std::string> parts_of(const std::string& topic) {
   return parts;
 }
 
+// Whether one of two parts may be a slip of the other: a letter, a version or a year beside another
+// is meant.
+bool are_names(const std::string& a, const std::string& b) {
+  const auto without_digits = [](std::string part) {
+    std::erase_if(part, [](char c) { return c >= '0' && c <= '9'; });
+    return part;
+  };
+  return std::min(a.size(), b.size()) > 2 && without_digits(a) != without_digits(b);
+}
+
 // What a stage's outputs inherit from its inputs.
 struct Heritage {
   std::int32_t partitions = 0;
@@ -335,7 +345,7 @@ std::string_view slip_of(const std::string& topic, std::span<const std::string> 
     }
     const auto [part, its] = std::mismatch(parts.begin(), parts.end(), meant.begin());
     if (part != parts.end() && std::equal(part + 1, parts.end(), its + 1) &&
-        !nearest(*part, std::span(&*its, 1)).empty()) {
+        are_names(*part, *its) && !nearest(*part, std::span(&*its, 1)).empty()) {
       return other;
     }
   }

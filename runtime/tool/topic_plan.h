@@ -61,6 +61,7 @@ struct TopicWishes {
 
 // Of an input that is about to be created: the topic among `existing` that was meant, most likely,
 // as one part between dots is a slip of that one's and the others are the same. Empty: none.
+// No slip is another number, nor another part of one or two characters.
 std::string_view slip_of(const std::string& topic, std::span<const std::string> existing);
 
 using KnownTopics = std::map<std::string, TopicDescription>;

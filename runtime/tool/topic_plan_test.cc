@@ -250,6 +250,10 @@ TEST(TopicPlan, ASlipIsInOnePartOfANameAndTheOthersAreTheSame) {
   for (const char* other : {"raw.votes", "raw.events", "us.raw.votes2", "new.comments.eu"}) {
     EXPECT_EQ(slip_of(other, existing), "") << other;
   }
+  const std::vector<std::string> counted{"tenant.a", "raw.x.v1", "orders.2024", "raw.votes1"};
+  for (const char* other : {"tenant.b", "raw.x.v2", "orders.2025", "raw.votes2", "raw.votes"}) {
+    EXPECT_EQ(slip_of(other, counted), "") << other;
+  }
 }
 
 TEST(TopicPlan, FilesComeInAnyOrder) {
