@@ -188,4 +188,25 @@ std::vector<Problem> lint(std::span<const Deployment> deployments) {
   return problems;
 }
 
+std::vector<Problem> lint_notes(std::span<const Deployment> deployments) {
+  std::vector<Problem> notes;
+  for (const Deployment& reader : deployments) {
+    for (const Deployment& writer : deployments) {
+      for (const Output& output : writer.outputs) {
+        for (const Input& input : reader.inputs) {
+          if (input.dataset != output.dataset || input.version >= writer.version) {
+            continue;
+          }
+          notes.push_back(
+              {place_of(reader, {"inputs", input.name, "version"}),
+               fmt::format("inputs.{}.version: {} is read, and {} ({}) writes {}: the older one "
+                           "ends where nothing of it runs any more",
+                           input.name, input.topic, writer.id, writer.file, output.topic)});
+        }
+      }
+    }
+  }
+  return notes;
+}
+
 }  // namespace weir::config

@@ -19,4 +19,8 @@ namespace weir::config {
 //   that is (decisions/0013).
 std::vector<Problem> lint(std::span<const Deployment> deployments);
 
+// What may be meant, and is forgotten more often: a version is read that its writer has left
+// behind.
+std::vector<Problem> lint_notes(std::span<const Deployment> deployments);
+
 }  // namespace weir::config

@@ -141,6 +141,20 @@ Deployment link(const Link& link) {
   return std::move(*loaded.deployment);
 }
 
+TEST(Lint, AVersionThatItsWriterHasLeftBehindIsNoted) {
+  Deployment writer = link({.file = "c/w.yaml", .reads = "raw", .writes = "x"});
+  const Deployment reader = link({.file = "c/r.yaml", .reads = "x", .writes = "y"});
+  EXPECT_TRUE(lint_notes(std::vector{reader, writer}).empty());
+  writer.version = 2;
+  writer.outputs[0].topic = "x.v2";
+  const std::vector<Problem> notes = lint_notes(std::vector{reader, writer});
+  ASSERT_EQ(notes.size(), 1U);
+  EXPECT_EQ(to_string(notes[0]),
+            "c/r.yaml:3:41: inputs.in.version: x.v1 is read, and w (c/w.yaml) writes x.v2: the "
+            "older one ends where nothing of it runs any more");
+  EXPECT_EQ(said_of({reader, writer}), "") << "both versions may run";
+}
+
 TEST(Lint, AVersionThatItsWriterHasNotReachedIsATypo) {
   const Link writer{.file = "c/w.yaml", .reads = "raw", .writes = "x"};
   EXPECT_EQ(said_of({link({.file = "c/r.yaml", .reads = "x", .version = 2, .writes = "y"}),

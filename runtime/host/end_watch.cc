@@ -19,12 +19,8 @@ EndWatch::EndWatch(InputEnds ends, std::chrono::seconds silence_max, const Metri
                    const Log& log)
     : ends_(std::move(ends)), silence_max_(silence_max), metrics_(metrics), log_(log) {}
 
-EndWatch::~EndWatch() {
-  stop();
-}
-
 Result<bool> EndWatch::is_done(Time now, bool are_at_end) {
-  if (is_done_ || stop_.stop_requested()) {
+  if (is_done_ || is_stopped_) {
     return is_done_;
   }
   if (look_.valid()) {
@@ -37,8 +33,7 @@ Result<bool> EndWatch::is_done(Time now, bool are_at_end) {
     began_ = now;
     // By the default policy it is done within the call that takes it, if there is no thread to be
     // had.
-    look_ = std::async(
-        [this, lanes = metrics_.lanes()] { return ends_.undone(lanes, stop_.get_token()); });
+    look_ = std::async([this, lanes = metrics_.lanes()] { return ends_.undone(lanes); });
   }
   return is_done_;
 }

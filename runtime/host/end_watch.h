@@ -5,7 +5,6 @@
 #include <chrono>
 #include <future>
 #include <optional>
-#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -21,13 +20,13 @@ class EndWatch {
  public:
   using Time = std::chrono::steady_clock::time_point;
 
-  // `metrics`, of the lanes, and `log` are borrowed and outlive this. `silence_max`: as
-  // RunOptions'.
+  // `ends` have had their look. `metrics`, of the lanes, and `log` are borrowed and outlive this.
+  // `silence_max`: as RunOptions'.
   EndWatch(InputEnds ends, std::chrono::seconds silence_max, const Metrics& metrics,
            const Log& log);
 
-  // As stop(), and waits for the question that is under way.
-  ~EndWatch();
+  // Waits for the question that is under way.
+  ~EndWatch() = default;
 
   EndWatch(const EndWatch&) = delete;
   EndWatch& operator=(const EndWatch&) = delete;
@@ -44,7 +43,7 @@ class EndWatch {
   bool is_looking() const { return look_.valid(); }
 
   // Looks no more: nothing is done or fails from now on that wasn't before.
-  void stop() { stop_.request_stop(); }
+  void stop() { is_stopped_ = true; }
 
  private:
   Status take(Time now, bool are_at_end, const Result<std::vector<std::string>>& undone);
@@ -59,7 +58,7 @@ class EndWatch {
   bool is_done_ = false;
   std::optional<Time> silent_since_;
   Time last_failed_;
-  std::stop_source stop_;
+  bool is_stopped_ = false;
   std::future<Result<std::vector<std::string>>>
       look_;  // its end is waited for before the rest goes
 };

@@ -30,9 +30,15 @@ class EndWatchTest : public ::testing::Test {
 
   ~EndWatchTest() override { static_cast<void>(::testing::internal::GetCapturedStderr()); }
 
-  EndWatch watch(SimFaults faults = {}) {
-    return {InputEnds({"in"}, std::nullopt, kafka_.source("g", {"in"}, std::move(faults))),
-            kSilenceMax, metrics_, log_};
+  EndWatch watch(const SimFaults& faults = {}) {
+    const auto has_looked = std::make_shared<bool>(false);
+    InputEnds ends({"in"}, std::nullopt,
+                   kafka_.source("g", {"in"}, [has_looked, faults](std::string_view operation) {
+                     return *has_looked && faults ? faults(operation) : Status::ok();
+                   }));
+    EXPECT_TRUE(ends.look().is_ok());
+    *has_looked = true;
+    return {std::move(ends), kSilenceMax, metrics_, log_};
   }
 
   static EndWatch::Time at(int second) { return EndWatch::Time(seconds(100 + second)); }
@@ -66,7 +72,7 @@ TEST_F(EndWatchTest, NobodyWaitsForALook) {
   std::latch asked(1);
   std::latch may_answer(1);
   EndWatch watch = this->watch([&](std::string_view operation) {
-    if (operation == "identity") {
+    if (operation == "committed") {
       asked.count_down();
       may_answer.wait();
     }

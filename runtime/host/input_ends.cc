@@ -30,11 +30,7 @@ InputEnds InputEnds::of(const LanePlan& plan, const ClusterSettings& cluster) {
                    std::make_unique<KafkaSource>(std::move(settings)));
 }
 
-Result<std::vector<std::string>> InputEnds::undone(const std::vector<LaneStatus>& lanes,
-                                                   const std::stop_token& stop) {
-  if (ends_.empty()) {
-    WEIR_TRY(look_at_ends(stop));
-  }
+Result<std::vector<std::string>> InputEnds::undone(const std::vector<LaneStatus>& lanes) {
   std::vector<Committed> committed;
   std::vector<InputPartition> others;
   for (const auto& [where, end] : ends_) {
@@ -71,15 +67,12 @@ std::optional<NextOffset> InputEnds::committed_by(const std::vector<LaneStatus>&
   return std::nullopt;
 }
 
-Status InputEnds::look_at_ends(const std::stop_token& stop) {
+Status InputEnds::look() {
   std::map<InputPartition, NextOffset> ends;
   for (std::size_t i = 0; i < topics_.size(); ++i) {
     const InputIndex input(static_cast<std::uint16_t>(i));
     WEIR_TRY_ASSIGN(const TopicIdentity topic, source_->identity(input));
     for (std::int32_t p = 0; p < topic.partitions; ++p) {
-      if (stop.stop_requested()) {
-        return Status::retry("told to stop");
-      }
       const InputPartition where{input, Partition(p)};
       WEIR_TRY_ASSIGN(const LogBounds bounds, source_->log_bounds(where));
       ends[where] = bounds.end;

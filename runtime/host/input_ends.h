@@ -4,7 +4,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,7 +15,7 @@
 
 namespace weir {
 
-// How far a group's inputs reached when this was first asked, and whether the group is there by
+// How far a group's inputs reached when this looked, and whether the group is there by
 // now. A batch is done then, whoever did it: this process, other instances, or whoever took over
 // from a member that died and kept its partitions for its session. That a lane is at its end won't
 // do: while partitions come to it, it still says so of those that it had. One thread at a time.
@@ -30,15 +29,17 @@ class InputEnds {
   // Asks Kafka, as no member of the group.
   static InputEnds of(const LanePlan& plan, const ClusterSettings& cluster);
 
-  // The partitions that are not committed as far as that, as "topic/partition". Of those that
-  // `lanes` own these know; of the others the brokers are asked, one question after the other. The
-  // first that they don't answer takes some seconds and is the result, Remedy::retry; so is a
-  // `stop` before the next.
-  Result<std::vector<std::string>> undone(const std::vector<LaneStatus>& lanes,
-                                          const std::stop_token& stop = {});
+  // Before lanes take partitions: with `until` they stop at what is there when they do, and would
+  // never reach an end that was looked at later. One question after the other; the first that the
+  // brokers don't answer takes some seconds and is the result, Remedy::retry. Then look again.
+  Status look();
+
+  // The partitions that are not committed as far as that, as "topic/partition"; needs a look(). Of
+  // those that `lanes` own these know; of the others the brokers are asked, which takes some
+  // seconds and is Remedy::retry where they don't answer.
+  Result<std::vector<std::string>> undone(const std::vector<LaneStatus>& lanes);
 
  private:
-  Status look_at_ends(const std::stop_token& stop);
   std::optional<NextOffset> committed_by(const std::vector<LaneStatus>& lanes,
                                          InputPartition where) const;
 

@@ -199,6 +199,9 @@ Status lint(const std::vector<std::string>& files, const StageSpec& spec) {
   for (const config::Problem& problem : config::lint(deployments)) {
     wrong += config::to_string(problem) + "\n";
   }
+  for (const config::Problem& note : config::lint_notes(deployments)) {
+    notes += fmt::format("{}: note: {}\n", config::to_string(note.place), note.text);
+  }
   fmt::print(stderr, "{}", notes);
   if (!wrong.empty()) {
     wrong.pop_back();

@@ -39,6 +39,8 @@ constexpr std::chrono::milliseconds kWatchEvery{100};
 constexpr std::chrono::milliseconds kLookMax{50};
 // A stage that holds its lane for longer is taken to hang.
 constexpr std::chrono::seconds kBeatMax{60};
+// Between two looks at the lanes, of which a busy machine makes a second at most.
+constexpr std::chrono::seconds kStandstillMin{10};
 // What lanes have to end when a second signal comes.
 constexpr std::chrono::seconds kEndAtOnceMax{3};
 // What they have when one failed: a request that is under way, and their drain.
@@ -127,7 +129,8 @@ class Process {
       longer_calls_ =
           std::max(longer_calls_, kafka.transaction_age_max - SinkSettings().transaction_age_max);
     }
-    Status checked = wait_for_topics(plan, kafka.cluster);
+    InputEnds ends = InputEnds::of(plan, kafka.cluster);
+    Status checked = wait_for_topics(plan, kafka.cluster, ends);
     if (!checked.is_ok() || is_told_to_stop_) {
       return checked;
     }
@@ -138,8 +141,8 @@ class Process {
       const std::lock_guard hold(lanes_mutex_);
       lanes_.push_back(std::move(lane));
     }
-    EndWatch ends(InputEnds::of(plan, kafka.cluster), options_.silence_max, metrics_, log_);
-    Status ended = watch(ends);
+    EndWatch end_watch(std::move(ends), options_.silence_max, metrics_, log_);
+    Status ended = watch(end_watch);
     set_state(ended.is_ok() ? ProcessState::draining : ProcessState::failed);
     is_drained_ = std::all_of(lanes_.begin(), lanes_.end(),
                               [](const auto& lane) { return lane->is_drained(); });
@@ -267,7 +270,8 @@ class Process {
     metrics_.set_state(state);
   }
 
-  Status wait_for_topics(const LanePlan& plan, const ClusterSettings& cluster) {
+  // Then `ends` have had their look, if they will be asked.
+  Status wait_for_topics(const LanePlan& plan, const ClusterSettings& cluster, InputEnds& ends) {
     auto admin = std::make_unique<KafkaAdmin>(cluster);
     const auto describe = [&](const std::string& topic) {
       note_alive();
@@ -277,6 +281,7 @@ class Process {
     while (true) {
       Status checked = check_topics(deployment_, plan, cluster.bootstrap, describe,
                                     [&] { return admin->topics(); });
+      checked = checked.is_ok() && options_.until_end ? ends.look() : checked;
       if (checked.is_ok() || checked.remedy() != Remedy::retry) {
         return checked;
       }
@@ -332,8 +337,20 @@ class Process {
                  {{"bootstrap.servers", bootstrap_}, {"since", rfc3339(wall_time(since))}});
   }
 
+  // Where the whole process was stopped, no lane showed a sign of life, and none hangs for that.
+  void note_standstill() {
+    const auto now = steady_clock::now();
+    if (now - looked_ > kStandstillMin) {
+      log_.warning("this process stood still: it was stopped, or its machine was",
+                   {{"since", rfc3339(wall_time(looked_))}});
+      went_on_ = now;
+    }
+    looked_ = now;
+  }
+
   bool hangs(const Lane& lane) const {
-    return !lane.has_ended() && steady_clock::now() - lane.last_beat() > kBeatMax + longer_calls_;
+    const auto seen = std::max(lane.last_beat(), went_on_.load());
+    return !lane.has_ended() && steady_clock::now() - seen > kBeatMax + longer_calls_;
   }
 
   // Whether any lane hangs. Into the log goes when one begins to, and when it goes on after all;
@@ -378,6 +395,7 @@ class Process {
         lane->stop();
       }
     };
+    looked_ = steady_clock::now();
     while (true) {
       note_alive();
       if (signals_.wait(kWatchEvery)) {
@@ -394,6 +412,7 @@ class Process {
       if (std::exchange(is_cut_off, any_cut_off) != any_cut_off) {
         note_silence(is_cut_off);
       }
+      note_standstill();
       const bool any_hangs = note_hangs(were_hanging);
       bool all_ended = true;
       bool all_ready = true;
@@ -454,6 +473,8 @@ class Process {
   // bounds above must be raised by where that is set to more than its default.
   std::chrono::milliseconds longer_calls_{0};
   steady_clock::time_point seen_ = steady_clock::now();
+  steady_clock::time_point looked_ = steady_clock::now();  // at the lanes
+  std::atomic<steady_clock::time_point> went_on_{steady_clock::time_point()};
   bool is_told_to_stop_ = false;
   bool is_drained_ = true;
   // The endpoint's thread asks while main's changes.

@@ -52,15 +52,21 @@ std::string quoted_for_shell(const std::string& word) {
   return quoted + "'";
 }
 
-// What started this process, `settings` before it.
+// What started this process, `settings` before it. Without what was said for that one run.
 std::string own_command(const std::string& settings = "") {
   std::error_code failed;
   std::string command =
       "cd " + quoted_for_shell(fs::current_path(failed).string()) + " && " + settings;
   const std::string words = read("/proc/self/cmdline");
+  const std::string once = "--trust-offset";
+  bool is_value = false;  // of that option
   for (std::size_t begin = 0; begin < words.size();) {
     const std::size_t end = std::min(words.find('\0', begin), words.size());
-    command += (begin == 0 ? "" : " ") + quoted_for_shell(words.substr(begin, end - begin));
+    const std::string word = words.substr(begin, end - begin);
+    if (!is_value && word != once && !word.starts_with(once + "=")) {
+      command += (begin == 0 ? "" : " ") + quoted_for_shell(word);
+    }
+    is_value = word == once;
     begin = end + 1;
   }
   return command;

@@ -14,8 +14,9 @@ std::string text(NextOffset offset) {
 
 constexpr auto kWayOut =
     ". What the group committed belongs to the topic as it was; deploy a new version (raise "
-    "`version:`), which reads the topic as it is from its start";
-const std::string kNewVersion = "deploy a new version (raise `version:`), which starts by `start`";
+    "`version:`), which reads the topic as it is from its start, and move its readers";
+const std::string kNewVersion =
+    "deploy a new version (raise `version:`), which starts by `start`, and move its readers";
 constexpr auto kOutputWayOut =
     ". What was committed belongs to the topic as it was; deploy a new version (raise `version:`), "
     "which writes all of it again";
@@ -47,8 +48,9 @@ Status Assignment::found_group() {
     return Status::stop(ExitCode::bad_input,
                         "group " + settings_.group + " has a committed offset for " +
                             name_of(with->where) + " but none for " + name_of(without->where) +
-                            ": its partitions were added, its topic re-created, or its offsets "
-                            "expired. Where to go on is for a person to say: " +
+                            ": its partitions were added, its topic re-created, its offsets "
+                            "expired, or this version read another topic before. Where to go on is "
+                            "for a person to say: " +
                             way_out(without->where.input));
   }
   WEIR_TRY_ASSIGN(const bool has_written, asked_sink().has_written());
@@ -534,21 +536,21 @@ StoreIdentity Assignment::store_identity(InputPartition where) const {
 }
 
 std::string Assignment::way_out(InputIndex input) const {
+  const std::string& topic = topics_[input.value()].topic;
   return settings_.inputs[input.value()].dedup
              ? kNewVersion
-             : "set the group's offset: stop all instances, and what starts them again, for "
-               "session.timeout.ms (45 s unless set), then kafka-consumer-groups.sh "
-               "--bootstrap-server … --group " +
-                   settings_.group + " --topic " + topics_[input.value()].topic +
+             : kNewVersion +
+                   ". Or, to go on in this one, set the group's offset: stop all instances, and "
+                   "what starts them again, for session.timeout.ms (45 s unless set), then "
+                   "kafka-consumer-groups.sh --bootstrap-server … --group " +
+                   settings_.group + " --topic " + topic +
                    ":PARTITION --reset-offsets --to-offset OFFSET --execute, and run once with "
                    "--trust-offset " +
-                   topics_[input.value()].topic +
+                   topic +
                    "/PARTITION=OFFSET, which also takes it on trust that the input and the outputs "
                    "are the topics that they were. OFFSET is what the logs of all instances last "
-                   "called "
-                   "`committed` of the partition, if none of them ran on after it: behind a kill "
-                   "-9 only a new version is safe. Or " +
-                   kNewVersion;
+                   "called `committed` of the partition, if none of them ran on after it (behind a "
+                   "kill -9 only a new version is safe), or where to begin if it was never read";
 }
 
 std::string Assignment::name_of(InputPartition where) const {

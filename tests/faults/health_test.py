@@ -30,6 +30,7 @@ class HealthTest(unittest.TestCase):
         broker = lab.OwnBroker(self.addCleanup)
         with lab.Lab(broker.address, seed=51, lanes=1) as idle, \
                 lab.Lab(broker.address, seed=52, lanes=1) as busy, \
+                lab.Lab(lab.bootstrap(), seed=54, lanes=1) as stopped, \
                 dying_test.Dying(lab.bootstrap(), seed=53) as hanging:
             for it in (idle, busy):
                 it.produce(200)
@@ -40,12 +41,16 @@ class HealthTest(unittest.TestCase):
             waiting[1].send_signal(signal.SIGCONT)
             homes = [it.endpoint(it.config) for it in (idle, busy)]
 
+            still = stopped.start()
+            lab.wait_for(lambda: "partition assigned" in stopped.log(), what="its assignment")
+            still.send_signal(signal.SIGSTOP)
             hanging.produce(20, marked=11, mark="hang")
             hanging.run(hanging.config)
             hung = hanging.endpoint(hanging.config)
             self.assertEqual(ask(hung, "/-/healthy"), (200, "ok\n"))
             lab.wait_for(lambda: ask(hung, "/-/healthy")[0] == 503, HANGS_AFTER + 60,
                          lambda: f"503:\n{hanging.log()[-3000:]}")
+            still.send_signal(signal.SIGCONT)
             ready, why = ask(hung, "/-/ready")
             self.assertEqual(ready, 503)
             self.assertRegex(why, f"lane 0 hangs.* since 20.*{hanging.raw}/")
@@ -61,6 +66,10 @@ class HealthTest(unittest.TestCase):
                 self.assertEqual(ask(home, "/-/healthy"), (200, "ok\n"), it.log()[-3000:])
                 self.assertIsNone(process.poll(), it.log()[-3000:])
             self.assertRegex(ask(homes[1], "/-/ready")[1], '"lane 0: .', "it says why")
+            lab.wait_for(lambda: "this process stood still" in stopped.log(), what="word of it")
+            stopped.produce(20)
+            stopped.wait_until_processed()
+            self.assertNotIn("hang", stopped.log())
 
 
 if __name__ == "__main__":

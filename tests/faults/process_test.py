@@ -339,25 +339,43 @@ class ProcessTest(unittest.TestCase):
         between = proxy.Proxy(front, int(broker.address.rpartition(":")[2])).start()
         self.addCleanup(between.stop)
         silent = "the brokers don't say whether all of the input is done"
-        with lab.Lab(f"127.0.0.1:{front}", seed=19, lanes=1) as it:
+        with lab.Lab(f"127.0.0.1:{front}", seed=19, session_timeout_ms=20_000) as it:
 
             def start(*arguments):
+                """Beside a dead member, of whose partitions it has to ask, and isn't told."""
+                killed = it.start()
+                for lane in "01":
+                    lab.wait_for(lambda: re.search(
+                        f'"pid":{killed.pid},.*"partition assigned[^"]*","lane":"{lane}"',
+                        it.log()), what=f"lane {lane} to own something")
+                lab.kill(killed)
                 it.produce(100, aborted=False)
-                process = it.start("--until-end", *arguments, WEIR_PAUSE_AT="before_commit:1")
+                process = it.start("--until-end", *arguments, WEIR__LANES="1",
+                                   WEIR_PAUSE_AT="before_commit:1")
                 lab.wait_until_paused(process)
-                between.swallowed = (proxy.LIST_OFFSETS,)  # it began by asking them
+                between.swallowed = (proxy.OFFSET_FETCH,)
                 process.send_signal(signal.SIGCONT)
                 return process
 
             self.assertEqual(start("--wait", "3").wait(60), 69, it.log()[-3000:])
             self.assertEqual(it.log().count(silent), 1, it.log()[-3000:])
             last = json.loads(it.log().splitlines()[-1])
-            self.assertIn(f"asking for offsets of topic {it.raw}", last["outcome"])
+            self.assertIn("didn't say for 3 s whether all of the input is done", last["outcome"])
             between.swallowed = ()
             process = start()
             lab.wait_for(lambda: it.log().count(silent) == 2, what="word of the second silence")
             self.assertEqual(lab.end(process), 0, it.log()[-3000:])
             between.swallowed = ()
+            it.finish()
+            self.assertEqual(it.verdict(), [], it.log()[-3000:])
+
+    def test_a_run_until_a_time_that_is_to_come_ends_though_records_go_on_coming(self):
+        with lab.Lab(self.brokers, seed=20, lanes=1) as it:
+            it.produce(100)
+            with it.load():
+                process = it.start("--until", "2099-01-01T00:00:00Z")
+                lab.wait_for(lambda: "partition assigned" in it.log(), what="its assignment")
+                self.assertEqual(process.wait(30), 0, it.log()[-3000:])
             it.finish()
             self.assertEqual(it.verdict(), [], it.log()[-3000:])
 
@@ -384,6 +402,11 @@ class ProcessTest(unittest.TestCase):
                     self.assertEqual(it.start("--until-end", *order).wait(60), code,
                                      it.log()[-3000:])
             self.assertIn(f"run once with --trust-offset {it.raw}/PARTITION=OFFSET", it.log())
+            live = it.start("--trust-offset", f"{it.raw}/0=1", f"--trust-offset={it.raw}/1=1")
+            lab.wait_for(lambda: self.status(it) == (0, {"running": None}), what="the start")
+            self.assertTrue(self.rows(it)[1][0]["command"].endswith(f"run {it.config}"),
+                            "once, not by whoever starts it again")
+            self.assertEqual(lab.end(live), 0)
             taken = it.log().count("reading on from an offset that was not set by weir")
             self.assertEqual(taken, 1)
 

@@ -6,7 +6,7 @@ import asyncio
 import random
 import threading
 
-LIST_OFFSETS = 2
+OFFSET_FETCH = 9
 INIT_PRODUCER_ID, ADD_OFFSETS_TO_TXN, END_TXN, TXN_OFFSET_COMMIT = 22, 25, 26, 28
 COMMIT, ABORT, OFFSETS = "EndTxn (commit)", "EndTxn (abort)", "TxnOffsetCommit"
 
