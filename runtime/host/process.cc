@@ -270,6 +270,12 @@ class Process {
     metrics_.set_state(state);
   }
 
+  // Whoever waits for a batch must not take it for done.
+  static Status told_too_early() {
+    return Status::stop(ExitCode::temporary,
+                        "told to end before all of the input was done: the next run goes on");
+  }
+
   // Then `ends` have had their look, if they will be asked.
   Status wait_for_topics(const LanePlan& plan, const ClusterSettings& cluster, InputEnds& ends) {
     auto admin = std::make_unique<KafkaAdmin>(cluster);
@@ -302,7 +308,7 @@ class Process {
       }
       if (signals_.wait(next->pause)) {
         is_told_to_stop_ = true;
-        return Status::ok();
+        return options_.until_end ? told_too_early() : Status::ok();
       }
       if (next->request_wait_max < cluster.request_wait_max) {
         ClusterSettings hurried = cluster;
@@ -375,12 +381,12 @@ class Process {
   }
 
   // Until all lanes ended: by themselves, because one had to stop, because all is done or nobody
-  // tells whether it is, or because a signal came. After
-  // a second signal, or some time after the first failure, a lane that hangs is left behind, and
-  // with it this process.
+  // tells whether it is, or because a signal came. After a second signal, or some time after the
+  // first failure, a lane that hangs is left behind, and with it this process.
   Status watch(EndWatch& ends) {
     Status failed;
     bool is_told = false;
+    bool all_done = false;
     bool is_cut_off = false;
     std::vector<bool> were_hanging(lanes_.size());
     auto leave_at = steady_clock::time_point::max();
@@ -426,12 +432,13 @@ class Process {
         }
       }
       if (all_ended) {
-        return failed;
+        return failed.is_ok() && options_.until_end && !all_done ? told_too_early() : failed;
       }
       const Result<bool> is_done = ends.is_done(steady_clock::now(), all_at_end);
       if (!is_done.is_ok()) {
         fail(is_done.status());
       } else if (is_done.value()) {
+        all_done = true;
         for (const auto& lane : lanes_) {
           lane->stop();
         }

@@ -73,6 +73,22 @@ class ProcessTest(unittest.TestCase):
                 self.assertEqual(process.wait(30), 0)
                 self.assertIn('"outcome":"drained"', it.log().splitlines()[-1])
 
+    def test_a_batch_that_is_told_to_end_before_all_is_done_does_not_end_with_0(self):
+        with lab.Lab(self.brokers, seed=21, lanes=1) as it:
+            nowhere = it.start("--until-end",
+                               WEIR__KAFKA__BOOTSTRAP_SERVERS="127.0.0.1:1")
+            lab.wait_for(lambda: "doesn't answer" in it.log(), what="the first attempt")
+            self.assertEqual(lab.end(nowhere), 75, it.log()[-3000:])
+            it.produce(200)
+            process = it.start("--until-end", WEIR_PAUSE_AT="before_commit:1")
+            lab.wait_until_paused(process)
+            process.terminate()
+            process.send_signal(signal.SIGCONT)
+            self.assertEqual(process.wait(30), 75, it.log()[-3000:])
+            self.assertIn("told to end before all of the input was done", it.log())
+            it.finish()
+            self.assertEqual(it.verdict(), [], it.log()[-3000:])
+
     def rows(self, it):
         """(exit code, rows) of `weir status`."""
         said = subprocess.run([lab.BIN / "weir", "status", "--state", it.directory / "state",
@@ -364,7 +380,7 @@ class ProcessTest(unittest.TestCase):
             between.swallowed = ()
             process = start()
             lab.wait_for(lambda: it.log().count(silent) == 2, what="word of the second silence")
-            self.assertEqual(lab.end(process), 0, it.log()[-3000:])
+            self.assertEqual(lab.end(process), 75, it.log()[-3000:])
             between.swallowed = ()
             it.finish()
             self.assertEqual(it.verdict(), [], it.log()[-3000:])
