@@ -124,9 +124,9 @@ Status check_trusted_offsets(
     topics.push_back(input.topic);
   }
   for (const auto& [where, offset] : offsets) {
-    const auto& [topic, partition] = where;
+    const std::string& topic = where.first;
     const std::string said =
-        fmt::format("--trust-offset {}/{}={}: ", topic, partition, offset.value());
+        fmt::format("--trust-offset {}/{}={}: ", topic, where.second, offset.value());
     const auto input = std::find_if(deployment.inputs.begin(), deployment.inputs.end(),
                                     [&](const config::Input& i) { return i.topic == topic; });
     if (input == deployment.inputs.end()) {
