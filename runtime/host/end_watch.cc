@@ -38,6 +38,14 @@ Result<bool> EndWatch::is_done(Time now, bool are_at_end) {
   return is_done_;
 }
 
+bool EndWatch::is_done_at_last() {
+  if (look_.valid()) {
+    look_.wait();
+  }
+  const Result<std::vector<std::string>> undone = ends_.undone({});
+  return undone.is_ok() && undone.value().empty();
+}
+
 Status EndWatch::take(Time now, bool are_at_end, const Result<std::vector<std::string>>& undone) {
   if (undone.is_ok()) {
     if (silent_since_) {

@@ -15,7 +15,8 @@
 
 namespace weir {
 
-// Time is given. All calls on one thread; none but the destructor waits for brokers.
+// Time is given. All calls on one thread; none but the last one and the destructor waits for
+// brokers.
 class EndWatch {
  public:
   using Time = std::chrono::steady_clock::time_point;
@@ -38,6 +39,10 @@ class EndWatch {
   // (unavailable, with the cause), or answer what only a person can mend. The log has one warning
   // of each silence, when it begins.
   Result<bool> is_done(Time now, bool are_at_end);
+
+  // After the lanes have ended: whether all is done, whatever was known before. Waits for brokers,
+  // some seconds at most; where they don't answer nobody knows, and it isn't.
+  bool is_done_at_last();
 
   // A look has begun of which is_done() hasn't taken the result.
   bool is_looking() const { return look_.valid(); }

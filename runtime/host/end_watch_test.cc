@@ -146,6 +146,18 @@ TEST_F(EndWatchTest, WhatOnlyAPersonCanMendIsTheOutcomeAtOnce) {
   EXPECT_EQ(look(watch, 0, 0).status().exit_code(), ExitCode::unauthorised);
 }
 
+// One that was told to end in the moment in which all was done was taken for one that wasn't.
+TEST_F(EndWatchTest, WhatIsDoneAtLastIsAskedOfTheGroup) {
+  EndWatch watch = this->watch([&](std::string_view) { return answer_; });
+  kafka_.set_committed("g", "in", 0, NextOffset(1), "");
+  watch.stop();
+  EXPECT_FALSE(watch.is_done_at_last()) << "nobody knows";
+  answer_ = Status::ok();
+  EXPECT_TRUE(watch.is_done_at_last());
+  kafka_.set_committed("g", "in", 0, NextOffset(0), "");
+  EXPECT_FALSE(watch.is_done_at_last());
+}
+
 TEST_F(EndWatchTest, WhoIsToldToEndLooksNoMore) {
   int asked = 0;
   EndWatch watch = this->watch([&](std::string_view) {

@@ -67,12 +67,15 @@ std::optional<NextOffset> InputEnds::committed_by(const std::vector<LaneStatus>&
   return std::nullopt;
 }
 
-Status InputEnds::look() {
+Status InputEnds::look(const std::function<bool()>& goes_on) {
   std::map<InputPartition, NextOffset> ends;
   for (std::size_t i = 0; i < topics_.size(); ++i) {
     const InputIndex input(static_cast<std::uint16_t>(i));
     WEIR_TRY_ASSIGN(const TopicIdentity topic, source_->identity(input));
     for (std::int32_t p = 0; p < topic.partitions; ++p) {
+      if (!goes_on()) {
+        return Status::retry(fmt::format("not asked further where {} ends", topics_[i]));
+      }
       const InputPartition where{input, Partition(p)};
       WEIR_TRY_ASSIGN(const LogBounds bounds, source_->log_bounds(where));
       ends[where] = bounds.end;

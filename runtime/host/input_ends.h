@@ -1,6 +1,7 @@
 // When a `run --until-end` is done.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -32,7 +33,8 @@ class InputEnds {
   // Before lanes take partitions: with `until` they stop at what is there when they do, and would
   // never reach an end that was looked at later. One question after the other; the first that the
   // brokers don't answer takes some seconds and is the result, Remedy::retry. Then look again.
-  Status look();
+  // Before each partition `goes_on` is asked; false: that is the result, Remedy::retry, too.
+  Status look(const std::function<bool()>& goes_on = [] { return true; });
 
   // The partitions that are not committed as far as that, as "topic/partition"; needs a look(). Of
   // those that `lanes` own these know; of the others the brokers are asked, which takes some

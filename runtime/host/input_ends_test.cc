@@ -84,5 +84,13 @@ TEST_F(InputEndsTest, ABrokerThatDoesNotAnswerIsAskedAgain) {
   EXPECT_THAT(ends.undone({}).value(), ElementsAre("in/0"));
 }
 
+// A look at many partitions took as long as all its questions together, whoever waited for it.
+TEST_F(InputEndsTest, ALookEndsBetweenTwoPartitionsWhereItsAskerSaysSo) {
+  InputEnds ends({"in"}, std::nullopt, kafka_.source("g", {"in"}));
+  int asked = 0;
+  EXPECT_EQ(ends.look([&] { return ++asked < 2; }).remedy(), Remedy::retry);
+  EXPECT_EQ(asked, 2);
+}
+
 }  // namespace
 }  // namespace weir

@@ -245,8 +245,9 @@ int stage_main(int argc, char** argv, const StageSpec& spec) {
       "answer, without that and within 45 s: the next start repeats the turn. A second one ends\n"
       "it within seconds.");
   run_command->add_option("CONFIG", file, "The deployment's YAML file")->required();
-  run_command->add_flag("--until-end", options.until_end,
-                        "Process what is there now, commit, end with 0");
+  run_command->add_flag(
+      "--until-end", options.until_end,
+      "Process what is there now, commit, end with 0; told to end before that: with 75");
   run_command->add_option("--until", until_time,
                           "As --until-end, but only records that Kafka stamped before this time "
                           "(RFC 3339)");

@@ -287,7 +287,16 @@ class Process {
     while (true) {
       Status checked = check_topics(deployment_, plan, cluster.bootstrap, describe,
                                     [&] { return admin->topics(); });
-      checked = checked.is_ok() && options_.until_end ? ends.look() : checked;
+      if (checked.is_ok() && options_.until_end) {
+        checked = ends.look([&] {
+          note_alive();
+          is_told_to_stop_ = is_told_to_stop_ || signals_.wait(std::chrono::milliseconds(0));
+          return !is_told_to_stop_;
+        });
+      }
+      if (is_told_to_stop_) {
+        return told_too_early();
+      }
       if (checked.is_ok() || checked.remedy() != Remedy::retry) {
         return checked;
       }
@@ -343,13 +352,16 @@ class Process {
                  {{"bootstrap.servers", bootstrap_}, {"since", rfc3339(wall_time(since))}});
   }
 
-  // Where the whole process was stopped, no lane showed a sign of life, and none hangs for that.
-  void note_standstill() {
+  // Where the whole process was stopped, no lane showed a sign of life, and none hangs for that;
+  // `are_hanging` did before.
+  void note_standstill(const std::vector<bool>& are_hanging) {
     const auto now = steady_clock::now();
     if (now - looked_ > kStandstillMin) {
-      log_.warning("this process stood still: it was stopped, or its machine was",
+      log_.warning("this process stood still: it was stopped, or waited for its disk",
                    {{"since", rfc3339(wall_time(looked_))}});
-      went_on_ = now;
+      if (std::find(are_hanging.begin(), are_hanging.end(), true) == are_hanging.end()) {
+        went_on_ = now;
+      }
     }
     looked_ = now;
   }
@@ -418,7 +430,7 @@ class Process {
       if (std::exchange(is_cut_off, any_cut_off) != any_cut_off) {
         note_silence(is_cut_off);
       }
-      note_standstill();
+      note_standstill(were_hanging);
       const bool any_hangs = note_hangs(were_hanging);
       bool all_ended = true;
       bool all_ready = true;
@@ -432,7 +444,9 @@ class Process {
         }
       }
       if (all_ended) {
-        return failed.is_ok() && options_.until_end && !all_done ? told_too_early() : failed;
+        return failed.is_ok() && options_.until_end && !all_done && !ends.is_done_at_last()
+                   ? told_too_early()
+                   : failed;
       }
       const Result<bool> is_done = ends.is_done(steady_clock::now(), all_at_end);
       if (!is_done.is_ok()) {

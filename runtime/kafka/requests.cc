@@ -90,6 +90,11 @@ Status failure_of(const Client& client, rd_kafka_resp_err_t code, std::string_vi
   const std::string trouble = client.last_trouble();
   std::string text = fmt::format("{}: {}{}", doing, rd_kafka_err2str(code),
                                  trouble.empty() ? "" : fmt::format(" (last: {})", trouble));
+  const std::string authority = "ssl.ca.location";
+  if (trouble.find("certificate verify failed") != std::string::npos &&
+      trouble.find(authority) == std::string::npos) {  // the client says it the first time only
+    text += fmt::format("; does {} name who signed the brokers' certificates?", authority);
+  }
   switch (code) {
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:

@@ -14,12 +14,12 @@ std::string text(NextOffset offset) {
 
 constexpr auto kWayOut =
     ". What the group committed belongs to the topic as it was; deploy a new version (raise "
-    "`version:`), which reads the topic as it is from its start, and move its readers";
+    "`version:`), which reads the topic as it is by `start`, and move its readers";
 const std::string kNewVersion =
     "deploy a new version (raise `version:`), which starts by `start`, and move its readers";
 constexpr auto kOutputWayOut =
     ". What was committed belongs to the topic as it was; deploy a new version (raise `version:`), "
-    "which writes all of it again";
+    "which writes all of it again, and move its readers";
 
 std::string partitions_changed(std::int32_t before, std::int32_t now) {
   return " had " + std::to_string(before) + " partitions and has " + std::to_string(now) +

@@ -316,6 +316,9 @@ std::string PlannedTopic::remedy(const std::string& bootstrap) const {
       rest =
           "partitions can't be mended in place: raise `version` in the deployment's file, and "
           "the new version's topics are created alike";
+    } else if (difference.setting == "retention.ms" &&
+               is_shorter(difference.should, difference.is)) {
+      continue;  // a command that deletes records isn't typed because it stands there
     } else if (wanted.configs.contains(difference.setting)) {
       settings += fmt::format("{}{}={}", settings.empty() ? "" : ",", difference.setting,
                               difference.should);
@@ -323,9 +326,6 @@ std::string PlannedTopic::remedy(const std::string& bootstrap) const {
         until_then = role == TopicRole::dead_letters
                          ? "   # until then a larger dead letter stops the stage"
                          : "   # until then larger records become dead letters";
-      }
-      if (difference.setting == "retention.ms" && is_shorter(difference.should, difference.is)) {
-        until_then = "   # deletes the records that are older";
       }
     }
   }

@@ -48,8 +48,8 @@ struct PlannedTopic {
 
   bool is_wrong() const;
 
-  // The command that mends what can be mended in place, with what comes of leaving it; empty:
-  // nothing can.
+  // The command that mends what can be mended in place without deleting a record, with what comes
+  // of leaving it; empty: nothing can.
   std::string remedy(const std::string& bootstrap) const;
 };
 

@@ -386,6 +386,9 @@ class BrokerTest(unittest.TestCase):
             it.produce(200)
             with open(place / "filler", "wb", buffering=0) as filler:
                 process = it.start()
+                for lane in "01":  # A store that is opened on a full disk is the end at once.
+                    lab.wait_for(lambda: f'"partition assigned","lane":"{lane}"' in it.log(),
+                                 what=f"lane {lane} to own something")
                 it.wait_until_processed()
                 with contextlib.suppress(OSError):
                     while True:
