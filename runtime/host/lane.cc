@@ -113,7 +113,7 @@ Status Lane::run_loop() {
   bool is_starting = true;
   bool is_recovering = false;
   auto pause_next = kRetryPauseMin;
-  std::optional<steady_clock::time_point> failing_since;
+  auto failing_since = steady_clock::time_point::max();  // not
   auto last_logged = steady_clock::time_point();
   BrokerWatch brokers;
   while (!stopping_) {
@@ -143,18 +143,18 @@ Status Lane::run_loop() {
       set_obstacle(is_cut_off_ ? silence : "", last_answer_);
       is_recovering = false;
       pause_next = kRetryPauseMin;
-      failing_since.reset();
+      failing_since = steady_clock::time_point::max();
       continue;
     }
     // Not since the last success: a process may have stood still after that.
-    failing_since = failing_since.value_or(clock.now());
+    failing_since = std::min(failing_since, clock.now());
     if (done.remedy() == Remedy::stop) {
       return done;
     }
     if (is_cut_off_) {
       set_obstacle(silence, last_answer_);
     } else {
-      set_obstacle(done.message(), *failing_since);
+      set_obstacle(done.message(), failing_since);
     }
     if (clock.now() - last_logged >= kRetryLoggedEvery) {
       last_logged = clock.now();
@@ -162,7 +162,7 @@ Status Lane::run_loop() {
                                                   {"remedy", std::string(name_of(done.remedy()))},
                                                   {"why", done.message()}});
     }
-    if (options_.until_end && clock.now() - *failing_since > options_.silence_max) {
+    if (options_.until_end && clock.now() - failing_since > options_.silence_max) {
       return Status::stop(ExitCode::unavailable, done.message());
     }
     // A failure of a kind other than retry is recovered from at once, unless the recovery failed.
