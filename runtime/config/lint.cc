@@ -90,16 +90,13 @@ void check_annotations(const Deployment& deployment, const Writers& writers,
   }
 }
 
-// How long external topics are kept, by topic: the longest that a file says.
-using Kept = std::map<std::string, Retention>;
-
 // How long the topic is kept that `input` reads; nullopt: the given deployments don't say. `way`:
 // the deployments from there to here.
-std::optional<Retention> kept(const Input& input, const Writers& writers, const Kept& external,
+std::optional<Retention> kept(const Input& input, const Writers& writers,
+                              std::span<const Deployment> deployments,
                               std::set<const Deployment*>& way) {
   if (input.dataset.empty()) {
-    const auto said = external.find(input.topic);
-    return said == external.end() ? kForEver : said->second;
+    return longest_retention(deployments, input.topic).value_or(kForEver);
   }
   const auto found = writers.find(input.dataset);
   if (found == writers.end() || found->second.deployment->version != input.version) {
@@ -114,26 +111,26 @@ std::optional<Retention> kept(const Input& input, const Writers& writers, const 
   }
   std::optional<Retention> longest = Retention::zero();
   for (const Input& before : writer->inputs) {
-    const std::optional<Retention> known = kept(before, writers, external, way);
+    const std::optional<Retention> known = kept(before, writers, deployments, way);
     longest = known && longest ? std::max(known, longest) : std::nullopt;
   }
   way.erase(writer);
   return longest;
 }
 
-void check_retention(const Deployment& deployment, const Writers& writers, const Kept& external,
-                     std::vector<Problem>& problems) {
+void check_retention(const Deployment& deployment, const Writers& writers,
+                     std::span<const Deployment> deployments, std::vector<Problem>& problems) {
   const auto text = [](Retention time) {
     return time == kForEver ? "for ever" : "for " + duration_text(time);
   };
   for (const Output& output : deployment.outputs) {
     for (const Input& input : deployment.inputs) {
       std::set<const Deployment*> way;
-      const std::optional<Retention> needed = kept(input, writers, external, way);
+      const std::optional<Retention> needed = kept(input, writers, deployments, way);
       if (!output.retention || !needed || *output.retention >= *needed) {
         continue;
       }
-      const bool is_unsaid = input.dataset.empty() && !external.contains(input.topic);
+      const bool is_unsaid = input.dataset.empty() && !longest_retention(deployments, input.topic);
       problems.push_back(
           {place_of(deployment, {"outputs", output.name, "retention"}),
            fmt::format(
@@ -148,11 +145,23 @@ void check_retention(const Deployment& deployment, const Writers& writers, const
 
 }  // namespace
 
+std::optional<Retention> longest_retention(std::span<const Deployment> deployments,
+                                           const std::string& topic) {
+  std::optional<Retention> longest;
+  for (const Deployment& deployment : deployments) {
+    for (const Input& input : deployment.inputs) {
+      if (input.topic == topic && input.retention) {
+        longest = std::max(longest, input.retention);
+      }
+    }
+  }
+  return longest;
+}
+
 std::vector<Problem> lint(std::span<const Deployment> deployments) {
   std::vector<Problem> problems;
   std::map<std::string, const Deployment*> files;
   Writers writers;
-  Kept external;
   for (const Deployment& deployment : deployments) {
     const auto [file, is_new] = files.try_emplace(deployment.id, &deployment);
     if (!is_new) {
@@ -160,12 +169,6 @@ std::vector<Problem> lint(std::span<const Deployment> deployments) {
                           fmt::format("the deployment {} is in {} already", quote(deployment.id),
                                       file->second->file)});
       continue;
-    }
-    for (const Input& input : deployment.inputs) {
-      if (input.retention) {
-        Retention& longest = external.try_emplace(input.topic, *input.retention).first->second;
-        longest = std::max(longest, *input.retention);
-      }
     }
     for (const Output& output : deployment.outputs) {
       const auto [found, is_first] =
@@ -183,7 +186,7 @@ std::vector<Problem> lint(std::span<const Deployment> deployments) {
   for (const Deployment& deployment : deployments) {
     check_versions(deployment, writers, problems);
     check_annotations(deployment, writers, problems);
-    check_retention(deployment, writers, external, problems);
+    check_retention(deployment, writers, deployments, problems);
   }
   return problems;
 }

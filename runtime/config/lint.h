@@ -1,7 +1,9 @@
 // What is wrong with deployments that are each right by themselves.
 #pragma once
 
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "config/deployment.h"
@@ -18,6 +20,10 @@ namespace weir::config {
 // - An output isn't kept for a shorter time than an input, as far as the given files say how long
 //   that is (decisions/0013).
 std::vector<Problem> lint(std::span<const Deployment> deployments);
+
+// The longest that a file asks an external topic to be kept; nullopt: none does, so for ever.
+std::optional<Retention> longest_retention(std::span<const Deployment> deployments,
+                                           const std::string& topic);
 
 // What may be meant, and is forgotten more often: a version is read that its writer has left
 // behind.

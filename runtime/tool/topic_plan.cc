@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "config/lint.h"
 #include "host/preflight.h"
 #include "text/quantity.h"
 #include "text/words.h"
@@ -106,7 +107,8 @@ class TopicPlanner {
         continue;
       }
       Heritage asked;
-      const std::optional<config::Retention> said = raw_retention(input.topic);
+      const std::optional<config::Retention> said =
+          config::longest_retention(deployments_, input.topic);
       asked.retention_ms = retention_ms(said.value_or(config::kForEver));
       asked.is_retention_said = said.has_value();
       PlannedTopic& topic = add(TopicRole::raw, input.topic, deployment.id, asked);
@@ -171,19 +173,6 @@ class TopicPlanner {
   std::vector<PlannedTopic> take() { return std::move(topics_); }
 
  private:
-  // The longest that a file asks for; nullopt: none does.
-  std::optional<config::Retention> raw_retention(const std::string& topic) const {
-    std::optional<config::Retention> longest;
-    for (const config::Deployment& deployment : deployments_) {
-      for (const config::Input& input : deployment.inputs) {
-        if (input.topic == topic && input.retention) {
-          longest = std::max(longest, input.retention);
-        }
-      }
-    }
-    return longest;
-  }
-
   NewTopic wanted(TopicRole role, const std::string& name, const Heritage& heritage) const {
     NewTopic topic;
     topic.name = name;
