@@ -19,6 +19,7 @@
 #include "host/end_watch.h"
 #include "host/input_ends.h"
 #include "host/kafka_settings.h"
+#include "host/lane_watch.h"
 #include "host/preflight.h"
 #include "host/run_file.h"
 #include "host/signals.h"
@@ -37,22 +38,11 @@ using std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kWatchEvery{100};
 // Longer than RunEntry::held_lock() takes.
 constexpr std::chrono::milliseconds kLookMax{50};
-// A stage that holds its lane for longer is taken to hang.
-constexpr std::chrono::seconds kBeatMax{60};
-// Between two looks at the lanes, of which a busy machine makes a second at most.
-constexpr std::chrono::seconds kStandstillMin{10};
 // What lanes have to end when a second signal comes.
 constexpr std::chrono::seconds kEndAtOnceMax{3};
 // What they have when one failed: a request that is under way, and their drain.
 constexpr std::chrono::seconds kEndAfterFailureMax = kDrainWaitMax + std::chrono::seconds(20);
-constexpr std::string_view kHangs = "hangs, most likely in the stage";
 constexpr std::string_view kLeftOpen = "left with an open turn, the next start repeats it";
-
-std::chrono::system_clock::time_point wall_time(steady_clock::time_point time) {
-  return std::chrono::system_clock::now() -
-         std::chrono::duration_cast<std::chrono::system_clock::duration>(steady_clock::now() -
-                                                                         time);
-}
 
 // Two with one transactional id would fence each other for ever.
 Result<FileLock> lock_instance(const config::Deployment& deployment) {
@@ -123,11 +113,11 @@ class Process {
                            {"http", address},
                            {"file", deployment_.file}});
     const KafkaSettings kafka = kafka_settings(deployment_, log_);
+    longer_calls_ =
+        std::max(longer_calls_, kafka.transaction_age_max - SinkSettings().transaction_age_max);
     {
       const std::lock_guard hold(lanes_mutex_);
       bootstrap_ = kafka.cluster.bootstrap;
-      longer_calls_ =
-          std::max(longer_calls_, kafka.transaction_age_max - SinkSettings().transaction_age_max);
     }
     InputEnds ends = InputEnds::of(plan, kafka.cluster);
     Status checked = wait_for_topics(plan, kafka.cluster, ends);
@@ -135,6 +125,10 @@ class Process {
       return checked;
     }
     RocksdbStores stores(deployment_.state_directory());
+    {
+      const std::lock_guard hold(lanes_mutex_);
+      lane_watch_ = std::make_unique<LaneWatch>(bootstrap_, longer_calls_, metrics_, log_);
+    }
     for (int i = 0; i < deployment_.lanes; ++i) {
       auto lane = std::make_unique<Lane>(i, deployment_, spec_, plan, kafka, stores, metrics_, log_,
                                          options_);
@@ -221,7 +215,7 @@ class Process {
                             ? waiting_text(status.lanes[i], wall_time(lanes_[i]->unready_since()))
                             : obstacle));
       }
-      if (hangs(*lanes_[i])) {
+      if (lane_watch_->hangs(*lanes_[i])) {
         status.ready = false;
         status.reasons.push_back(fmt::format(
             "lane {} {}, since {}, at records from {} on; a second SIGTERM ends it, and the next "
@@ -338,60 +332,6 @@ class Process {
     return false;
   }
 
-  // Into the log: the brokers are silent, and since when; or they answer again.
-  void note_silence(bool is_cut_off) const {
-    if (!is_cut_off) {
-      log_.warning("the broker answers again", {{"bootstrap.servers", bootstrap_}});
-      return;
-    }
-    auto since = steady_clock::now();
-    for (const auto& lane : lanes_) {
-      since = lane->is_cut_off() ? std::min(since, lane->last_answer()) : since;
-    }
-    log_.warning(kBrokerIsSilent,
-                 {{"bootstrap.servers", bootstrap_}, {"since", rfc3339(wall_time(since))}});
-  }
-
-  // Where the whole process was stopped, no lane showed a sign of life, and none hangs for that;
-  // `are_hanging` did before.
-  void note_standstill(const std::vector<bool>& are_hanging) {
-    const auto now = steady_clock::now();
-    if (now - looked_ > kStandstillMin) {
-      log_.warning("this process stood still: it was stopped, or waited for its disk",
-                   {{"since", rfc3339(wall_time(looked_))}});
-      if (std::find(are_hanging.begin(), are_hanging.end(), true) == are_hanging.end()) {
-        went_on_ = now;
-      }
-    }
-    looked_ = now;
-  }
-
-  bool hangs(const Lane& lane) const {
-    const auto seen = std::max(lane.last_beat(), went_on_.load());
-    return !lane.has_ended() && steady_clock::now() - seen > kBeatMax + longer_calls_;
-  }
-
-  // Whether any lane hangs. Into the log goes when one begins to, and when it goes on after all;
-  // `were_hanging` is what this said last, by lane.
-  bool note_hangs(std::vector<bool>& were_hanging) const {
-    for (std::size_t i = 0; i < lanes_.size(); ++i) {
-      const bool is_hanging = hangs(*lanes_[i]);
-      if (is_hanging == were_hanging[i]) {
-        continue;
-      }
-      were_hanging[i] = is_hanging;
-      if (is_hanging) {
-        log_.error(fmt::format("a lane {}", kHangs),
-                   {{"lane", std::to_string(i)},
-                    {"since", rfc3339(wall_time(lanes_[i]->last_beat()))},
-                    {"committed", committed_text(metrics_.lanes()[i].partitions)}});
-      } else if (!lanes_[i]->has_ended()) {
-        log_.info("the lane that hung goes on", {{"lane", std::to_string(i)}});
-      }
-    }
-    return std::find(were_hanging.begin(), were_hanging.end(), true) != were_hanging.end();
-  }
-
   // Until all lanes ended: by themselves, because one had to stop, because all is done or nobody
   // tells whether it is, or because a signal came. After a second signal, or some time after the
   // first failure, a lane that hangs is left behind, and with it this process.
@@ -399,8 +339,6 @@ class Process {
     Status failed;
     bool is_told = false;
     bool all_done = false;
-    bool is_cut_off = false;
-    std::vector<bool> were_hanging(lanes_.size());
     auto leave_at = steady_clock::time_point::max();
     const auto fail = [&](const Status& why) {
       failed = why;
@@ -413,7 +351,6 @@ class Process {
         lane->stop();
       }
     };
-    looked_ = steady_clock::now();
     while (true) {
       note_alive();
       if (signals_.wait(kWatchEvery)) {
@@ -425,13 +362,7 @@ class Process {
         is_told = true;
         ends.stop();
       }
-      const bool any_cut_off = std::any_of(lanes_.begin(), lanes_.end(),
-                                           [](const auto& lane) { return lane->is_cut_off(); });
-      if (std::exchange(is_cut_off, any_cut_off) != any_cut_off) {
-        note_silence(is_cut_off);
-      }
-      note_standstill(were_hanging);
-      const bool any_hangs = note_hangs(were_hanging);
+      lane_watch_->look(lanes_);
       bool all_ended = true;
       bool all_ready = true;
       bool all_at_end = true;
@@ -459,7 +390,8 @@ class Process {
       }
       if (steady_clock::now() >= leave_at) {
         const std::string left = fmt::format(
-            "a lane {}: {}", is_cut_off ? "waits for brokers that are silent" : kHangs, kLeftOpen);
+            "a lane {}: {}",
+            lane_watch_->is_cut_off() ? "waits for brokers that are silent" : kHangs, kLeftOpen);
         const Status ended =
             failed.is_ok()
                 ? Status::stop(ExitCode::temporary, left)
@@ -473,11 +405,11 @@ class Process {
         note_end(ended);
         ::_exit(static_cast<int>(exit_code_of(ended)));
       }
-      set_state(!failed.is_ok() || any_hangs ? ProcessState::failed
-                : is_told                    ? ProcessState::draining
-                : all_ready                  ? ProcessState::running
-                : restores()                 ? ProcessState::restoring
-                                             : ProcessState::waiting);
+      set_state(!failed.is_ok() || lane_watch_->any_hangs() ? ProcessState::failed
+                : is_told                                   ? ProcessState::draining
+                : all_ready                                 ? ProcessState::running
+                : restores()                                ? ProcessState::restoring
+                                                            : ProcessState::waiting);
     }
   }
 
@@ -491,18 +423,17 @@ class Process {
   RunFile run_file_;
   DiskWatch disk_watch_;
   // While brokers are silent, sending offsets takes as long as a transaction may last: what the
-  // bounds above must be raised by where that is set to more than its default.
+  // bounds on lanes must be raised by where that is set to more than its default.
   std::chrono::milliseconds longer_calls_{0};
   steady_clock::time_point seen_ = steady_clock::now();
-  steady_clock::time_point looked_ = steady_clock::now();  // at the lanes
-  std::atomic<steady_clock::time_point> went_on_{steady_clock::time_point()};
   bool is_told_to_stop_ = false;
   bool is_drained_ = true;
   // The endpoint's thread asks while main's changes.
   std::mutex lanes_mutex_;
   ProcessState state_ = ProcessState::starting;
   std::string why_not_ready_;
-  std::string bootstrap_;  // empty before the start
+  std::string bootstrap_;                  // empty before the start
+  std::unique_ptr<LaneWatch> lane_watch_;  // where there are lanes
   std::vector<std::unique_ptr<Lane>> lanes_;
 };
 
