@@ -46,9 +46,20 @@ Result<std::vector<std::string>> InputEnds::undone(const std::vector<LaneStatus>
   }
   std::vector<std::string> undone;
   for (const Committed& one : committed) {
-    if (!one.next || *one.next < ends_[one.where]) {
-      undone.push_back(
-          fmt::format("{}/{}", topics_[one.where.input.value()], one.where.partition.value()));
+    const NextOffset end = ends_[one.where];
+    if (one.next && *one.next >= end) {
+      continue;
+    }
+    undone.push_back(
+        fmt::format("{}/{}", topics_[one.where.input.value()], one.where.partition.value()));
+    WEIR_TRY_ASSIGN(const LogBounds bounds, source_->log_bounds(one.where));
+    if (bounds.end < end) {
+      return Status::stop(
+          ExitCode::bad_input,
+          fmt::format("{} ends at {} now, and ended at {} when this run began: the topic was "
+                      "re-created or lost its tail. What is left of it is done; look what became "
+                      "of the topic, then run again",
+                      undone.back(), bounds.end.value(), end.value()));
     }
   }
   return undone;

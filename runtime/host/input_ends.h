@@ -38,7 +38,8 @@ class InputEnds {
 
   // The partitions that are not committed as far as that, as "topic/partition"; needs a look(). Of
   // those that `lanes` own these know; of the others the brokers are asked, which takes some
-  // seconds and is Remedy::retry where they don't answer.
+  // seconds and is Remedy::retry where they don't answer. Fails (bad_input) where the log has
+  // become shorter than it was: nobody would ever get as far.
   Result<std::vector<std::string>> undone(const std::vector<LaneStatus>& lanes);
 
  private:

@@ -9,6 +9,7 @@ namespace weir {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 class InputEndsTest : public ::testing::Test {
@@ -71,6 +72,19 @@ TEST_F(InputEndsTest, WhatIsStampedLaterThanUntilDoesNotCount) {
   commit(0, 1);
   EXPECT_THAT(ends(Timestamp(2000)).undone({}).value(), IsEmpty());
   EXPECT_THAT(ends(Timestamp(2001)).undone({}).value(), ElementsAre("in/0"));
+}
+
+// The batch waited for ever for records that nobody would write.
+TEST_F(InputEndsTest, AnEndThatTheLogNoLongerReachesIsAnError) {
+  InputEnds ends = this->ends();
+  kafka_.recreate_topic("in");
+  append(0, 3000);
+  commit(0, 1);
+  const auto undone = ends.undone({});
+  ASSERT_FALSE(undone.is_ok());
+  EXPECT_EQ(undone.status().exit_code(), ExitCode::bad_input);
+  EXPECT_THAT(undone.status().message(),
+              HasSubstr("in/0 ends at 1 now, and ended at 2 when this run began"));
 }
 
 TEST_F(InputEndsTest, ABrokerThatDoesNotAnswerIsAskedAgain) {
