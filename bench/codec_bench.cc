@@ -103,9 +103,11 @@ void codec(benchmark::State& state) {
   input.descriptor = M::descriptor();
   input.options.key = key<M>();
   if (std::is_same_v<M, edits::v1::Edit>) {
-    input.options.event_time = EventTime{"time", "edited_at", TimeFormat::rfc3339, ""};
+    input.options.event_time =
+        EventTime{.field = "edited_at", .from = "time", .format = TimeFormat::rfc3339, .zone = ""};
   } else {
-    input.options.event_time = EventTime{"date", "posted_at", TimeFormat::zoneless, "UTC"};
+    input.options.event_time = EventTime{
+        .field = "posted_at", .from = "date", .format = TimeFormat::zoneless, .zone = "UTC"};
     input.options.rename = {{"class", "label"}};
   }
   auto codec = LaneCodec::make({&input, 1}, nullptr).value();

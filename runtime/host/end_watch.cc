@@ -38,11 +38,14 @@ Result<bool> EndWatch::is_done(Time now, bool are_at_end) {
   return is_done_;
 }
 
-bool EndWatch::is_done_at_last() {
+Result<bool> EndWatch::is_done_at_last() {
   if (look_.valid()) {
     look_.wait();
   }
   const Result<std::vector<std::string>> undone = ends_.undone({});
+  if (!undone.is_ok() && undone.status().remedy() == Remedy::stop) {
+    return undone.status();
+  }
   return undone.is_ok() && undone.value().empty();
 }
 
@@ -56,7 +59,8 @@ Status EndWatch::take(Time now, bool are_at_end, const Result<std::vector<std::s
     // The first may be of what came since the lanes were at the end.
     if (!is_done_ && ++undone_seen_ == 2) {
       log_.warning(
-          "waiting for what another member of the group owns, or owned until its session ends",
+          "waiting for what another member of the group owns, or owned until its session ends, or "
+          "what an open transaction hides",
           {{"partitions", fmt::format("{}", fmt::join(undone.value(), ", "))}});
     }
     return Status::ok();

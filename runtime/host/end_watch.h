@@ -41,8 +41,9 @@ class EndWatch {
   Result<bool> is_done(Time now, bool are_at_end);
 
   // After the lanes have ended: whether all is done, whatever was known before. Waits for brokers,
-  // some seconds at most; where they don't answer nobody knows, and it isn't.
-  bool is_done_at_last();
+  // some seconds at most; where they don't answer nobody knows, and it isn't. Fails where only a
+  // person can mend what they answer.
+  Result<bool> is_done_at_last();
 
   // A look has begun of which is_done() hasn't taken the result.
   bool is_looking() const { return look_.valid(); }

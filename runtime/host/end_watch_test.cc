@@ -151,11 +151,13 @@ TEST_F(EndWatchTest, WhatIsDoneAtLastIsAskedOfTheGroup) {
   EndWatch watch = this->watch([&](std::string_view) { return answer_; });
   kafka_.set_committed("g", "in", 0, NextOffset(1), "");
   watch.stop();
-  EXPECT_FALSE(watch.is_done_at_last()) << "nobody knows";
+  EXPECT_FALSE(watch.is_done_at_last().value()) << "nobody knows";
   answer_ = Status::ok();
-  EXPECT_TRUE(watch.is_done_at_last());
+  EXPECT_TRUE(watch.is_done_at_last().value());
   kafka_.set_committed("g", "in", 0, NextOffset(0), "");
-  EXPECT_FALSE(watch.is_done_at_last());
+  EXPECT_FALSE(watch.is_done_at_last().value());
+  answer_ = Status::stop(ExitCode::unauthorised, "refused");
+  EXPECT_EQ(watch.is_done_at_last().status().exit_code(), ExitCode::unauthorised);
 }
 
 TEST_F(EndWatchTest, WhoIsToldToEndLooksNoMore) {

@@ -17,6 +17,18 @@ namespace {
 // Of one question: who was told to end waits for the one that is under way.
 constexpr std::chrono::seconds kAnswerWaitMax{2};
 
+// A batch that waited longer would never end where nobody ends the transaction.
+Status blocked(const PartitionStatus& partition, NextOffset end) {
+  return Status::stop(
+      ExitCode::temporary,
+      fmt::format("{0}/{1} is done up to {2}, where a transaction begins that another producer "
+                  "left open, and ended at {3} when this run began: what lies between can't be "
+                  "read before that transaction ends. Run again then; kafka-transactions.sh "
+                  "describe-producers --topic {0} --partition {1} shows whose it is",
+                  partition.topic, partition.partition.value(), partition.committed.value(),
+                  end.value()));
+}
+
 }  // namespace
 
 InputEnds InputEnds::of(const LanePlan& plan, const ClusterSettings& cluster) {
@@ -34,48 +46,61 @@ Result<std::vector<std::string>> InputEnds::undone(const std::vector<LaneStatus>
   std::vector<Committed> committed;
   std::vector<InputPartition> others;
   for (const auto& [where, end] : ends_) {
-    if (const auto next = committed_by(lanes, where)) {
-      committed.push_back({where, next, {}});
-    } else {
+    const PartitionStatus* owned = find(lanes, where);
+    if (owned == nullptr) {
       others.push_back(where);
+      continue;
     }
+    if (owned->blocked_since && owned->committed < end) {
+      return blocked(*owned, end);
+    }
+    committed.push_back({where, owned->committed, {}});
   }
   if (!others.empty()) {
     WEIR_TRY_ASSIGN(const std::vector<Committed> told, source_->committed(others));
     committed.insert(committed.end(), told.begin(), told.end());
   }
   std::vector<std::string> undone;
+  std::optional<InputPartition> first;
   for (const Committed& one : committed) {
-    const NextOffset end = ends_[one.where];
-    if (one.next && *one.next >= end) {
-      continue;
+    if (!one.next || *one.next < ends_[one.where]) {
+      undone.push_back(
+          fmt::format("{}/{}", topics_[one.where.input.value()], one.where.partition.value()));
+      first = first ? first : one.where;
     }
-    undone.push_back(
-        fmt::format("{}/{}", topics_[one.where.input.value()], one.where.partition.value()));
-    WEIR_TRY_ASSIGN(const LogBounds bounds, source_->log_bounds(one.where));
-    if (bounds.end < end) {
-      return Status::stop(
-          ExitCode::bad_input,
-          fmt::format("{} ends at {} now, and ended at {} when this run began: the topic was "
-                      "re-created or lost its tail. What is left of it is done; look what became "
-                      "of the topic, then run again",
-                      undone.back(), bounds.end.value(), end.value()));
-    }
+  }
+  if (first) {  // each is the first one day, if it isn't done before
+    WEIR_TRY(check_reached(*first));
   }
   return undone;
 }
 
-// nullopt: none of them owns it.
-std::optional<NextOffset> InputEnds::committed_by(const std::vector<LaneStatus>& lanes,
-                                                  InputPartition where) const {
+// That the log still reaches as far.
+Status InputEnds::check_reached(InputPartition where) {
+  const NextOffset end = ends_[where];
+  WEIR_TRY_ASSIGN(const NextOffset end_now, source_->log_end(where));
+  return end_now < end
+             ? Status::stop(
+                   ExitCode::bad_input,
+                   fmt::format("{}/{} ends at {} now, and ended at {} when this run began: the "
+                               "topic was re-created or lost its tail. What is left of it is done; "
+                               "look what became of the topic, then run again",
+                               topics_[where.input.value()], where.partition.value(),
+                               end_now.value(), end.value()))
+             : Status::ok();
+}
+
+// nullptr: none of them owns it.
+const PartitionStatus* InputEnds::find(const std::vector<LaneStatus>& lanes,
+                                       InputPartition where) const {
   for (const LaneStatus& lane : lanes) {
     for (const PartitionStatus& owned : lane.partitions) {
       if (owned.topic == topics_[where.input.value()] && owned.partition == where.partition) {
-        return owned.committed;
+        return &owned;
       }
     }
   }
-  return std::nullopt;
+  return nullptr;
 }
 
 Status InputEnds::look(const std::function<bool()>& goes_on) {
@@ -88,11 +113,10 @@ Status InputEnds::look(const std::function<bool()>& goes_on) {
         return Status::retry(fmt::format("not asked further where {} ends", topics_[i]));
       }
       const InputPartition where{input, Partition(p)};
-      WEIR_TRY_ASSIGN(const LogBounds bounds, source_->log_bounds(where));
-      ends[where] = bounds.end;
+      WEIR_TRY_ASSIGN(ends[where], source_->log_end(where));
       if (until_) {
         WEIR_TRY_ASSIGN(const NextOffset until, source_->offset_at(where, *until_));
-        ends[where] = std::min(until, bounds.end);
+        ends[where] = std::min(until, ends[where]);
       }
     }
   }

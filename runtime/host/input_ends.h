@@ -16,10 +16,11 @@
 
 namespace weir {
 
-// How far a group's inputs reached when this looked, and whether the group is there by
-// now. A batch is done then, whoever did it: this process, other instances, or whoever took over
-// from a member that died and kept its partitions for its session. That a lane is at its end won't
-// do: while partitions come to it, it still says so of those that it had. One thread at a time.
+// How far a group's inputs reached when this looked, behind open transactions, too, and whether the
+// group is there by now. A batch is done then, whoever did it: this process, other instances, or
+// whoever took over from a member that died and kept its partitions for its session. That a lane is
+// at its end won't do: while partitions come to it, it still says so of those that it had. One
+// thread at a time.
 class InputEnds {
  public:
   // `topics` by InputIndex, those of `source`. Records stamped at or after `until` don't count.
@@ -37,14 +38,16 @@ class InputEnds {
   Status look(const std::function<bool()>& goes_on = [] { return true; });
 
   // The partitions that are not committed as far as that, as "topic/partition"; needs a look(). Of
-  // those that `lanes` own these know; of the others the brokers are asked, which takes some
-  // seconds and is Remedy::retry where they don't answer. Fails (bad_input) where the log has
-  // become shorter than it was: nobody would ever get as far.
+  // those that `lanes` own these know how far they are committed; of the others the brokers are
+  // asked, and of the first that is undone, where its log ends by now. That takes some seconds and
+  // is Remedy::retry where they don't answer. Fails where nobody would get as far: that log has
+  // become shorter than it was (bad_input), or another producer's open transaction blocks a lane
+  // (temporary).
   Result<std::vector<std::string>> undone(const std::vector<LaneStatus>& lanes);
 
  private:
-  std::optional<NextOffset> committed_by(const std::vector<LaneStatus>& lanes,
-                                         InputPartition where) const;
+  Status check_reached(InputPartition where);
+  const PartitionStatus* find(const std::vector<LaneStatus>& lanes, InputPartition where) const;
 
   std::vector<std::string> topics_;
   std::optional<Timestamp> until_;

@@ -87,6 +87,38 @@ TEST_F(InputEndsTest, AnEndThatTheLogNoLongerReachesIsAnError) {
               HasSubstr("in/0 ends at 1 now, and ended at 2 when this run began"));
 }
 
+// The batch ended well without what was there, and committed, behind it.
+TEST_F(InputEndsTest, WhatAnOpenTransactionHidesIsUndoneUntilALaneIsBlockedByIt) {
+  const auto other = kafka_.sink("other", {"in"}, "", {});
+  OutRecord record;
+  record.partition = Partition(0);
+  record.timestamp = Timestamp(3000);
+  ASSERT_TRUE(other->open().is_ok());
+  ASSERT_TRUE(other->begin().is_ok());
+  ASSERT_TRUE(other->send(std::span(&record, 1)).is_ok());
+  ASSERT_TRUE(other->flush().is_ok());
+  append(0, 3000);
+  InputEnds ends = this->ends();
+  InputEnds until = this->ends(Timestamp(4000));
+  commit(0, 2);
+  EXPECT_THAT(ends.undone({}).value(), ElementsAre("in/0"));
+  EXPECT_THAT(until.undone({}).value(), ElementsAre("in/0"));
+
+  LaneStatus lane;
+  lane.partitions.push_back({"i", "in", Partition(0), PartitionPhase::running, NextOffset(2)});
+  EXPECT_THAT(ends.undone({lane}).value(), ElementsAre("in/0"));
+  lane.partitions[0].blocked_since = std::chrono::system_clock::time_point();
+  const Status blocked = ends.undone({lane}).status();
+  EXPECT_EQ(blocked.exit_code(), ExitCode::temporary);
+  EXPECT_THAT(blocked.message(), HasSubstr("in/0 is done up to 2, where a transaction begins"));
+
+  ASSERT_TRUE(other->abort().is_ok());
+  commit(0, 4);
+  EXPECT_THAT(ends.undone({}).value(), IsEmpty());
+  lane.partitions[0].committed = NextOffset(4);
+  EXPECT_THAT(ends.undone({lane}).value(), IsEmpty()) << "of a later one";
+}
+
 TEST_F(InputEndsTest, ABrokerThatDoesNotAnswerIsAskedAgain) {
   bool is_silent = true;
   InputEnds ends({"in"}, std::nullopt, kafka_.source("g", {"in"}, [&](std::string_view) {

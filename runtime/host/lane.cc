@@ -144,6 +144,11 @@ Status Lane::run_loop() {
       is_recovering = false;
       pause_next = kRetryPauseMin;
       failing_since = steady_clock::time_point::max();
+      // A member whose session the brokers' silence ended owns nothing, and so nothing of it fails.
+      if (options_.until_end && is_cut_off_ &&
+          clock.now() - source.last_answer() > options_.silence_max) {
+        return Status::stop(ExitCode::unavailable, silence);
+      }
       continue;
     }
     // Not since the last success: a process may have stood still after that.

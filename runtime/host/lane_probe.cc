@@ -124,6 +124,23 @@ void LaneProbe::offset_committed(InputPartition where, NextOffset committed, Str
        {"ahead_s", std::to_string((time.value() - now.count()) / 1000)}});
 }
 
+void LaneProbe::end_seen(InputPartition where, NextOffset end) {
+  MetricsProbe::end_seen(where, end);
+  const auto since = blocked_since(where);
+  if (!since) {
+    blocked_.erase(where);
+    return;
+  }
+  if (!blocked_.insert(where).second) {
+    return;
+  }
+  log_.warning("blocked: a transaction that another producer left open hides what follows",
+               {{"lane", lane_name_},
+                {"partition", text(where)},
+                {"from", std::to_string(end.value())},
+                {"since", rfc3339(*since)}});
+}
+
 void LaneProbe::turn_aborted(std::string_view why) {
   MetricsProbe::turn_aborted(why);
   if (dead_letters_ == 0) {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,8 +23,8 @@ std::string waiting_text(const LaneStatus& lane, std::chrono::system_clock::time
 
 // Counts everything, as MetricsProbe does, and logs what a person looks for: assignment, restoring,
 // whatever was recovered from, the committed offsets of what it owned no longer, dead letters in
-// sum, and once per partition a stream time that lies far ahead of this machine's clock. On the
-// lane's thread.
+// sum, that a transaction of another producer blocks the reading, and once per partition a stream
+// time that lies far ahead of this machine's clock. On the lane's thread.
 class LaneProbe final : public MetricsProbe {
  public:
   LaneProbe(Metrics& metrics, int lane, std::vector<Input> inputs, const Log& log);
@@ -45,6 +46,7 @@ class LaneProbe final : public MetricsProbe {
                             std::string_view message) override;
   void turn_committed(const TurnCounts& counts, std::chrono::nanoseconds age) override;
   void offset_committed(InputPartition where, NextOffset committed, StreamTime time) override;
+  void end_seen(InputPartition where, NextOffset end) override;
   void turn_aborted(std::string_view why) override;
   void producer_recreated(std::string_view reason, std::string_view why) override;
   void consumer_rejoined(std::string_view reason, std::string_view why) override;
@@ -63,6 +65,7 @@ class LaneProbe final : public MetricsProbe {
   std::string first_dead_letter_;
   std::chrono::steady_clock::time_point dead_letters_logged_{};
   std::vector<InputPartition> ahead_;  // those whose stream time was said to be ahead
+  std::set<InputPartition> blocked_;   // those that were said to be
 };
 
 }  // namespace weir

@@ -90,6 +90,33 @@ TEST(LaneProbe, OfManyPartitionsTheFirstAreNamed) {
   EXPECT_THAT(committed_text(many), ::testing::EndsWith(", t/0: 0"));
 }
 
+TEST(LaneProbe, AnotherProducersOpenTransactionIsSaidOnceUntilItEnds) {
+  auto now = std::chrono::system_clock::time_point(std::chrono::hours(400'000));
+  Metrics metrics({.deployment = "d", .version = 1, .now = [&] { return now; }});
+  const Log log("d", config::LogLevel::info);
+  LaneProbe probe(metrics, 0, {{"in", "raw"}}, log);
+  const InputPartition where{InputIndex(0), Partition(3)};
+  const auto passes = [&](int seconds, std::int64_t readable) {
+    now += std::chrono::seconds(seconds);
+    ::testing::internal::CaptureStderr();
+    probe.end_seen(where, NextOffset(readable));
+    probe.end_remembered(where, NextOffset(100));
+    return ::testing::internal::GetCapturedStderr();
+  };
+  ::testing::internal::CaptureStderr();
+  probe.partition_assigned(where, PartitionPhase::running, NextOffset(40), NextOffset(40),
+                           StreamTime());
+  ::testing::internal::GetCapturedStderr();
+  EXPECT_EQ(passes(0, 40), "");
+  EXPECT_EQ(passes(59, 40), "");
+  EXPECT_THAT(passes(1, 40), AllOf(HasSubstr("left open"), HasSubstr(R"("partition":"raw/3")"),
+                                   HasSubstr(R"("from":"40")"), HasSubstr(R"("since":")")));
+  EXPECT_EQ(passes(30, 40), "");
+  probe.offset_committed(where, NextOffset(70), StreamTime());
+  EXPECT_EQ(passes(0, 70), "") << "another one";
+  EXPECT_THAT(passes(60, 70), HasSubstr(R"("from":"70")"));
+}
+
 // A window that never ends again looked like any other.
 TEST(LaneProbe, AStreamTimeFarAheadOfThisMachinesClockIsSaidOncePerPartition) {
   using std::chrono::milliseconds;

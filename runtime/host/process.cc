@@ -264,10 +264,25 @@ class Process {
     metrics_.set_state(state);
   }
 
+  // While nothing runs that could be drained.
+  bool is_signalled(std::chrono::milliseconds wait_max) const {
+    const auto signal = signals_.wait(wait_max);
+    if (signal) {
+      log_.info("told to end before it began", {{"signal", *signal}});
+    }
+    return signal.has_value();
+  }
+
   // Whoever waits for a batch must not take it for done.
   static Status told_too_early() {
     return Status::stop(ExitCode::temporary,
                         "told to end before all of the input was done: the next run goes on");
+  }
+
+  // Of a batch whose lanes ended well, before it was known that all is done.
+  static Status judge_end(EndWatch& ends) {
+    WEIR_TRY_ASSIGN(const bool is_done, ends.is_done_at_last());
+    return is_done ? Status::ok() : told_too_early();
   }
 
   // Then `ends` have had their look, if they will be asked.
@@ -284,7 +299,7 @@ class Process {
       if (checked.is_ok() && options_.until_end) {
         checked = ends.look([&] {
           note_alive();
-          is_told_to_stop_ = is_told_to_stop_ || signals_.wait(std::chrono::milliseconds(0));
+          is_told_to_stop_ = is_told_to_stop_ || is_signalled(std::chrono::milliseconds(0));
           return !is_told_to_stop_;
         });
       }
@@ -309,7 +324,7 @@ class Process {
                         "security.protocol says how they are spoken to",
                         options_.silence_max.count(), checked.message(), cluster.bootstrap_origin));
       }
-      if (signals_.wait(next->pause)) {
+      if (is_signalled(next->pause)) {
         is_told_to_stop_ = true;
         return options_.until_end ? told_too_early() : Status::ok();
       }
@@ -353,8 +368,9 @@ class Process {
     };
     while (true) {
       note_alive();
-      if (signals_.wait(kWatchEvery)) {
-        log_.info(is_told ? "told again, ending at once" : "told to end, draining");
+      if (const auto signal = signals_.wait(kWatchEvery)) {
+        log_.info(is_told ? "told again, ending at once" : "told to end, draining",
+                  {{"signal", *signal}});
         for (const auto& lane : lanes_) {
           is_told ? lane->stop_at_once() : lane->stop();
         }
@@ -375,9 +391,7 @@ class Process {
         }
       }
       if (all_ended) {
-        return failed.is_ok() && options_.until_end && !all_done && !ends.is_done_at_last()
-                   ? told_too_early()
-                   : failed;
+        return failed.is_ok() && options_.until_end && !all_done ? judge_end(ends) : failed;
       }
       const Result<bool> is_done = ends.is_done(steady_clock::now(), all_at_end);
       if (!is_done.is_ok()) {
@@ -389,9 +403,15 @@ class Process {
         }
       }
       if (steady_clock::now() >= leave_at) {
-        const std::string left = fmt::format(
-            "a lane {}: {}",
-            lane_watch_->is_cut_off() ? "waits for brokers that are silent" : kHangs, kLeftOpen);
+        // One that has no partitions yet runs no stage.
+        const bool any_in_stage = std::any_of(lanes_.begin(), lanes_.end(), [](const auto& lane) {
+          return !lane->has_ended() && lane->is_ready();
+        });
+        const std::string left = fmt::format("a lane {}: {}",
+                                             !lane_watch_->is_cut_off() && any_in_stage
+                                                 ? kHangs
+                                                 : "waits for brokers that are silent",
+                                             kLeftOpen);
         const Status ended =
             failed.is_ok()
                 ? Status::stop(ExitCode::temporary, left)

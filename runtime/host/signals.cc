@@ -1,5 +1,7 @@
 #include "host/signals.h"
 
+#include <fmt/format.h>
+
 namespace weir {
 
 Signals::Signals() {
@@ -17,10 +19,19 @@ Signals::Signals() {
   pthread_sigmask(SIG_BLOCK, &set_, nullptr);
 }
 
-bool Signals::wait(std::chrono::milliseconds time) const {
+std::optional<std::string> Signals::wait(std::chrono::milliseconds time) const {
   const timespec limit{.tv_sec = time.count() / 1000,
                        .tv_nsec = static_cast<long>(time.count() % 1000) * 1'000'000L};
-  return sigtimedwait(&set_, nullptr, &limit) > 0;
+  siginfo_t info{};
+  const int number = sigtimedwait(&set_, &info, &limit);
+  if (number <= 0) {
+    return std::nullopt;
+  }
+  const std::string name = number == SIGTERM ? "SIGTERM" : number == SIGINT ? "SIGINT" : "SIGHUP";
+  // A terminal's are the kernel's.
+  return info.si_code == SI_USER
+             ? fmt::format("{} from process {} of user {}", name, info.si_pid, info.si_uid)
+             : name;
 }
 
 }  // namespace weir

@@ -4,6 +4,8 @@
 #include <signal.h>
 
 #include <chrono>
+#include <optional>
+#include <string>
 
 namespace weir {
 
@@ -14,8 +16,9 @@ class Signals {
  public:
   Signals();
 
-  // True when one arrived within `time`, or before; each is told once.
-  bool wait(std::chrono::milliseconds time) const;
+  // Which one arrived within `time`, or before, and by whom it was sent, for people; nullopt: none.
+  // Each is told once.
+  std::optional<std::string> wait(std::chrono::milliseconds time) const;
 
  private:
   sigset_t set_{};

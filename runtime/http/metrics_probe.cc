@@ -167,6 +167,8 @@ struct Reasons {
 // ---- partitions ----
 
 constexpr std::int64_t kUnknown = std::numeric_limits<std::int64_t>::min();
+// Longer than a turn of any stage: its transaction, too, is in its readers' way for a moment.
+constexpr std::int64_t kBlockedAfterMs = 60'000;
 
 std::int64_t in_ms(system_clock::time_point time) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
@@ -184,6 +186,10 @@ struct PartitionCells {
   std::atomic<std::int64_t> stream_time{0};
   std::atomic<std::int64_t> assigned_at{0};
   std::atomic<std::int64_t> end_seen_at{0};
+  // What of it a read_committed reader may see: it ends where a transaction is open.
+  std::atomic<std::int64_t> readable_end{kUnknown};
+  // All of that is done, and more lies behind it. 0: isn't so.
+  std::atomic<std::int64_t> waits_since{0};
   // All that was in the log at this moment is done. 0: never was so since the assignment.
   std::atomic<std::int64_t> caught_up_at{0};
 
@@ -191,6 +197,18 @@ struct PartitionCells {
     if (end != kUnknown && committed >= end) {
       caught_up_at = end_seen_at.load();
     }
+  }
+
+  void note_wait(std::int64_t now) {
+    const bool waits = readable_end != kUnknown && committed >= readable_end && committed < end;
+    waits_since = !waits ? 0 : waits_since == 0 ? now : waits_since.load();
+  }
+
+  // As the brokers have said since then, too: what a client remembers of them is older.
+  std::optional<system_clock::time_point> blocked_since() const {
+    return waits_since != 0 && end_seen_at - waits_since >= kBlockedAfterMs
+               ? std::optional(at_ms(waits_since))
+               : std::nullopt;
   }
 
   // Up to when everything is known to be done: what is unread is younger than the stream time, and
@@ -297,6 +315,7 @@ LaneStatus Metrics::Lane::status(std::int64_t now) const {
       p.end = NextOffset(end);
       p.lag_records = lag;
       p.lag_seconds = lag > 0 ? static_cast<double>(behind) / 1e3 : 0.0;
+      p.blocked_since = cells_here.blocked_since();
     }
     if (status.state != "restoring") {
       status.state = p.phase == PartitionPhase::restoring ? "restoring" : "running";
@@ -527,6 +546,14 @@ constexpr auto kCatalogue =
          [](const Scrape& s, Samples& out) {
            out.gauge(static_cast<double>(s.partitions.size()));
          }},
+        {"weir_blocked_partitions", kGauge, "",
+         "Those among them that were read as far as can be for a minute and hold more: a "
+         "transaction that another producer left open hides it.",
+         [](const Scrape& s, Samples& out) {
+           out.gauge(static_cast<double>(
+               std::count_if(s.partitions.begin(), s.partitions.end(),
+                             [](const auto& p) { return p.second.blocked_since.has_value(); })));
+         }},
         {"weir_lag_records", kGauge, "input, partition",
          "Offsets between the committed one and the end of the log, as of the lane's last poll; "
          "where much is fetched already, of the last half minute. Markers of transactions count. "
@@ -749,6 +776,8 @@ void MetricsProbe::offset_committed(InputPartition where, NextOffset committed, 
   if (PartitionCells* p = lane_->find(where)) {
     p->committed = committed.value();
     p->stream_time = time.value();
+    p->waits_since = 0;
+    p->note_wait(in_ms(process_.identity.now()));
     p->note_caught_up();
   }
 }
@@ -756,7 +785,9 @@ void MetricsProbe::offset_committed(InputPartition where, NextOffset committed, 
 void MetricsProbe::end_seen(InputPartition where, NextOffset end) {
   if (PartitionCells* p = lane_->find(where)) {
     p->end = std::max(p->end.load(), end.value());  // what a client knows of it may be old
+    p->readable_end = end.value();
     p->end_seen_at = in_ms(process_.identity.now());
+    p->note_wait(p->end_seen_at);
     p->note_caught_up();
   }
 }
@@ -764,6 +795,7 @@ void MetricsProbe::end_seen(InputPartition where, NextOffset end) {
 void MetricsProbe::end_remembered(InputPartition where, NextOffset end) {
   if (PartitionCells* p = lane_->find(where)) {
     p->end = std::max(p->end.load(), end.value());
+    p->note_wait(in_ms(process_.identity.now()));
   }
 }
 
@@ -785,6 +817,11 @@ void MetricsProbe::state_wiped(InputPartition /*where*/, std::string_view /*why*
 
 std::vector<PartitionStatus> MetricsProbe::partitions() const {
   return lane_->status(in_ms(process_.identity.now())).partitions;
+}
+
+std::optional<system_clock::time_point> MetricsProbe::blocked_since(InputPartition where) const {
+  const PartitionCells* p = lane_->find(where);
+  return p ? p->blocked_since() : std::nullopt;
 }
 
 bool MetricsProbe::has_partitions() const {
@@ -816,11 +853,14 @@ groups:
       - alert: WeirIsNotReady  # its /-/ready says why
         expr: weir_state{state="running"} == 0
         for: 10m
-      - alert: WeirStandsStill  # records wait and none is done: a stage that hangs
+      - alert: WeirStandsStill  # records wait and none is done: `weir status` says why
         expr: >
           sum without (input, partition) (weir_lag_records) > 0
           and ignoring (outcome) increase(weir_transactions_total{outcome="committed"}[5m]) == 0
         for: 2m
+      - alert: WeirIsBlocked  # another producer's open transaction: `weir status` has the command
+        expr: weir_blocked_partitions > 0
+        for: 5m
       - alert: WeirIsBehind  # more load than it can do: `lanes:`, or more instances
         expr: max by (deployment, version) (weir_lag_seconds) > 300
         for: 10m

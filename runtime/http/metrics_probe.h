@@ -86,7 +86,10 @@ class MetricsProbe : public Probe {
   // Those that the lane owns now.
   std::vector<PartitionStatus> partitions() const;
 
-  // It owns some, restoring or not. On the lane's thread.
+  // As PartitionStatus'. On the lane's thread, and so is the one below.
+  std::optional<std::chrono::system_clock::time_point> blocked_since(InputPartition where) const;
+
+  // It owns some, restoring or not.
   bool has_partitions() const;
 
   // While the brokers are cut off nobody knows where a log ends: neither end nor lag is shown.

@@ -383,6 +383,48 @@ TEST_F(LagInSeconds, CountsFromTheAssignmentWhileNoStampTellsMore) {
   EXPECT_EQ(lag(), "12");
 }
 
+using Blocked = LagInSeconds;
+
+TEST_F(Blocked, IsAPartitionThatIsReadAsFarAsIsVisibleForAMinuteAndHoldsMore) {
+  const auto since = [&] { return process_.metrics.lanes()[0].partitions[0].blocked_since; };
+  commit(50, kStartMs);
+  end_is(50);
+  passes(seconds(100));  // idle
+  end_is(50);
+  client_remembers(80);
+  passes(seconds(59));
+  end_is(50);
+  EXPECT_EQ(since(), std::nullopt) << "any transaction is open for a while";
+  passes(seconds(1));
+  client_remembers(80);
+  EXPECT_EQ(since(), std::nullopt) << "the brokers may know better by now";
+  end_is(50);
+  EXPECT_EQ(since(), std::chrono::system_clock::time_point(milliseconds(kStartMs + 100'000)));
+  end_is(80);
+  EXPECT_EQ(since(), std::nullopt) << "it ended";
+}
+
+TEST_F(Blocked, IsNoneThatHasMoreToRead) {
+  end_is(80);
+  client_remembers(100);
+  commit(50, kStartMs);
+  passes(seconds(600));
+  end_is(80);
+  EXPECT_EQ(process_.metrics.lanes()[0].partitions[0].blocked_since, std::nullopt);
+}
+
+TEST_F(Blocked, IsNoneThatGoesOn) {
+  end_is(50);
+  commit(50, kStartMs);
+  for (std::int64_t next = 51; next < 60; ++next) {
+    client_remembers(100);
+    passes(seconds(30));
+    commit(next, kStartMs);
+    end_is(next);
+    EXPECT_EQ(process_.metrics.lanes()[0].partitions[0].blocked_since, std::nullopt);
+  }
+}
+
 TEST_F(LagInSeconds, GoesOnWhenThePartitionIsAssignedAgainAfterARecovery) {
   end_is(100);
   passes(seconds(12));
@@ -610,6 +652,8 @@ tests:
         values: 0x10 1x20
       - series: weir_lag_records{deployment="hello",version="2",input="names",partition="0"}
         values: 0x10 5x20
+      - series: weir_blocked_partitions{deployment="hello",version="2"}
+        values: 0x10 2x20
       - series: weir_lag_seconds{deployment="hello",version="2",input="names",partition="0"}
         values: 0x10 600x20
       - series: weir_transactions_total{deployment="hello",version="2",outcome="committed"}
@@ -622,6 +666,7 @@ tests:
                  {"WeirIsDown", "job: weir"},
                  {"WeirIsNotReady", "job: weir, state: running"},
                  {"WeirStandsStill", of_all},
+                 {"WeirIsBlocked", of_all},
                  {"WeirIsBehind", of_all}}) {
           expected += "      - {eval_time: 10m, alertname: " + name + ", exp_alerts: []}\n" +
                       "      - {eval_time: 22m, alertname: " + name +

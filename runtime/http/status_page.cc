@@ -42,10 +42,11 @@ std::string time_json(const std::optional<std::chrono::system_clock::time_point>
 std::string json_of(const PartitionStatus& p) {
   return fmt::format(
       R"({{"input": {}, "topic": {}, "partition": {}, "phase": "{}", "committed": {}, "end": {}, )"
-      R"("lag_records": {}, "lag_seconds": {}}})",
+      R"("lag_records": {}, "lag_seconds": {}, "blocked_since": {}}})",
       json_string(p.input), json_string(p.topic), p.partition.value(), name_of(p.phase),
       p.committed.value(), print_or(p.end, "null", offset_text),
-      print_or(p.lag_records, "null", count_text), print_or(p.lag_seconds, "null", seconds));
+      print_or(p.lag_records, "null", count_text), print_or(p.lag_seconds, "null", seconds),
+      time_json(p.blocked_since));
 }
 
 std::string json_of(const LaneStatus& lane) {

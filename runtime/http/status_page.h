@@ -39,6 +39,9 @@ struct PartitionStatus {
   std::optional<NextOffset> end{};
   std::optional<std::int64_t> lag_records{};
   std::optional<double> lag_seconds{};
+  // All that a read_committed reader may see is done since then, and still more lies behind it: a
+  // transaction of another producer is open. nullopt: no, or not yet for a minute.
+  std::optional<std::chrono::system_clock::time_point> blocked_since{};
 };
 
 struct LaneStatus {

@@ -40,7 +40,8 @@ ProcessStatus running() {
                              .committed = NextOffset(90),
                              .end = NextOffset(100),
                              .lag_records = 10,
-                             .lag_seconds = 1.5});
+                             .lag_seconds = 1.5,
+                             .blocked_since = system_clock::time_point(seconds(1'700'000'030))});
   lane.partitions.push_back({.input = "in",
                              .topic = "raw.comments",
                              .partition = Partition(4),
@@ -74,9 +75,11 @@ TEST(StatusDocument, HoldsEveryField) {
     {"index": 0, "state": "running", "last_error": "turn aborted: \"fenced\"", )"
             R"("last_error_at": "2023-11-14T22:14:20Z", "partitions": [
       {"input": "in", "topic": "raw.comments", "partition": 3, "phase": "running", )"
-            R"("committed": 90, "end": 100, "lag_records": 10, "lag_seconds": 1.500},
+            R"("committed": 90, "end": 100, "lag_records": 10, "lag_seconds": 1.500, )"
+            R"("blocked_since": "2023-11-14T22:13:50Z"},
       {"input": "in", "topic": "raw.comments", "partition": 4, "phase": "restoring", )"
-            R"("committed": 7, "end": null, "lag_records": null, "lag_seconds": null}]}]
+            R"("committed": 7, "end": null, "lag_records": null, "lag_seconds": null, )"
+            R"("blocked_since": null}]}]
 }
 )");
 }

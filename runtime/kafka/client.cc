@@ -203,8 +203,9 @@ bool FenceWatch::note(std::chrono::steady_clock::time_point now) {
 
 std::string way_out_of_fences(std::string_view bootstrap, std::string_view group) {
   return fmt::format(
-      "kafka-consumer-groups.sh --bootstrap-server {} --describe --group {} --members shows their "
-      "hosts: stop the other one, or give one of them another name (`instance:` or WEIR__INSTANCE)",
+      "While this one is stopped, kafka-consumer-groups.sh --bootstrap-server {} --describe "
+      "--group {} --members shows the other one's host: stop it there, or give one of them another "
+      "name (`instance:` or WEIR__INSTANCE)",
       bootstrap, group);
 }
 

@@ -72,8 +72,27 @@ Status KafkaReader::start(ReadFrom from) {
   if (const rd_kafka_resp_err_t code = rd_kafka_assign(client_->get(), list.get())) {
     return failure_of(*client_, code, fmt::format("reading topic {}", topic_));
   }
+  partitions_ = shape.partitions;
   unread_ = std::move(unread);
   return Status::ok();
+}
+
+Result<std::vector<KafkaReader::Hidden>> KafkaReader::hidden() const {
+  WEIR_TRY_ASSIGN(const std::unique_ptr<Client> uncommitted, make_uncommitted_reader(cluster_));
+  std::vector<Hidden> hidden;
+  for (std::int32_t p = 0; p < partitions_; ++p) {
+    const auto ask_end = [&](const Client& client) {
+      return log_offset(client, topic_, Partition(p), RD_KAFKA_OFFSET_END,
+                        cluster_.request_wait_max);
+    };
+    // First, or what is written meanwhile would count.
+    WEIR_TRY_ASSIGN(const NextOffset end, ask_end(*uncommitted));
+    WEIR_TRY_ASSIGN(const NextOffset readable, ask_end(*client_));
+    if (readable < end) {
+      hidden.push_back({Partition(p), readable, end});
+    }
+  }
+  return hidden;
 }
 
 Result<Batch> KafkaReader::poll(milliseconds wait_max, std::size_t records_max) {

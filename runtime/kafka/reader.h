@@ -33,8 +33,18 @@ class KafkaReader {
   // As Source::poll; every record's input is 0.
   Result<Batch> poll(std::chrono::milliseconds wait_max, std::size_t records_max);
 
-  // Everything that was in the log at open() has been delivered.
+  // Everything that could be read at open() has been delivered.
   bool has_reached_end() const { return unread_.empty(); }
+
+  // What a partition holds by now and nobody can read yet, for a transaction that is open.
+  struct Hidden {
+    Partition partition;
+    NextOffset from;
+    NextOffset end;
+  };
+
+  // After open: asks the brokers, of each partition.
+  Result<std::vector<Hidden>> hidden() const;
 
  private:
   Status start(ReadFrom from);
@@ -42,6 +52,7 @@ class KafkaReader {
   const ClusterSettings cluster_;
   const std::string topic_;
   std::unique_ptr<Client> client_;
+  std::int32_t partitions_ = 0;
   std::vector<Position> unread_;  // partitions not read up to the end they had at open()
 };
 

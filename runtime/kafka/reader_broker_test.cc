@@ -46,6 +46,31 @@ TEST_F(KafkaReaderTest, ReadsFromWhereItIsTold) {
   EXPECT_THAT(values_of(tap(name, {Kind::timestamp, 1'700'000'000'001})), IsEmpty());
 }
 
+TEST_F(KafkaReaderTest, WhatAnOpenTransactionHidesIsThereThoughItCannotBeRead) {
+  const std::string name = topic("hidden");
+  fill(name, 5);
+  KafkaSink other(writing({name}));
+  ok(until_done([&] { return other.open(); }));
+  ok(other.begin());
+  OutRecord record;
+  record.timestamp = Timestamp(1'700'000'000'000);
+  record.value = "x";
+  ok(other.send(std::span(&record, 1)));
+  ok(until_done([&] { return other.flush(); }));
+  KafkaReader reader(cluster, name);
+  ok(until_done([&] { return reader.open({}); }));
+  const auto hidden = reader.hidden();
+  ASSERT_TRUE(hidden.is_ok()) << hidden.status().message();
+  ASSERT_THAT(hidden.value(), SizeIs(1));
+  EXPECT_EQ(hidden.value()[0].from, NextOffset(6));
+  EXPECT_EQ(hidden.value()[0].end, NextOffset(7));
+  ok(until_done([&] { return other.abort(); }));
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (!reader.hidden().value().empty() && std::chrono::steady_clock::now() < deadline) {
+  }
+  EXPECT_THAT(reader.hidden().value(), IsEmpty());
+}
+
 TEST_F(KafkaReaderTest, AMissingTopicStops) {
   KafkaReader reader(cluster, prefix + ".nowhere");
   const Status failure = until_done([&] { return reader.open({}); });

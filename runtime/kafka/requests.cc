@@ -231,6 +231,10 @@ std::size_t batch_bytes_max(std::optional<std::size_t> message_bytes_max) {
   return std::clamp(message_bytes_max.value_or(kBatchBytesMax), kLeast, kBatchBytesMax);
 }
 
+Result<std::unique_ptr<Client>> make_uncommitted_reader(const ClusterSettings& cluster) {
+  return Client::make(RD_KAFKA_CONSUMER, cluster, {{"isolation.level", "read_uncommitted"}});
+}
+
 Result<NextOffset> log_offset(const Client& client, const std::string& topic, Partition partition,
                               std::int64_t query, std::chrono::milliseconds wait_max) {
   const ListPtr list(rd_kafka_topic_partition_list_new(1));

@@ -59,7 +59,10 @@ Result<std::optional<std::size_t>> message_bytes_max(const Client& client, const
 inline constexpr std::size_t kBatchBytesMax = 1'000'000;
 std::size_t batch_bytes_max(std::optional<std::size_t> message_bytes_max);
 
-// What the log of a partition holds for a read_committed reader: where it starts
+// What can be asked about logs by a client that sees what open transactions hide, too.
+Result<std::unique_ptr<Client>> make_uncommitted_reader(const ClusterSettings& cluster);
+
+// What the log of a partition holds of what `client` may see: where it starts
 // (RD_KAFKA_OFFSET_BEGINNING), where it ends (RD_KAFKA_OFFSET_END), or the first offset stamped at
 // or after a time in ms, which is the end where there is none.
 Result<NextOffset> log_offset(const Client& client, const std::string& topic, Partition partition,

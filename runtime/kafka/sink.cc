@@ -54,8 +54,9 @@ std::string refusal_message(const std::string& topic, rd_kafka_resp_err_t code,
   return fmt::format(
       "topic {}: {}{}", topic, rd_kafka_err2str(code),
       refusal_reason(code) == "output_too_large"
-          ? fmt::format(" (a value of {} bytes, before compression; the limit is the topic's "
-                        "max.message.bytes{}, after it)",
+          ? fmt::format(" (a value of {} bytes before compression, to which come key, headers and "
+                        "some 70 of framing; the limit is the topic's max.message.bytes{}, after "
+                        "it)",
                         value_bytes, limit ? fmt::format(" of {}", *limit) : "")
           : "");
 }

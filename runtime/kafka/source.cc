@@ -566,20 +566,39 @@ Status KafkaSource::found_group(std::span<const OffsetToCommit> beginnings) {
                                         : in_time([&] { return founder.recreate(); });
 }
 
-Result<NextOffset> KafkaSource::list_offset(InputPartition where, std::int64_t query) {
+Result<const Client*> KafkaSource::committed_reader() {
   WEIR_TRY(connect());
-  return log_offset(*client_, settings_.inputs[where.input.value()], where.partition, query,
+  return client_.get();
+}
+
+Result<const Client*> KafkaSource::uncommitted_reader() {
+  if (!uncommitted_client_) {
+    WEIR_TRY_ASSIGN(uncommitted_client_, make_uncommitted_reader(settings_.cluster));
+  }
+  return uncommitted_client_.get();
+}
+
+Result<NextOffset> KafkaSource::list_offset(Result<const Client*> client, InputPartition where,
+                                            std::int64_t query) const {
+  WEIR_TRY_ASSIGN(const Client* asked, std::move(client));
+  return log_offset(*asked, settings_.inputs[where.input.value()], where.partition, query,
                     settings_.cluster.request_wait_max);
 }
 
 Result<LogBounds> KafkaSource::log_bounds(InputPartition where) {
-  WEIR_TRY_ASSIGN(const NextOffset start, list_offset(where, RD_KAFKA_OFFSET_BEGINNING));
-  WEIR_TRY_ASSIGN(const NextOffset end, list_offset(where, RD_KAFKA_OFFSET_END));
+  WEIR_TRY_ASSIGN(const NextOffset start,
+                  list_offset(committed_reader(), where, RD_KAFKA_OFFSET_BEGINNING));
+  WEIR_TRY_ASSIGN(const NextOffset end,
+                  list_offset(committed_reader(), where, RD_KAFKA_OFFSET_END));
   return LogBounds{start, end};
 }
 
+Result<NextOffset> KafkaSource::log_end(InputPartition where) {
+  return list_offset(uncommitted_reader(), where, RD_KAFKA_OFFSET_END);
+}
+
 Result<NextOffset> KafkaSource::offset_at(InputPartition where, Timestamp time) {
-  return list_offset(where, std::max<std::int64_t>(time.value(), 0));
+  return list_offset(uncommitted_reader(), where, std::max<std::int64_t>(time.value(), 0));
 }
 
 std::optional<NextOffset> KafkaSource::known_end(InputPartition where) {

@@ -39,6 +39,7 @@ class KafkaSource final : public Source {
   // The high watermark: records of open transactions count.
   std::optional<NextOffset> known_end(InputPartition where) override;
   std::vector<Position> ends(std::span<const InputPartition> partitions) override;
+  Result<NextOffset> log_end(InputPartition where) override;
   Result<NextOffset> offset_at(InputPartition where, Timestamp time) override;
   Result<TopicIdentity> identity(InputIndex input) override;
   Result<std::string> membership() override;
@@ -69,11 +70,17 @@ class KafkaSource final : public Source {
   Status take_error(const rd_kafka_message_s& message, Gathering& gathering);
   Status failure_of_call(int code, std::string_view doing);
   Status fatal_failure(std::string_view detail);
-  Result<NextOffset> list_offset(InputPartition where, std::int64_t query);
+  // `query` as ListOffsets has it: a time in ms, or a word for an end. `client` decides what is
+  // visible.
+  Result<NextOffset> list_offset(Result<const Client*> client, InputPartition where,
+                                 std::int64_t query) const;
+  Result<const Client*> committed_reader();
+  Result<const Client*> uncommitted_reader();
   std::optional<InputIndex> input_of(std::string_view topic) const;
 
   const SourceSettings settings_;
   std::unique_ptr<Client> client_;
+  std::unique_ptr<Client> uncommitted_client_;  // once it was asked for; no member of the group
   std::unique_ptr<FenceWatch> fences_;
   std::unique_ptr<TopicGuard> topics_;
   AssignmentListener* listener_ = nullptr;

@@ -505,6 +505,10 @@ TEST_F(KafkaSourceTest, TellsWhereLogsEndWithoutThoseOfWhichNobodyCan) {
   ok(open.send(std::array{record("k", "v")}));
   ok(until_done([&] { return open.flush(); }));
   EXPECT_EQ(ends(), expected) << "nobody can read what a transaction holds that is open";
+  EXPECT_EQ(until_done([&] { return source.log_end(kFirst); }).value(), NextOffset(4));
+  EXPECT_EQ(until_done([&] { return source.log_end(second); }).value(), NextOffset(6));
+  const Timestamp future(253'370'764'800'000);
+  EXPECT_EQ(until_done([&] { return source.offset_at(kFirst, future); }).value(), NextOffset(4));
   ok(until_done([&] { return open.abort(); }));
 }
 

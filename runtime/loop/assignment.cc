@@ -246,13 +246,14 @@ Status Assignment::check_unchanged() {
 }
 
 void Assignment::tell_ends(std::span<const Position> reached) {
-  for (const Position& end : reached) {
-    probe_.end_seen(end.where, end.next);
-  }
+  // First, or what can't be read yet would look like nothing at all.
   for (const OwnedPartition& owned : owned_) {
     if (const auto end = source_.known_end(owned.where)) {
       probe_.end_remembered(owned.where, *end);
     }
+  }
+  for (const Position& end : reached) {
+    probe_.end_seen(end.where, end.next);
   }
 }
 

@@ -120,7 +120,7 @@ class Source {
   virtual ~Source() = default;
 
   // Joins the group. `listener` is borrowed and outlives the source. The questions below
-  // (committed, log_bounds, offset_at, identity) and `found_group` work before it, too.
+  // (committed, log_bounds, log_end, offset_at, identity) and `found_group` work before it, too.
   virtual Status open(AssignmentListener& listener) = 0;
 
   // Commits where a new group begins, as no member of it; ok, too, when any of these partitions has
@@ -142,15 +142,18 @@ class Source {
 
   virtual Result<LogBounds> log_bounds(InputPartition where) = 0;
 
+  // Where the log ends, whatever open transactions hide: all that it holds by now lies below.
+  virtual Result<NextOffset> log_end(InputPartition where) = 0;
+
   // The log's end as the last fetch told it: cheap, for measuring lag only.
   virtual std::optional<NextOffset> known_end(InputPartition where) = 0;
 
-  // Where these logs end now, asked for all at once, within a second; without those that can't
-  // be told, or none. For measuring lag, too: a client that has fetched enough hears no more of the
-  // ends.
+  // As LogBounds::end, asked for all at once, within a second; without those that can't be told, or
+  // none. For measuring lag, too: a client that has fetched enough hears no more of the ends.
   virtual std::vector<Position> ends(std::span<const InputPartition> partitions) = 0;
 
-  // The first record stamped at or after `time`; the end of the log when there is none.
+  // The first record stamped at or after `time`, hidden by a transaction or not; log_end() when
+  // there is none.
   virtual Result<NextOffset> offset_at(InputPartition where, Timestamp time) = 0;
 
   virtual Result<TopicIdentity> identity(InputIndex input) = 0;

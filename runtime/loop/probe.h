@@ -86,11 +86,12 @@ class Probe {
   // Once per partition of a committed turn.
   virtual void offset_committed(InputPartition, NextOffset, StreamTime) {}
 
-  // The log ended here just now: the brokers were asked, or it was read to its end. Records of open
-  // transactions may count. One that is told later may be an earlier one.
+  // A read_committed reader gets as far as this just now: the brokers were asked, or it was read to
+  // its end. One that is told later may be an earlier one.
   virtual void end_seen(InputPartition, NextOffset) {}
 
-  // As the client remembers the end: while its brokers are silent it goes on saying the last one.
+  // As the client remembers the end of the log, behind open transactions, too: while its brokers
+  // are silent it goes on saying the last one.
   virtual void end_remembered(InputPartition, NextOffset) {}
 
   // `reason` is Status::reason's word, `why` its message.

@@ -328,6 +328,10 @@ class SimSource final : public Source {
     return LogBounds{NextOffset(log.start), NextOffset(kafka_.last_stable(log))};
   }
 
+  Result<NextOffset> log_end(InputPartition where) override {
+    return NextOffset(kafka_.log(name(where)).end());
+  }
+
   std::optional<NextOffset> known_end(InputPartition where) override {
     const auto known = known_ends_.find(where);
     return known == known_ends_.end() ? std::nullopt : std::optional(known->second);

@@ -77,8 +77,12 @@ std::string state_of(const Found& one) {
                                    : field(one.answer, "state").string_value();
 }
 
-// One that serves no endpoint can't be asked: it lives.
+// One that serves no endpoint can't be asked: it lives. One that was started over and over isn't
+// well for being ready just now.
 bool is_ready(const Found& one) {
+  if (one.run.crash_loop && one.run.crash_loop->starts > 1) {
+    return false;
+  }
   return one.document.empty() ? state_of(one) == "no endpoint"
                               : field(one.answer, "ready").bool_value();
 }
@@ -196,6 +200,39 @@ std::string dead_letters_of(const Found& one) {
       bootstrap.empty() ? as_before(one) : "");
 }
 
+// What hides its input from it, and how to see whose that is; empty: nothing.
+std::string blocked_of(const Found& one) {
+  std::vector<std::string> blocked;
+  std::string since;
+  std::string which;
+  for (const Value& lane : field(one.answer, "lanes").list_value().values()) {
+    for (const Value& value : field(lane.struct_value(), "partitions").list_value().values()) {
+      const Struct& partition = value.struct_value();
+      const std::string& at = field(partition, "blocked_since").string_value();
+      if (at.empty()) {
+        continue;
+      }
+      const std::string& topic = field(partition, "topic").string_value();
+      const auto number = static_cast<std::int64_t>(field(partition, "partition").number_value());
+      blocked.push_back(fmt::format("{}/{}", topic, number));
+      if (since.empty() || at < since) {
+        since = at;
+        which = fmt::format("--topic {} --partition {}", topic, number);
+      }
+    }
+  }
+  if (blocked.empty()) {
+    return "";
+  }
+  const std::string& bootstrap = field(one.answer, "bootstrap").string_value();
+  return fmt::format(
+      "blocked since {}: {}{} can be read up to a transaction that another producer left open; "
+      "Kafka ends it when that producer's transaction.timeout.ms is over. To see whose it is: "
+      "kafka-transactions.sh --bootstrap-server {} describe-producers {}",
+      since, blocked.front(),
+      blocked.size() == 1 ? "" : fmt::format(" and {} more", blocked.size() - 1), bootstrap, which);
+}
+
 bool has_ended(const Found& one) {
   return one.run.failure || one.is_gone || one.run.is_cut_short;
 }
@@ -281,6 +318,9 @@ void print_table(const std::vector<Found>& all) {
     }
     for (const std::string& reason : reasons_of(one)) {
       fmt::print("  {}\n", printable(reason));
+    }
+    if (const std::string blocked = blocked_of(one); !blocked.empty()) {
+      fmt::print("  {}\n", printable(blocked));
     }
     if (const std::string dead = dead_letters_of(one); !dead.empty()) {
       fmt::print("  {}\n", printable(dead));
@@ -397,7 +437,8 @@ void add_status(CLI::App& app, Status& done) {
       "why; or STATE/run can't be read. A process that is gone, or ended itself with an error, "
       "stays listed until it is started again (one that failed: in whichever version) or the file "
       "is removed that its row names. `failing since`: so long no start has been ready for a whole "
-      "minute, and what the first of them ended with. `silent`: it lives, as it holds its "
+      "minute, and what the first of them ended with; after a second one none is ready before "
+      "that. `silent`: it lives, as it holds its "
       "instance's lock, but shows no sign. `unknown`: its last word found no room on the disk.");
   const auto options = std::make_shared<StatusOptions>();
   command

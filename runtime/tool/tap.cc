@@ -233,10 +233,29 @@ class Tap {
     if (printed_ == 0) {
       fmt::print(stderr, "{}: 0 records\n", topic_);
     }
+    if (options_.until_end && reader.has_reached_end()) {
+      tell_hidden(reader);
+    }
     return Status::ok();
   }
 
  private:
+  // Whoever looks for a record must not take it for missing.
+  void tell_hidden(const KafkaReader& reader) const {
+    const Result<std::vector<KafkaReader::Hidden>> hidden = reader.hidden();
+    if (!hidden.is_ok()) {
+      fmt::print(stderr, "{}: whether it holds more that can't be read yet isn't known: {}\n",
+                 topic_, hidden.status().message());
+      return;
+    }
+    for (const KafkaReader::Hidden& one : hidden.value()) {
+      fmt::print(stderr,
+                 "{}/{}: the offsets {} to {} can't be read yet: a transaction is open that begins "
+                 "there\n",
+                 topic_, one.partition.value(), one.from.value(), one.end.value() - 1);
+    }
+  }
+
   void print(const RawRecord& record) {
     if (options_.is_fixture) {
       if (printed_ == 0) {
@@ -339,7 +358,7 @@ void add_tap(CLI::App& app, Status& done) {
       ->allow_extra_args(false);
   command->add_option("--from", options->from,
                       "earliest (the default), latest, an offset, or a time (RFC 3339)");
-  command->add_flag("--until-end", options->until_end, "End behind what is there now");
+  command->add_flag("--until-end", options->until_end, "End behind what can be read now");
   command->add_option("--limit", options->limit, "End after so many records")
       ->check(CLI::Range(0, 1'000'000'000));
   CLI::Option* output =

@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import unittest
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
@@ -348,6 +348,23 @@ class ProcessTest(unittest.TestCase):
             self.assertEqual(process.wait(60), 0, it.log()[-3000:])
             self.assertEqual(it.verdict(), [], it.log()[-3000:])
 
+    def test_a_run_to_the_end_does_also_what_an_open_transaction_hides(self):
+        """It ended well without the committed records behind it."""
+        with lab.Lab(self.brokers, seed=23) as it:
+            it.produce(100, aborted=False)
+            other = KafkaProducer(bootstrap_servers=self.brokers,
+                                  transactional_id=f"{it.raw}-other")
+            self.addCleanup(other.close)
+            other.init_transactions()
+            other.begin_transaction()
+            other.send(it.raw, b"{}", partition=0).get(30)
+            it.produce(100, aborted=False)
+            process = it.start("--until-end")
+            lab.wait_for(lambda: "what an open transaction hides" in it.log(), what="the wait")
+            other.abort_transaction()
+            self.assertEqual(process.wait(60), 0, it.log()[-3000:])
+            self.assertEqual(it.verdict(), [], it.log()[-3000:])
+
     @unittest.skipIf(os.environ.get("WEIR_BOOTSTRAP"), "it needs a broker of its own")
     def test_a_run_to_the_end_that_is_not_told_where_that_is_says_so_and_gives_up(self):
         front = resend_test.free_port()
@@ -382,6 +399,25 @@ class ProcessTest(unittest.TestCase):
             lab.wait_for(lambda: it.log().count(silent) == 2, what="word of the second silence")
             self.assertEqual(lab.end(process), 75, it.log()[-3000:])
             between.swallowed = ()
+            it.finish()
+            self.assertEqual(it.verdict(), [], it.log()[-3000:])
+
+    @unittest.skipIf(os.environ.get("WEIR_BOOTSTRAP"), "it needs a broker of its own")
+    def test_a_run_to_the_end_gives_up_though_its_session_ended_before(self):
+        """It owned nothing then, of which nothing fails, and was never at its end again."""
+        broker = lab.OwnBroker(self.addCleanup)
+        with lab.Lab(broker.address, seed=29, session_timeout_ms=20_000) as it:
+            killed = it.start()
+            for lane in "01":
+                lab.wait_for(lambda: f'"partition assigned","lane":"{lane}"' in it.log(),
+                             what=f"lane {lane} to own something")
+            lab.kill(killed)
+            it.produce(100, aborted=False)
+            process = it.start("--until-end", "--wait", "30", WEIR__LANES="1")
+            lab.wait_for(lambda: "owned until its session ends" in it.log(), what="the wait")
+            with broker.frozen():
+                self.assertEqual(process.wait(90), 69, it.log()[-3000:])
+            self.assertIn("partitions lost", it.log())
             it.finish()
             self.assertEqual(it.verdict(), [], it.log()[-3000:])
 
