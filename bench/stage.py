@@ -104,7 +104,7 @@ class Bench:
                               capture_output=True, env={**os.environ, **environment})
         if done.returncode != 0:
             raise Trouble(f"{words[0]} {words[1]} ended with {done.returncode}:\n"
-                          f"{done.stderr.strip()[-2000:]}")
+                          f"{(done.stdout + done.stderr).strip()[-2000:]}")
         return done.stdout
 
     def kafka(self, command):

@@ -81,11 +81,17 @@ int main(int count, char** arguments) {
     if (message == nullptr) {
       continue;
     }
-    is_at_end = message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
-    if (!is_at_end && message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    const bool is_eof = message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+    if (!is_eof && message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
       fail(rd_kafka_message_errstr(message));
     }
-    if (!is_at_end) {
+    if (is_eof) {
+      // The last transaction's offsets may be seen before its outputs are: those lie behind this.
+      std::int64_t low = 0;
+      std::int64_t high = 0;
+      rd_kafka_get_watermark_offsets(consumer, arguments[2], 0, &low, &high);
+      is_at_end = message->offset >= high;
+    } else {
       const std::string_view value(static_cast<const char*>(message->payload), message->len);
       if (records++ < kSaved) {
         bench::write_payload(saved, value);

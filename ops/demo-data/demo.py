@@ -245,12 +245,21 @@ class Demo:
 
         def missing(group, topic):
             committed = self.cluster.committed(group, topic)
-            left = sum(end - committed.get(p, 0) for p, end in self.cluster.ends(topic).items())
+            ends = self.cluster.ends(topic, self.cluster.newest)
+            left = sum(end - committed.get(p, 0) for p, end in ends.items())
             return f"{group}: {left:,} records to go" if left > 0 else ""
+
+        def unfinished(topic):
+            is_open = self.cluster.has_open_transaction(topic)
+            return f"{topic}: a commit is under way" if is_open else ""
 
         for pair in (("ingest-comments.v1", "raw.comments"), ("spam.v1", "comments.v1"),
                      ("ingest-edits.v1", "raw.edits")):
             self.wait(lambda: missing(*pair))
+        # A transaction's offsets may be seen before its outputs are.
+        for topic in ("comments.classified.v1", "edits.v1", "ingest-comments.dead_letters.v1",
+                      "ingest-edits.dead_letters.v1", "spam.dead_letters.v1"):
+            self.wait(lambda: unfinished(topic))
 
     # ---- the table ----
 

@@ -506,7 +506,8 @@ Group output_fields() {
                                  "topic then has an order of its own, and the broker's clock.")),
       retention<Output>("How long the topic keeps its records, once `weir topics apply` has "
                         "created it: no shorter than the input's, or a replay would be deleted "
-                        "as it is written. Without it: as long as the longest of the inputs'."),
+                        "as it is written (a root's records are as young as their writing: it may "
+                        "be shorter). Without it: as long as the longest of the inputs'."),
   };
   return made;
 }

@@ -124,6 +124,9 @@ void check_retention(const Deployment& deployment, const Writers& writers,
     return time == kForEver ? "for ever" : "for " + duration_text(time);
   };
   for (const Output& output : deployment.outputs) {
+    if (output.root) {
+      continue;  // its records are as old as their writing
+    }
     for (const Input& input : deployment.inputs) {
       std::set<const Deployment*> way;
       const std::optional<Retention> needed = kept(input, writers, deployments, way);

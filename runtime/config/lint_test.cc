@@ -65,6 +65,8 @@ TEST(Lint, AnOutputIsKeptNoShorterThanItsInput) {
        {"dataset: x, retention: 30d", "dataset: x, retention: forever", "dataset: x"}) {
     EXPECT_EQ(said_of({keeper("a", "topic: raw, retention: 30d", enough)}), "") << enough;
   }
+  EXPECT_EQ(said_of({keeper("a", "topic: raw", "dataset: x, retention: 7d, root: true")}), "")
+      << "a replay of it is as young as its writing";
 }
 
 TEST(Lint, HowLongAnInputIsKeptIsSaidByItsWriterOrByWhatThatOneReads) {

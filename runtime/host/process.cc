@@ -403,12 +403,16 @@ class Process {
         }
       }
       if (steady_clock::now() >= leave_at) {
-        // One that has no partitions yet runs no stage.
-        const bool any_in_stage = std::any_of(lanes_.begin(), lanes_.end(), [](const auto& lane) {
-          return !lane->has_ended() && lane->is_ready();
-        });
+        bool any_in_stage = false;
+        for (const LaneStatus& lane : metrics_.lanes()) {
+          if (!lanes_[static_cast<std::size_t>(lane.index)]->has_ended()) {
+            any_in_stage = any_in_stage || !lane.partitions.empty();
+            log_.warning("lane left behind", {{"lane", std::to_string(lane.index)},
+                                              {"committed", committed_text(lane.partitions)}});
+          }
+        }
         const std::string left = fmt::format("a lane {}: {}",
-                                             !lane_watch_->is_cut_off() && any_in_stage
+                                             any_in_stage && !lane_watch_->is_cut_off()
                                                  ? kHangs
                                                  : "waits for brokers that are silent",
                                              kLeftOpen);
@@ -416,12 +420,6 @@ class Process {
             failed.is_ok()
                 ? Status::stop(ExitCode::temporary, left)
                 : Status::stop(exit_code_of(failed), fmt::format("{}\n{}", failed.message(), left));
-        for (const LaneStatus& lane : metrics_.lanes()) {
-          if (!lanes_[static_cast<std::size_t>(lane.index)]->has_ended()) {
-            log_.warning("lane left behind", {{"lane", std::to_string(lane.index)},
-                                              {"committed", committed_text(lane.partitions)}});
-          }
-        }
         note_end(ended);
         ::_exit(static_cast<int>(exit_code_of(ended)));
       }

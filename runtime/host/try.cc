@@ -104,9 +104,7 @@ class Trial {
             "these are compressed bytes: pipe them through gzip -dc, with - as FILE");
       }
       WEIR_TRY(record(line));
-      if (lines.rdbuf()->in_avail() <= 0) {  // someone may be waiting at the other end
-        std::fflush(stdout);
-      }
+      std::fflush(stdout);  // someone may be waiting at the other end, or the stage die on the next
     }
     print_summary();
     if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {

@@ -141,7 +141,8 @@ class TopicPlanner {
       if (output.retention) {
         kept.retention_ms = retention_ms(*output.retention);
         kept.is_retention_said = true;
-        if (is_shorter(kept.retention_ms, heritage.retention_ms)) {
+        // A root's records are as old as their writing.
+        if (!output.root && is_shorter(kept.retention_ms, heritage.retention_ms)) {
           return Status::stop(
               ExitCode::config,
               fmt::format("{}: outputs.{}.retention: {} would be kept {}, its input {}: a replay "

@@ -119,7 +119,8 @@ void print_table(const std::vector<PlannedTopic>& topics, const ApplyOptions& op
     }
     for (const TopicDifference& difference : topic.differences) {
       fmt::print("  {} is {}, would be {}{}\n", difference.setting, difference.is,
-                 difference.should, difference.matters ? "" : " (can be lived with)");
+                 difference.should,
+                 difference.matters || !topic.refusal.empty() ? "" : " (can be lived with)");
     }
     if (const std::string remedy = topic.remedy(bootstrap); !remedy.empty()) {
       fmt::print("  mend it with: {}\n", remedy);

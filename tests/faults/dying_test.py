@@ -75,6 +75,15 @@ class DyingTest(unittest.TestCase):
                 self.assertEqual(letters[0].key, b"k201")
                 self.assertEqual(json.loads(letters[0].value), {"id": "n201", "name": mark})
 
+    def test_try_has_shown_what_came_before_the_record_on_which_it_dies(self):
+        with Dying(self.brokers, seed=15) as it:
+            lines = "".join(json.dumps({"id": name, "name": name}) + "\n"
+                            for name in ("Ada", "abort", "Grace"))
+            tried = subprocess.run([lab.BIN / "dying", "try", it.config, "-"], input=lines,
+                                   text=True, capture_output=True)
+            self.assertEqual(tried.returncode, -signal.SIGABRT, tried.stderr)
+            self.assertIn("Ada", tried.stdout)
+
     def test_a_record_during_which_the_process_is_killed_five_times_is_emitted_all_the_same(self):
         with Dying(self.brokers, seed=9) as it:
             it.produce(400, marked=201, mark="stop")
