@@ -1,5 +1,7 @@
 #include "host/end_watch.h"
 
+#include <atomic>
+#include <future>
 #include <latch>
 #include <thread>
 
@@ -11,6 +13,7 @@
 namespace weir {
 namespace {
 
+using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -93,10 +96,24 @@ TEST_F(EndWatchTest, ItIsDoneOnceTheGroupCommittedAllAndNotBeforeTheLanesAreAtTh
     return Status::ok();
   });
   EXPECT_FALSE(watch.is_done(at(0), false).value());
+  EXPECT_FALSE(watch.is_looking());
   EXPECT_FALSE(look(watch, 1, 1).value());
+  EXPECT_FALSE(watch.is_done(at(2) - milliseconds(1), true).value());
+  EXPECT_FALSE(watch.is_looking()) << "sooner than a second after the last one";
   kafka_.set_committed("g", "in", 0, NextOffset(1), "");
   EXPECT_TRUE(look(watch, 2, 2).value());
   EXPECT_EQ(asked, 2);
+}
+
+TEST_F(EndWatchTest, WhatIsUndoneIsNamedOnceAndNotAtTheFirstLook) {
+  kafka_.set_committed("g", "in", 0, NextOffset(0), "");
+  EndWatch watch = this->watch();
+  EXPECT_FALSE(look(watch, 0, 0).value());
+  EXPECT_EQ(said(), "");
+  EXPECT_FALSE(look(watch, 1, 1).value());
+  EXPECT_THAT(said(), HasSubstr("in/0"));
+  EXPECT_FALSE(look(watch, 2, 2).value());
+  EXPECT_EQ(said(), "");
 }
 
 // A run whose question nobody answered went on for ever, without a word.
@@ -106,9 +123,10 @@ TEST_F(EndWatchTest, ASilenceIsSaidWhenItBeginsAndIsTheOutcomeWhenItLastsForLong
   EXPECT_THAT(said(), HasSubstr(R"("level":"warning")"));
   EXPECT_FALSE(look(watch, 6, 60).value());
   EXPECT_EQ(said(), "") << "once";
-  const Status failed = look(watch, 61, 66).status();
-  EXPECT_EQ(failed.exit_code(), ExitCode::unavailable);
-  EXPECT_THAT(failed.message(), HasSubstr("silence"));
+  const Result<bool> failed = look(watch, 61, 61);
+  ASSERT_FALSE(failed.is_ok()) << "it began with the first look, not with its answer";
+  EXPECT_EQ(failed.status().exit_code(), ExitCode::unavailable);
+  EXPECT_THAT(failed.status().message(), HasSubstr("silence"));
 }
 
 TEST_F(EndWatchTest, AnAnswerEndsASilence) {
@@ -143,7 +161,8 @@ TEST_F(EndWatchTest, RecordsThatGoOnComingDoNotHideASilence) {
 TEST_F(EndWatchTest, WhatOnlyAPersonCanMendIsTheOutcomeAtOnce) {
   EndWatch watch =
       this->watch([](std::string_view) { return Status::stop(ExitCode::unauthorised, "refused"); });
-  EXPECT_EQ(look(watch, 0, 0).status().exit_code(), ExitCode::unauthorised);
+  EXPECT_TRUE(look(watch, 0, 0, false).is_ok()) << "lanes at work meet it themselves";
+  EXPECT_EQ(look(watch, 1, 1).status().exit_code(), ExitCode::unauthorised);
 }
 
 // One that was told to end in the moment in which all was done was taken for one that wasn't.
@@ -160,6 +179,23 @@ TEST_F(EndWatchTest, WhatIsDoneAtLastIsAskedOfTheGroup) {
   EXPECT_EQ(watch.is_done_at_last().status().exit_code(), ExitCode::unauthorised);
 }
 
+TEST_F(EndWatchTest, WhatIsDoneAtLastIsAskedBehindTheLookThatIsUnderWay) {
+  std::atomic<int> asked = 0;
+  std::latch may_answer(1);
+  EndWatch watch = this->watch([&](std::string_view) {
+    ++asked;
+    may_answer.wait();
+    return Status::ok();
+  });
+  kafka_.set_committed("g", "in", 0, NextOffset(1), "");
+  EXPECT_FALSE(watch.is_done(at(0), true).value());
+  auto done = std::async(std::launch::async, [&] { return watch.is_done_at_last(); });
+  EXPECT_EQ(done.wait_for(milliseconds(100)), std::future_status::timeout);
+  EXPECT_LE(asked, 1);
+  may_answer.count_down();
+  EXPECT_TRUE(done.get().value());
+}
+
 TEST_F(EndWatchTest, WhoIsToldToEndLooksNoMore) {
   int asked = 0;
   EndWatch watch = this->watch([&](std::string_view) {
@@ -168,6 +204,7 @@ TEST_F(EndWatchTest, WhoIsToldToEndLooksNoMore) {
   });
   watch.stop();
   EXPECT_FALSE(watch.is_done(at(0), true).value());
+  EXPECT_FALSE(watch.is_looking());
   EXPECT_EQ(asked, 0);
 }
 

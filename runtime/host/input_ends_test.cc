@@ -63,6 +63,16 @@ TEST_F(InputEndsTest, APartitionOfALaneIsUndoneUntilThatCommittedAsMuch) {
   EXPECT_THAT(ends.undone({lane}).value(), IsEmpty()) << "it knows, whatever the brokers say";
 }
 
+TEST_F(InputEndsTest, APartitionOfALaneIsThatOfItsInputAlone) {
+  kafka_.create_topic("other");
+  kafka_.append("other", 0, {});
+  InputEnds ends({"in", "other"}, std::nullopt, kafka_.source("g", {"in", "other"}));
+  ASSERT_TRUE(ends.look().is_ok());
+  LaneStatus lane;
+  lane.partitions.push_back({"i", "in", Partition(0), PartitionPhase::running, NextOffset(2)});
+  EXPECT_THAT(ends.undone({lane}).value(), ElementsAre("other/0"));
+}
+
 TEST_F(InputEndsTest, WithoutAnOffsetItIsUndone) {
   kafka_.forget_committed("g");
   EXPECT_THAT(ends().undone({}).value(), ElementsAre("in/0", "in/1"));
