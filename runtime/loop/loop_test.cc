@@ -827,6 +827,28 @@ TEST_F(LoopTest, AnOffsetIsTrustedOnceByAllLanesOfAProcess) {
   EXPECT_TRUE(run().is_ok()) << "the next process is told anew";
 }
 
+// By its own mark an offset that is set back would be trusted again, and what the other lane did
+// from there be doubled.
+TEST_F(LoopTest, ALaneThatLearnsLateOfItsLossForgetsNothingOfWhatAnotherDidSince) {
+  settings_.inputs[0].dedup.reset();
+  settings_.trusted_offsets[{kLabInput, 0}] = NextOffset(1);
+  settings_.left_at = std::make_shared<OffsetsLeft>();
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  fail("session", Status::retry("it slept"));
+  fail("heartbeat", Status::retry("it hasn't heard"));
+  ASSERT_TRUE(lane_->step().is_ok());
+  send("b:1");
+  LabLane other(kafka_, stores_, settings_, "lab.v1.0.1", {}, probe_);
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(other.step().is_ok());
+  }
+  ASSERT_TRUE(other.drain().is_ok());
+  ASSERT_EQ(kafka_.committed(kLabGroup, kLabInput, 0), NextOffset(2));
+  kafka_.set_committed(kLabGroup, kLabInput, 0, NextOffset(1), "");
+  expect_stop(ExitCode::bad_input, "where this process was at 2");
+}
+
 // The next start took it for a person's, who knew why.
 TEST_F(LoopTest, AnOffsetSetByOtherToolsIsTakenOnceAndByOrderWhereDedupIsOff) {
   settings_.inputs[0].dedup.reset();
