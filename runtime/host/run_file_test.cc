@@ -168,6 +168,7 @@ TEST_F(RunFiles, ACrashLoopEndsWithAStartThatIsReadyForLongEnough) {
   EXPECT_TRUE(all().at(0).crash_loop) << "it wasn't ready in between";
   file.alive(true, start + 2 * RunFile::kWorksAfter);
   EXPECT_FALSE(all().at(0).crash_loop);
+  EXPECT_FALSE(all().at(0).is_new) << "killed from now on it is part of none";
   EXPECT_EQ(all().at(0).address, "127.0.0.1:9");
   file.failed(Status::stop(ExitCode::disk, "full"));
   ASSERT_TRUE(all().at(0).crash_loop);
@@ -182,6 +183,20 @@ TEST_F(RunFiles, AStartThatWasKilledIsPartOfACrashLoopUnlessItWorked) {
         << is_new << "}";
     of(1).started("");
     EXPECT_EQ(all().at(0).crash_loop ? all()[0].crash_loop->starts : 0, starts);
+  }
+}
+
+TEST_F(RunFiles, OfTheCrashLoopsThatAStartTakesOverTheLongestGoesOn) {
+  for (const auto& [own, other] : {std::pair(1, 2), {2, 1}}) {
+    of(own).started("");
+    of(other).failed(Status::stop(ExitCode::config, "refused"));
+    of(other).failed(Status::stop(ExitCode::config, "refused"));
+    ASSERT_THAT(all(), SizeIs(2));
+    of(own).started("");
+    ASSERT_THAT(all(), SizeIs(1));
+    ASSERT_TRUE(all()[0].crash_loop);
+    EXPECT_EQ(all()[0].crash_loop->starts, 2);
+    of(own).ended_well();
   }
 }
 
@@ -271,6 +286,18 @@ TEST_F(RunFiles, AFailureWithoutTheLockIsListedUnlessTheEntryIsOfOneThatLives) {
   ASSERT_THAT(all(), SizeIs(2));
   EXPECT_EQ(all()[0].address, "127.0.0.1:1");
   EXPECT_TRUE(all()[1].failure);
+}
+
+TEST_F(RunFiles, AFailureWithoutTheLockTakesThePlaceOfAnEntryThatFoundNoRoom) {
+  const fs::path file = state_ / "run" / "ingest-x.v1-0.json.new";
+  fs::create_directories(file.parent_path());
+  std::ofstream(file).close();
+  fs::last_write_time(file, fs::file_time_type::clock::now() - std::chrono::seconds(2));
+  ASSERT_TRUE(all().at(0).is_cut_short);
+  of(1).failed_without_lock(Status::stop(ExitCode::disk, "full"));
+  ASSERT_THAT(all(), SizeIs(1));
+  ASSERT_TRUE(all()[0].failure);
+  EXPECT_EQ(all()[0].failure->reason, "full");
 }
 
 // It left an empty file behind that nobody looked at.

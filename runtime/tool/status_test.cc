@@ -295,7 +295,12 @@ TEST_F(StatusVerb, ACrashLoopIsToldWithItsBeginningAndItsFirstReasonWhereThatIsA
   RunFile(deployment).failed(refused);
   EXPECT_EQ(status(), 1);
   EXPECT_THAT(answer_, Not(HasSubstr("failing")));
-  RunFile(deployment).failed(refused);
+  RunFile second(deployment);
+  second.started("");
+  EXPECT_EQ(status(), 0) << "one failure is no loop";
+  EXPECT_THAT(answer_, ContainsRegex("\n  failing since 20[-0-9T:]+Z, 1 start in a row; this one "
+                                     "hasn't been ready for 60 s yet\n"));
+  second.failed(refused);
   EXPECT_EQ(status(), 1);
   EXPECT_THAT(answer_, ContainsRegex("\n  failing since 20[-0-9T:]+Z, 2 starts in a row\n"
                                      "  ended at 20[-0-9T:]+Z with 78: refused\n  wholly\n"));
