@@ -85,19 +85,31 @@ TEST(Lint, HowLongAnInputIsKeptIsSaidByItsWriterOrByWhatThatOneReads) {
       << "a ring says nothing and ends";
 }
 
+// What writes x.
+Deployment joiner(const std::string& inputs) {
+  Loaded loaded = load_text("stage: j\ninputs: {" + inputs + "}\noutputs: {out: {dataset: x}}\n",
+                            "c/j.yaml", {});
+  EXPECT_TRUE(loaded.problems.empty()) << loaded.status().message();
+  return loaded.deployment.value();
+}
+
 TEST(Lint, OfSeveralInputsTheLongestCounts) {
-  const auto writer = [](const std::string& inputs) {
-    Loaded loaded = load_text("stage: j\ninputs: {" + inputs + "}\noutputs: {out: {dataset: x}}\n",
-                              "c/j.yaml", {});
-    EXPECT_TRUE(loaded.problems.empty()) << loaded.status().message();
-    return loaded.deployment.value();
-  };
   const Deployment reader = keeper("b", "dataset: x, version: 1", "dataset: y, retention: 7d");
   for (const char* inputs :
        {"l: {topic: l, dedup: off, retention: 30d}, s: {topic: s, dedup: off, retention: 1d}",
         "l: {topic: s, dedup: off, retention: 1d}, s: {topic: l, dedup: off, retention: 30d}"}) {
-    EXPECT_NE(said_of({writer(inputs), reader}), "") << inputs;
+    EXPECT_NE(said_of({joiner(inputs), reader}), "") << inputs;
   }
+}
+
+TEST(Lint, TwoWaysToOneWriterAreNoRing) {
+  EXPECT_EQ(said_of({keeper("a", "topic: raw, retention: 30d", "dataset: w"),
+                     keeper("l", "dataset: w, version: 1", "dataset: l"),
+                     joiner("w: {dataset: w, version: 1, dedup: off}, "
+                            "l: {dataset: l, version: 1, dedup: off}"),
+                     keeper("b", "dataset: x, version: 1", "dataset: y, retention: 7d")}),
+            "c/b.yaml:5:32: outputs.out.retention: y.v1 is kept for 7d, its input x.v1 for 30d: a "
+            "replay would be deleted as it is written\n");
 }
 
 // As `topics apply` creates it, and refuses the output.

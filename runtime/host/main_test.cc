@@ -18,6 +18,7 @@ namespace {
 using hello::v1::Greeting;
 using hello::v1::Name;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class Greeter final : public Stage {
  public:
@@ -119,6 +120,10 @@ TEST_F(Run, AnOffsetToTrustNamesItsPartitionAndItself) {
   EXPECT_EQ(call({"run", file("greeter"), "--trust-offset=raw/0=5", "--trust-offset=raw/0=6"}),
             static_cast<int>(ExitCode::usage));
   EXPECT_THAT(err_, HasSubstr("--trust-offset raw/0=6: it was 5 before"));
+  EXPECT_EQ(call({"run", (folder_ / "none.yaml").string(), "--trust-offset=raw/0=5",
+                  "--trust-offset=raw/0=5"}),
+            static_cast<int>(ExitCode::config));
+  EXPECT_THAT(err_, Not(HasSubstr("--trust-offset"))) << "the same twice";
 }
 
 }  // namespace

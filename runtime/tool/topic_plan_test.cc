@@ -250,7 +250,8 @@ TEST(TopicPlan, ASlipIsInOnePartOfANameAndTheOthersAreTheSame) {
   EXPECT_EQ(slip_of("raw.coments", existing), "raw.comments");
   EXPECT_EQ(slip_of("rwa.comments", existing), "raw.comments");
   EXPECT_EQ(slip_of("eu.raw.vote", existing), "eu.raw.votes");
-  for (const char* other : {"raw.votes", "raw.events", "us.raw.votes2", "new.comments.eu"}) {
+  for (const char* other :
+       {"raw.votes", "raw.events", "us.raw.votes2", "au.raw.votes", "new.comments.eu"}) {
     EXPECT_EQ(slip_of(other, existing), "") << other;
   }
   const std::vector<std::string> counted{"tenant.a", "raw.x.v1", "orders.2024", "raw.votes1"};
