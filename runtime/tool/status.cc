@@ -117,13 +117,15 @@ std::vector<std::string> crash_loop_of(const Found& one) {
       fmt::format("failing since {}, {} in a row", loop->first.at,
                   loop->starts == 1 ? "1 start" : fmt::format("{} starts", loop->starts));
   if (!one.run.failure) {
-    text += fmt::format("; this one hasn't been ready for {} s yet", RunFile::kWorksAfter.count());
+    text += one.is_gone ? " before this one"
+                        : fmt::format("; this one hasn't been ready for {} s yet",
+                                      RunFile::kWorksAfter.count());
   }
   if (!are_alike(loop->first, loop->last)) {
     text += "\nthe first " + end_text(loop->first);
   }
   if (!one.run.failure) {  // else it is said anyway
-    text += "\nthe last " + end_text(loop->last);
+    text += "\nthe one before " + end_text(loop->last);
   }
   return lines_of(text);
 }

@@ -321,7 +321,7 @@ TEST_F(StatusVerb, ACrashLoopIsToldWithItsBeginningAndItsFirstReasonWhereThatIsA
       answer_,
       ContainsRegex("\n  failing since 20[-0-9T:]+Z, 3 starts in a row; this one hasn't been ready "
                     "for 60 s yet\n  the first ended at 20[-0-9T:]+Z with 78: refused\n  wholly\n"
-                    "  the last ended at 20[-0-9T:]+Z with 69: silent\n"));
+                    "  the one before ended at 20[-0-9T:]+Z with 69: silent\n"));
 }
 
 // For some it can't help: it would end like the last.
