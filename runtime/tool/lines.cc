@@ -14,7 +14,10 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <zlib.h>
+
+#include "tool/rotation.h"
 
 namespace weir {
 
@@ -23,6 +26,7 @@ namespace {
 constexpr std::size_t kChunkBytes = std::size_t{256} << 10;
 constexpr std::uint64_t kHeadBytesMax = 1024;
 constexpr int kWaitMs = 100;
+constexpr std::int64_t kSecondNs = 1'000'000'000;
 
 Status disk_failure(const std::string& path) {
   return Status::stop(ExitCode::disk, fmt::format("can't read {}: {}", path, std::strerror(errno)));
@@ -70,6 +74,23 @@ bool is_same(int fd, const FileIdentity& then) {
          head_hash(fd, then.head_bytes) == then.head_hash;
 }
 
+std::int64_t modified_ns(const struct stat& file) {
+  return file.st_mtim.tv_sec * kSecondNs + file.st_mtim.tv_nsec;
+}
+
+// Whether `path`, decompressed where it is a .gz, begins as that file did.
+bool has_head(const std::string& path, const FileIdentity& then) {
+  const gzFile file = gzopen(path.c_str(), "rbe");
+  if (file == nullptr || then.head_bytes == 0) {
+    gzclose(file);
+    return false;
+  }
+  std::string head(then.head_bytes, '\0');
+  const int got = gzread(file, head.data(), static_cast<unsigned>(head.size()));
+  gzclose(file);
+  return std::cmp_equal(got, head.size()) && hash_of(head) == then.head_hash;
+}
+
 class Descriptor {
  public:
   Descriptor() = default;
@@ -100,6 +121,58 @@ int open_file(const std::string& path) {
   return ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
 }
 
+struct Folder {
+  std::filesystem::path path;
+  std::string followed;
+  std::vector<SiblingFile> files;
+
+  std::vector<SiblingFile>::iterator held() {
+    return std::find_if(files.begin(), files.end(), [](const auto& f) { return f.is_held; });
+  }
+};
+
+// What lies beside `path`, or where it links to. The held file is also one that was written since,
+// has a name like it and begins alike: copied before it was cut, or compressed.
+Folder folder_of(const std::string& path, const FileIdentity& held, std::int64_t since_ns) {
+  namespace fs = std::filesystem;
+  std::error_code failed;
+  const fs::path linked = fs::weakly_canonical(path, failed);
+  const fs::path whole = fs::absolute(failed ? fs::path(path) : linked, failed);
+  Folder folder{whole.parent_path(), whole.filename().string(), {}};
+  const auto add = [&](const fs::path& found) {
+    struct stat file {};
+
+    if (::lstat(found.c_str(), &file) != 0 || !S_ISREG(file.st_mode)) {
+      return;
+    }
+    const Descriptor opened(file.st_ino == held.inode ? open_file(found.string()) : -1);
+    folder.files.push_back({found.filename().string(), static_cast<std::uint64_t>(file.st_size),
+                            modified_ns(file), file.st_ino, is_same(opened.get(), held)});
+  };
+  failed.clear();
+  for (fs::directory_iterator i(folder.path, failed), end; !failed && i != end;
+       i.increment(failed)) {
+    add(i->path());
+  }
+  if (failed) {  // who may not list the folder may still read the file
+    folder.files.clear();
+    add(whole);
+  }
+  if (folder.held() == folder.files.end()) {
+    std::vector<SiblingFile*> copies;
+    for (SiblingFile& file : folder.files) {
+      if (file.name != folder.followed && file.name.starts_with(whole.stem().string()) &&
+          file.modified_ns >= since_ns && has_head((folder.path / file.name).string(), held)) {
+        copies.push_back(&file);
+      }
+    }
+    if (copies.size() == 1) {
+      copies.front()->is_held = true;
+    }
+  }
+  return folder;
+}
+
 }  // namespace
 
 struct LineReader::State {
@@ -115,7 +188,7 @@ struct LineReader::State {
 
   Status open();
   Status open_where_it_ended();
-  Status start(int opened, std::uint64_t from);
+  Status start(int opened, std::uint64_t from, const std::string& given_name);
   Result<std::size_t> read_more();
   Result<bool> turn_over();
   void skip(std::size_t size);
@@ -132,16 +205,19 @@ struct LineReader::State {
   std::size_t begin = 0;     // of what wasn't returned yet
   std::size_t searched = 0;  // no newline before
   std::uint64_t offset = 0;  // of `begin` in the file
+  std::string name;          // of the file when it was opened
   FileIdentity identity;
   bool is_skipping = false;  // within a line that is too long
+  std::string found_next;    // at the last look: which, or why there is none
   bool has_ended = false;
   bool has_resumed = false;
+  bool has_warned = false;
   std::uint64_t too_long = 0;
 };
 
 Status LineReader::State::open() {
   if (is_stdin()) {
-    return start(STDIN_FILENO, 0);
+    return start(STDIN_FILENO, 0, settings.path);
   }
   if (settings.from) {
     WEIR_TRY(open_where_it_ended());
@@ -150,46 +226,55 @@ Status LineReader::State::open() {
     }
   }
   const int opened = open_file(settings.path);
-  return opened < 0 ? disk_failure(settings.path) : start(opened, 0);
+  return opened < 0 ? disk_failure(settings.path) : start(opened, 0, settings.path);
 }
 
 // Under its own name, or under the one that it was rotated to.
 Status LineReader::State::open_where_it_ended() {
-  namespace fs = std::filesystem;
-  std::vector<std::string> candidates{settings.path};
-  const fs::path path(settings.path);
-  const std::string name = path.filename().string();
-  std::error_code failed;
-  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
-  for (fs::directory_iterator i(folder, failed), end; !failed && i != end; i.increment(failed)) {
-    if (settings.follow && i->path().filename().string().starts_with(name)) {
-      candidates.push_back(i->path().string());
+  Folder folder = folder_of(settings.path, settings.from->file, 0);
+  const auto held = folder.held();
+  if (held != folder.files.end() && (settings.follow || held->name == folder.followed)) {
+    const bool is_compressed = held->name.ends_with(".gz");
+    const std::string renamed = (folder.path / held->name).string();
+    Descriptor opened(open_file(renamed));
+    if (opened.get() < 0) {
+      return disk_failure(renamed);
     }
-  }
-  for (const std::string& candidate : candidates) {
-    Descriptor opened(open_file(candidate));
-    if (opened.get() < 0 || !is_same(opened.get(), settings.from->file)) {
-      continue;
-    }
-    const auto found = stat_of(opened.get());
-    const bool is_compressed = settings.path.ends_with(".gz");
-    if (is_compressed || static_cast<std::uint64_t>(found->st_size) >= settings.from->offset) {
+    if (is_compressed || held->bytes >= settings.from->offset) {
       has_resumed = true;
-      return start(opened.release(), settings.from->offset);
+      return start(opened.release(), settings.from->offset, renamed);
     }
   }
-  return Status::ok();
+  std::vector<std::string> rotated;
+  for (const SiblingFile& file : folder.files) {
+    if (is_rotated_name(folder.followed, file.name) && file.bytes > 0) {
+      rotated.push_back(file.name);
+    }
+  }
+  if (!settings.follow || rotated.empty()) {
+    return Status::ok();
+  }
+  return Status::stop(
+      ExitCode::bad_input,
+      fmt::format("{}: the file that an earlier run was cut off in is gone, and any "
+                  "of these may hold what came after it: {}; {}",
+                  settings.path, fmt::join(rotated, ", "), kRotationWayOut));
 }
 
 // Takes `opened` over.
-Status LineReader::State::start(int opened, std::uint64_t from) {
+Status LineReader::State::start(int opened, std::uint64_t from, const std::string& given_name) {
   buffer.clear();
   begin = searched = 0;
   offset = from;
   is_skipping = false;
-  if (!is_stdin() && settings.path.ends_with(".gz")) {
+  name = given_name;
+  identity = identity_of(opened);
+  if (gz != nullptr) {
+    gzclose_r(std::exchange(gz, nullptr));
+  }
+  if (!is_stdin() && name.ends_with(".gz")) {
+    fd.reset(-1);
     gz_fd = opened;
-    identity = identity_of(opened);
     gz = gzdopen(opened, "rb");
     if (gz == nullptr) {
       ::close(opened);
@@ -197,15 +282,14 @@ Status LineReader::State::start(int opened, std::uint64_t from) {
     }
     gzbuffer(gz, kChunkBytes);
     if (gzseek(gz, static_cast<z_off_t>(from), SEEK_SET) < 0) {
-      return Status::stop(ExitCode::bad_input, fmt::format("{} can't be decompressed up to byte {}",
-                                                           settings.path, from));
+      return Status::stop(ExitCode::bad_input,
+                          fmt::format("{} can't be decompressed up to byte {}", name, from));
     }
     return Status::ok();
   }
   fd.reset(opened);
-  identity = identity_of(opened);
   if (from > 0 && ::lseek(opened, static_cast<off_t>(from), SEEK_SET) < 0) {
-    return disk_failure(settings.path);
+    return disk_failure(name);
   }
   return Status::ok();
 }
@@ -227,7 +311,7 @@ Result<std::size_t> LineReader::State::read_more() {
       buffer.resize(held);
       return Status::stop(
           ExitCode::bad_input,
-          fmt::format("{} is damaged or cut short behind byte {}: {}", settings.path, offset, why));
+          fmt::format("{} is damaged or cut short behind byte {}: {}", name, offset, why));
     }
   } else {
     got = ::read(fd.get(), buffer.data() + held, kChunkBytes);
@@ -242,27 +326,36 @@ Result<std::size_t> LineReader::State::read_more() {
 
 // At the end of a followed file. True: there may be more to read at once.
 Result<bool> LineReader::State::turn_over() {
-  struct stat named {};
-
-  const bool is_there = ::stat(settings.path.c_str(), &named) == 0;
-  const auto held = stat_of(fd.get());
+  const auto held = stat_of(file());
   if (!held) {
     return disk_failure(settings.path);
   }
   const std::uint64_t read_to = offset + (buffer.size() - begin);
-  if (static_cast<std::uint64_t>(held->st_size) < read_to) {
-    WEIR_TRY(start(fd.release(), 0));
+  if (gz == nullptr && static_cast<std::uint64_t>(held->st_size) < read_to) {
+    WEIR_TRY(start(fd.release(), 0, settings.path));
     if (::lseek(fd.get(), 0, SEEK_SET) < 0) {
       return disk_failure(settings.path);
     }
     return true;
   }
-  const bool is_rotated = is_there && named.st_size > 0 &&
-                          (named.st_ino != held->st_ino || named.st_dev != held->st_dev);
-  if (!is_rotated) {
+
+  struct stat named {};
+
+  if (::stat(settings.path.c_str(), &named) == 0 && named.st_ino == held->st_ino &&
+      named.st_dev == held->st_dev) {
     return false;
   }
-  // Whoever writes has moved on to the new file, so what the old one holds by now is all.
+  // A compressor may keep the time to the second only.
+  Folder folder = folder_of(settings.path, identity, held->st_mtim.tv_sec * kSecondNs);
+  const auto next = file_after_held(folder.followed, folder.files, modified_ns(*held));
+  // A rotation may be under way, which renames one after the other.
+  const std::string found = !next.is_ok()  ? next.status().message()
+                            : next.value() ? std::to_string(next.value()->inode)
+                                           : "";
+  if (std::exchange(found_next, found) != found || found.empty()) {
+    return false;
+  }
+  // Whoever writes has moved on to another file, so what the old one holds by now is all.
   WEIR_TRY_ASSIGN(const std::size_t more, read_more());
   if (more > 0) {
     return true;
@@ -271,11 +364,26 @@ Result<bool> LineReader::State::turn_over() {
     end_last_line();
     return true;
   }
-  const int opened = open_file(settings.path);
-  if (opened < 0) {
-    return false;  // rotated again: the next one comes
+  if (!next.is_ok()) {
+    return next.status();
   }
-  WEIR_TRY(start(opened, 0));
+  const std::string next_path = (folder.path / next.value()->name).string();
+  Descriptor opened(open_file(next_path));
+  if (opened.get() < 0 && errno != ENOENT) {
+    return disk_failure(next_path);
+  }
+  const auto is = stat_of(opened.get());
+  if (!is || is->st_ino != next.value()->inode) {
+    return false;  // rotated again meanwhile
+  }
+  if (folder.held() == folder.files.end() && !std::exchange(has_warned, true)) {
+    settings.warn(
+        fmt::format("the file that was read until now is no longer beside {0}: going on "
+                    "with {1}; if another was written between them and is gone as well, "
+                    "send it by `weir produce FILE`",
+                    settings.path, next_path));
+  }
+  WEIR_TRY(start(opened.release(), 0, next_path));
   return true;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,11 +38,15 @@ class LineReader {
   struct Settings {
     std::string path;  // - is standard input; *.gz is decompressed
     bool follow = false;
-    // Go on there; where that file is neither at `path` nor beside it, `path` from its beginning.
+    // Go on there; where that file is neither at `path` nor, followed, beside it, also copied or
+    // as .gz, `path` from its beginning.
     std::optional<LinePlace> from;
+    // Told what may be missing.
+    std::function<void(const std::string&)> warn = [](const std::string&) {};
   };
 
-  // stop: disk where it can't be read, usage where it can't be followed.
+  // stop: disk where it can't be read, usage where it can't be followed, bad_input where the file
+  // to go on from is gone while others lie beside `path` that may have been written after it.
   static Result<std::unique_ptr<LineReader>> open(Settings settings);
 
   ~LineReader();
@@ -53,7 +58,8 @@ class LineReader {
   //
   // Followed, a line is whole: what has no newline yet waits for it, unless the file was rotated
   // away. A file that lost bytes is read again from its beginning. A rotated file is read to its
-  // end before the new one, which is when the new one has bytes.
+  // end before the next one, which is when that has bytes: the oldest that was rotated after it, or
+  // `path` (file_after_held; bad_input where it can't say).
   Result<std::optional<std::string_view>> next();
 
   bool has_ended() const;

@@ -27,8 +27,19 @@ class LinesTest : public testing::Test {
 
   void append(const std::string& text) const { std::ofstream(path(), std::ios::app) << text; }
 
-  void compress(const std::string& text, const char* mode = "wb") const {
-    const gzFile file = gzopen(path("log.gz").c_str(), mode);
+  // log to log.1, which becomes log.2, and so on.
+  void rotate() const {
+    for (int i = 9; i > 0; --i) {
+      if (const std::string old = path("log." + std::to_string(i)); fs::exists(old)) {
+        fs::rename(old, path("log." + std::to_string(i + 1)));
+      }
+    }
+    fs::rename(path(), path("log.1"));
+  }
+
+  void compress(const std::string& text, const char* mode = "wb",
+                const std::string& name = "log.gz") const {
+    const gzFile file = gzopen(path(name).c_str(), mode);
     gzwrite(file, text.data(), static_cast<unsigned>(text.size()));
     gzclose(file);
   }
@@ -142,6 +153,18 @@ TEST_F(LinesTest, AnotherFileUnderTheSameInodeIsReadFromItsBeginning) {
   EXPECT_THAT(read(*lines), ElementsAre("x", "y", "z"));
 }
 
+TEST_F(LinesTest, AFileThatEndsBeforeThePlaceIsReadFromItsBeginning) {
+  const std::string wide(2'000, 'x');
+  append(wide + "\nb\n");
+  auto lines = open({path(), false, {}});
+  ASSERT_TRUE(lines->next().is_ok());
+  const LinePlace place = lines->place();
+  fs::resize_file(path(), wide.size());
+  lines = open({path(), false, place});
+  EXPECT_FALSE(lines->has_resumed());
+  EXPECT_THAT(read(*lines), ElementsAre(wide));
+}
+
 TEST_F(LinesTest, AFollowedLineWaitsForItsEnd) {
   append("a\nb");
   const auto lines = follow();
@@ -192,6 +215,132 @@ TEST_F(LinesTest, ARotationWhileNobodyReadIsCaughtUpWith) {
   lines = follow(place);
   EXPECT_TRUE(lines->has_resumed());
   EXPECT_THAT(read(*lines), ElementsAre("b", "c"));
+}
+
+TEST_F(LinesTest, FilesThatWereRotatedWhileItWasBehindAreReadInOrder) {
+  append("a\n");
+  const auto lines = follow();
+  EXPECT_THAT(read(*lines), ElementsAre("a"));
+  append("b\n");
+  rotate();
+  append("c\nunfinished");
+  rotate();
+  append("d\n");
+  rotate();
+  append("e\n");
+  EXPECT_THAT(read(*lines), ElementsAre("b", "c", "unfinished", "d", "e"));
+  append("f\n");
+  EXPECT_THAT(read(*lines), ElementsAre("f"));
+}
+
+TEST_F(LinesTest, RotationsWhileNobodyReadAreCaughtUpWith) {
+  append("a\nb\n");
+  auto lines = follow();
+  ASSERT_TRUE(lines->next().is_ok());
+  const LinePlace place = lines->place();
+  lines.reset();
+  rotate();
+  append("c\n");
+  rotate();
+  append("d\n");
+  lines = follow(place);
+  EXPECT_TRUE(lines->has_resumed());
+  EXPECT_THAT(read(*lines), ElementsAre("b", "c", "d"));
+}
+
+TEST_F(LinesTest, RotatedFilesThatWereCompressedAreReadAndResumedIn) {
+  append("a\nb\n");
+  auto lines = follow();
+  ASSERT_TRUE(lines->next().is_ok());
+  lines = follow([&] {
+    const LinePlace place = lines->place();
+    lines.reset();
+    fs::remove(path());
+    compress("a\nb\n", "wb", "log.3.gz");
+    compress("c\nd\n", "wb", "log.2.gz");
+    std::ofstream(path("log.1")) << "e\n";
+    append("f\n");
+    return place;
+  }());
+  EXPECT_TRUE(lines->has_resumed());
+  ASSERT_TRUE(lines->next().is_ok());
+  const auto line = lines->next();
+  ASSERT_TRUE(line.is_ok());
+  EXPECT_EQ(line.value(), "c");
+  lines = follow(lines->place());
+  EXPECT_THAT(read(*lines), ElementsAre("d", "e", "f"));
+}
+
+TEST_F(LinesTest, AFileThatWasCopiedAndCutWhileNobodyReadIsCaughtUpWith) {
+  append("a\nb\n");
+  auto lines = follow();
+  ASSERT_TRUE(lines->next().is_ok());
+  const LinePlace place = lines->place();
+  lines.reset();
+  fs::copy_file(path(), path("log.1"));
+  std::ofstream(path(), std::ios::trunc) << "c\n";
+  EXPECT_THAT(read(*follow(place)), ElementsAre("b", "c"));
+}
+
+TEST_F(LinesTest, ARotatedFileThatIsCompressedAtOnceIsReadOnce) {
+  append("a\nb\n");
+  const auto lines = follow();
+  ASSERT_TRUE(lines->next().is_ok());
+  compress("a\nb\n", "wb", "log.2.gz");  // an older one that begins alike
+  fs::last_write_time(path("log.2.gz"), fs::last_write_time(path()) - std::chrono::hours(1));
+  fs::remove(path());
+  compress("a\nb\n", "wb", "log.1.gz");
+  append("c\n");
+  EXPECT_THAT(read(*lines), ElementsAre("b", "c"));
+}
+
+TEST_F(LinesTest, AFileThatWasRotatedToElsewhereIsWarnedOf) {
+  append("a\n");
+  std::vector<std::string> warnings;
+  const auto lines =
+      open({path(), true, {}, [&](const std::string& text) { warnings.push_back(text); }});
+  EXPECT_THAT(read(*lines), ElementsAre("a"));
+  fs::create_directory(path("old"));
+  for (const std::string line : {"b", "c"}) {
+    fs::rename(path(), path("old/" + line));
+    append(line + "\n");
+    EXPECT_THAT(read(*lines), ElementsAre(line));
+  }
+  EXPECT_THAT(warnings, ElementsAre(HasSubstr("no longer beside " + path())));
+}
+
+TEST_F(LinesTest, WhatCannotBeReadInBetweenEndsItBehindWhatCan) {
+  append("a\n");
+  const auto lines = follow();
+  EXPECT_THAT(read(*lines), ElementsAre("a"));
+  append("b\n");
+  fs::rename(path(), path("log.2"));
+  std::ofstream(path("log.1.xz")) << "c";
+  append("d\n");
+  auto line = lines->next();
+  ASSERT_TRUE(line.is_ok());
+  EXPECT_EQ(line.value(), "b");
+  line = lines->next();
+  ASSERT_FALSE(line.is_ok());
+  EXPECT_EQ(line.status().exit_code(), ExitCode::bad_input);
+  EXPECT_THAT(line.status().message(), HasSubstr("log.1.xz"));
+  fs::remove(path("log.1.xz"));
+  EXPECT_THAT(read(*lines), ElementsAre("d"));
+}
+
+TEST_F(LinesTest, WhereTheFileIsGoneAndOthersMayHaveFollowedItSaysSo) {
+  append("a\nb\n");
+  auto lines = follow();
+  ASSERT_TRUE(lines->next().is_ok());
+  const LinePlace place = lines->place();
+  lines.reset();
+  fs::remove(path());
+  std::ofstream(path("log.1")) << "c\n";
+  append("d\n");
+  const auto opened = LineReader::open({path(), true, place});
+  ASSERT_FALSE(opened.is_ok());
+  EXPECT_EQ(opened.status().exit_code(), ExitCode::bad_input);
+  EXPECT_THAT(opened.status().message(), HasSubstr("log.1"));
 }
 
 TEST_F(LinesTest, AFileThatIsGoneIsSaid) {

@@ -57,9 +57,17 @@ class Production {
       return key.status().within("--key");
     }
     LineReader::Settings reading{options_.file, options_.follow, std::nullopt};
+    reading.warn = [](const std::string& text) { fmt::print(stderr, "{}\n", text); };
     WEIR_TRY(open());
     WEIR_TRY(find_checkpoint(reading));
-    WEIR_TRY_ASSIGN(const std::unique_ptr<LineReader> lines, LineReader::open(reading));
+    Result<std::unique_ptr<LineReader>> reader = LineReader::open(reading);
+    if (!reader.is_ok() && reading.from && reader.status().exit_code() == ExitCode::bad_input) {
+      return Status::stop(
+          ExitCode::bad_input,
+          fmt::format("{}; or remove {}, and it begins with {} as it is now",
+                      reader.status().message(), checkpoint_file_.path().string(), options_.file));
+    }
+    WEIR_TRY_ASSIGN(const std::unique_ptr<LineReader> lines, std::move(reader));
     if (reading.from && lines->has_resumed()) {
       fmt::print(stderr,
                  "going on where an earlier run was cut off ({}); what that one had under way may "
@@ -333,9 +341,14 @@ void add_produce(CLI::App& app, Status& done) {
       "a stage with dedup drops them. A run that came to its end leaves nothing there: the same\n"
       "command then sends the file again.\n"
       "\n"
-      "--follow goes on with a rotated file when the new one has bytes, and reads one that was\n"
-      "truncated from its beginning. A single rotation while it was not running is caught up\n"
-      "with, if the old file is still beside the new one and not compressed.");
+      "--follow reads a file that was rotated away to its end, then those that were rotated away\n"
+      "after it, the oldest first, then the new one once it has bytes; it does so, too, with what\n"
+      "happened while it was behind or not running. They lie beside FILE, plain or as .gz, under\n"
+      "its name with a number or a date, such as .1 or -20261129, or under names like that of the\n"
+      "first. Where one of them can't be read, or which comes next can't be known, it ends with "
+      "65\n"
+      "and names them. A file that was truncated is read from its beginning: what it lost before\n"
+      "it was read is not in the topic.");
   const auto options = std::make_shared<ProduceOptions>();
   command->add_option("--topic", options->topic, "Where to")->required();
   command->add_option("--key", options->key, "Fields whose texts, joined by commas, are the key")

@@ -429,11 +429,28 @@ TEST_F(ToolTest, AFollowedFileIsSentOnceThroughRotationsOfBothKinds) {
   fs::rename(file, path("in.3"));
   append("in.3", lines(310, 320));
   write("in", lines(320, 330));
+  fs::rename(file, path("in.4"));
+  write("in", lines(330, 340));
   const pid_t next =
       start({"produce", "--topic", to, "--key", "id", "--state", path("state"), "--follow", file});
-  arrived(330);
+  arrived(340);
   ::kill(next, SIGTERM);
   EXPECT_EQ(exit_code(next), 0);
+}
+
+TEST_F(ToolTest, AKilledRunWhoseFileIsGoneAmongRotatedOnesSaysHowToGoOn) {
+  const std::string to = topic("raw", 1);
+  const std::string file = write("in", lines(0, 10));
+  const std::vector<std::string> follow{"produce", "--topic",     to,         "--key", "id",
+                                        "--state", path("state"), "--follow", file};
+  kill_at_checkpoint(start(follow));
+  fs::remove(file);
+  write("in.1", lines(10, 20));
+  write("in", lines(20, 30));
+  const Outcome refused = weir(follow);
+  EXPECT_EQ(refused.code, 65);
+  EXPECT_THAT(refused.notice,
+              AllOf(HasSubstr("in.1;"), HasSubstr("remove " + path("state/produce"))));
 }
 
 TEST_F(ToolTest, TapShowsWhatIsThereAndEnds) {
