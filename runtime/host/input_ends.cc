@@ -22,9 +22,9 @@ Status blocked(const PartitionStatus& partition, NextOffset end) {
   return Status::stop(
       ExitCode::temporary,
       fmt::format("{0}/{1} is done up to {2}, where a transaction begins that another producer "
-                  "left open, and ended at {3} when this run began: what lies between can't be "
-                  "read before that transaction ends. Run again then; kafka-transactions.sh "
-                  "describe-producers --topic {0} --partition {1} shows whose it is",
+                  "left open, and is to be done up to {3}: what lies between can't be read before "
+                  "that transaction ends. Run again then; kafka-transactions.sh --bootstrap-server "
+                  "BROKERS describe-producers --topic {0} --partition {1} shows whose it is",
                   partition.topic, partition.partition.value(), partition.committed.value(),
                   end.value()));
 }
@@ -78,11 +78,11 @@ Result<std::vector<std::string>> InputEnds::undone(const std::vector<LaneStatus>
 // That the log still reaches as far.
 Status InputEnds::check_reached(InputPartition where) {
   const NextOffset end = ends_[where];
-  WEIR_TRY_ASSIGN(const NextOffset end_now, source_->log_end(where));
+  WEIR_TRY_ASSIGN(const NextOffset end_now, source_->log_end(where, std::nullopt));
   return end_now < end
              ? Status::stop(
                    ExitCode::bad_input,
-                   fmt::format("{}/{} ends at {} now, and ended at {} when this run began: the "
+                   fmt::format("{}/{} ends at {} now, and reached to {} when this run began: the "
                                "topic was re-created or lost its tail. What is left of it is done; "
                                "look what became of the topic, then run again",
                                topics_[where.input.value()], where.partition.value(),
@@ -113,11 +113,7 @@ Status InputEnds::look(const std::function<bool()>& goes_on) {
         return Status::retry(fmt::format("not asked further where {} ends", topics_[i]));
       }
       const InputPartition where{input, Partition(p)};
-      WEIR_TRY_ASSIGN(ends[where], source_->log_end(where));
-      if (until_) {
-        WEIR_TRY_ASSIGN(const NextOffset until, source_->offset_at(where, *until_));
-        ends[where] = std::min(until, ends[where]);
-      }
+      WEIR_TRY_ASSIGN(ends[where], source_->log_end(where, until_));
     }
   }
   ends_ = std::move(ends);

@@ -94,7 +94,7 @@ TEST_F(InputEndsTest, AnEndThatTheLogNoLongerReachesIsAnError) {
   ASSERT_FALSE(undone.is_ok());
   EXPECT_EQ(undone.status().exit_code(), ExitCode::bad_input);
   EXPECT_THAT(undone.status().message(),
-              HasSubstr("in/0 ends at 1 now, and ended at 2 when this run began"));
+              HasSubstr("in/0 ends at 1 now, and reached to 2 when this run began"));
 }
 
 // The batch ended well without what was there, and committed, behind it.

@@ -114,6 +114,7 @@ Status Lane::run_loop() {
   bool is_recovering = false;
   auto pause_next = kRetryPauseMin;
   auto failing_since = steady_clock::time_point::max();  // not
+  auto cut_off_since = steady_clock::time_point::max();  // not
   auto last_logged = steady_clock::time_point();
   BrokerWatch brokers;
   while (!stopping_) {
@@ -145,8 +146,10 @@ Status Lane::run_loop() {
       pause_next = kRetryPauseMin;
       failing_since = steady_clock::time_point::max();
       // A member whose session the brokers' silence ended owns nothing, and so nothing of it fails.
-      if (options_.until_end && is_cut_off_ &&
-          clock.now() - source.last_answer() > options_.silence_max) {
+      // Not since the last answer: a process may have stood still after that.
+      cut_off_since =
+          is_cut_off_ ? std::min(cut_off_since, clock.now()) : steady_clock::time_point::max();
+      if (options_.until_end && clock.now() - cut_off_since > options_.silence_max) {
         return Status::stop(ExitCode::unavailable, silence);
       }
       continue;

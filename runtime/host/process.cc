@@ -411,11 +411,12 @@ class Process {
                                               {"committed", committed_text(lane.partitions)}});
           }
         }
-        const std::string left = fmt::format("a lane {}: {}",
-                                             any_in_stage && !lane_watch_->is_cut_off()
-                                                 ? kHangs
-                                                 : "waits for brokers that are silent",
-                                             kLeftOpen);
+        const std::string left =
+            fmt::format("a lane {}: {}",
+                        lane_watch_->is_cut_off() ? "waits for brokers that are silent"
+                        : any_in_stage            ? kHangs
+                                                  : "did not end, before it was given partitions",
+                        kLeftOpen);
         const Status ended =
             failed.is_ok()
                 ? Status::stop(ExitCode::temporary, left)

@@ -28,8 +28,8 @@ std::optional<std::string> Signals::wait(std::chrono::milliseconds time) const {
     return std::nullopt;
   }
   const std::string name = number == SIGTERM ? "SIGTERM" : number == SIGINT ? "SIGINT" : "SIGHUP";
-  // A terminal's are the kernel's.
-  return info.si_code == SI_USER
+  // A terminal's are the kernel's, and who sends from outside a container has no number in it.
+  return info.si_code == SI_USER && info.si_pid != 0
              ? fmt::format("{} from process {} of user {}", name, info.si_pid, info.si_uid)
              : name;
 }

@@ -206,9 +206,10 @@ struct PartitionCells {
 
   // As the brokers have said since then, too: what a client remembers of them is older.
   std::optional<system_clock::time_point> blocked_since() const {
-    return waits_since != 0 && end_seen_at - waits_since >= kBlockedAfterMs
-               ? std::optional(at_ms(waits_since))
-               : std::nullopt;
+    const std::int64_t seen_at = end_seen_at;  // first: a wait that ends meanwhile is none
+    const std::int64_t since = waits_since;
+    return since != 0 && seen_at - since >= kBlockedAfterMs ? std::optional(at_ms(since))
+                                                            : std::nullopt;
   }
 
   // Up to when everything is known to be done: what is unread is younger than the stream time, and
@@ -785,9 +786,10 @@ void MetricsProbe::offset_committed(InputPartition where, NextOffset committed, 
 void MetricsProbe::end_seen(InputPartition where, NextOffset end) {
   if (PartitionCells* p = lane_->find(where)) {
     p->end = std::max(p->end.load(), end.value());  // what a client knows of it may be old
-    p->readable_end = end.value();
-    p->end_seen_at = in_ms(process_.identity.now());
-    p->note_wait(p->end_seen_at);
+    const std::int64_t now = in_ms(process_.identity.now());
+    p->readable_end = std::max(p->readable_end.load(), end.value());
+    p->note_wait(now);
+    p->end_seen_at = now;  // last, for blocked_since()
     p->note_caught_up();
   }
 }

@@ -400,6 +400,11 @@ TEST_F(Blocked, IsAPartitionThatIsReadAsFarAsIsVisibleForAMinuteAndHoldsMore) {
   EXPECT_EQ(since(), std::nullopt) << "the brokers may know better by now";
   end_is(50);
   EXPECT_EQ(since(), std::chrono::system_clock::time_point(milliseconds(kStartMs + 100'000)));
+  end_is(40);
+  EXPECT_NE(since(), std::nullopt) << "old news";
+  lane_->set_cut_off(true);
+  EXPECT_EQ(since(), std::nullopt) << "nobody knows";
+  lane_->set_cut_off(false);
   end_is(80);
   EXPECT_EQ(since(), std::nullopt) << "it ended";
 }

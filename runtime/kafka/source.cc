@@ -566,6 +566,15 @@ Status KafkaSource::found_group(std::span<const OffsetToCommit> beginnings) {
                                         : in_time([&] { return founder.recreate(); });
 }
 
+namespace {
+
+// As ListOffsets asks for a time: what is below means something else.
+std::int64_t time_query(Timestamp time) {
+  return std::max<std::int64_t>(time.value(), 0);
+}
+
+}  // namespace
+
 Result<const Client*> KafkaSource::committed_reader() {
   WEIR_TRY(connect());
   return client_.get();
@@ -593,12 +602,13 @@ Result<LogBounds> KafkaSource::log_bounds(InputPartition where) {
   return LogBounds{start, end};
 }
 
-Result<NextOffset> KafkaSource::log_end(InputPartition where) {
-  return list_offset(uncommitted_reader(), where, RD_KAFKA_OFFSET_END);
+Result<NextOffset> KafkaSource::log_end(InputPartition where, std::optional<Timestamp> until) {
+  return list_offset(uncommitted_reader(), where,
+                     until ? time_query(*until) : std::int64_t{RD_KAFKA_OFFSET_END});
 }
 
 Result<NextOffset> KafkaSource::offset_at(InputPartition where, Timestamp time) {
-  return list_offset(uncommitted_reader(), where, std::max<std::int64_t>(time.value(), 0));
+  return list_offset(committed_reader(), where, time_query(time));
 }
 
 std::optional<NextOffset> KafkaSource::known_end(InputPartition where) {

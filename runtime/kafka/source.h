@@ -39,7 +39,7 @@ class KafkaSource final : public Source {
   // The high watermark: records of open transactions count.
   std::optional<NextOffset> known_end(InputPartition where) override;
   std::vector<Position> ends(std::span<const InputPartition> partitions) override;
-  Result<NextOffset> log_end(InputPartition where) override;
+  Result<NextOffset> log_end(InputPartition where, std::optional<Timestamp> until) override;
   Result<NextOffset> offset_at(InputPartition where, Timestamp time) override;
   Result<TopicIdentity> identity(InputIndex input) override;
   Result<std::string> membership() override;

@@ -505,10 +505,16 @@ TEST_F(KafkaSourceTest, TellsWhereLogsEndWithoutThoseOfWhichNobodyCan) {
   ok(open.send(std::array{record("k", "v")}));
   ok(until_done([&] { return open.flush(); }));
   EXPECT_EQ(ends(), expected) << "nobody can read what a transaction holds that is open";
-  EXPECT_EQ(until_done([&] { return source.log_end(kFirst); }).value(), NextOffset(4));
-  EXPECT_EQ(until_done([&] { return source.log_end(second); }).value(), NextOffset(6));
+  EXPECT_EQ(until_done([&] { return source.log_end(kFirst, std::nullopt); }).value(),
+            NextOffset(4));
+  EXPECT_EQ(until_done([&] { return source.log_end(second, std::nullopt); }).value(),
+            NextOffset(6));
   const Timestamp future(253'370'764'800'000);
-  EXPECT_EQ(until_done([&] { return source.offset_at(kFirst, future); }).value(), NextOffset(4));
+  EXPECT_EQ(until_done([&] { return source.log_end(kFirst, future); }).value(), NextOffset(4));
+  const Timestamp all(1);
+  EXPECT_EQ(until_done([&] { return source.log_end(kFirst, all); }).value(), NextOffset(0));
+  // Where a group begins it must be able to stand.
+  EXPECT_EQ(until_done([&] { return source.offset_at(kFirst, future); }).value(), NextOffset(3));
   ok(until_done([&] { return open.abort(); }));
 }
 

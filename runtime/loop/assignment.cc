@@ -109,7 +109,7 @@ Result<std::vector<Position>> Assignment::take_again() {
     WEIR_TRY_ASSIGN(const Position position, place(owned_[i], committed[i]));
     if (settings_.until) {
       WEIR_TRY_ASSIGN(const NextOffset until,
-                      asked_source().offset_at(partitions[i], *settings_.until));
+                      asked_source().log_end(partitions[i], settings_.until));
       owned_[i].until = std::max(until, owned_[i].committed);
     }
     positions.push_back(position);

@@ -142,8 +142,9 @@ class Source {
 
   virtual Result<LogBounds> log_bounds(InputPartition where) = 0;
 
-  // Where the log ends, whatever open transactions hide: all that it holds by now lies below.
-  virtual Result<NextOffset> log_end(InputPartition where) = 0;
+  // Where the log ends, whatever open transactions hide: all that it holds by now lies below. With
+  // `until` the first record stamped at or after it, if there is one.
+  virtual Result<NextOffset> log_end(InputPartition where, std::optional<Timestamp> until) = 0;
 
   // The log's end as the last fetch told it: cheap, for measuring lag only.
   virtual std::optional<NextOffset> known_end(InputPartition where) = 0;
@@ -152,8 +153,8 @@ class Source {
   // none. For measuring lag, too: a client that has fetched enough hears no more of the ends.
   virtual std::vector<Position> ends(std::span<const InputPartition> partitions) = 0;
 
-  // The first record stamped at or after `time`, hidden by a transaction or not; log_end() when
-  // there is none.
+  // The first record stamped at or after `time` that a read_committed reader may read now; the end
+  // of what it may read when there is none.
   virtual Result<NextOffset> offset_at(InputPartition where, Timestamp time) = 0;
 
   virtual Result<TopicIdentity> identity(InputIndex input) = 0;

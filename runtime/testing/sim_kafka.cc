@@ -328,8 +328,9 @@ class SimSource final : public Source {
     return LogBounds{NextOffset(log.start), NextOffset(kafka_.last_stable(log))};
   }
 
-  Result<NextOffset> log_end(InputPartition where) override {
-    return NextOffset(kafka_.log(name(where)).end());
+  Result<NextOffset> log_end(InputPartition where, std::optional<Timestamp> until) override {
+    const SimKafka::Log& log = kafka_.log(name(where));
+    return until ? first_at(log, *until, log.end()) : NextOffset(log.end());
   }
 
   std::optional<NextOffset> known_end(InputPartition where) override {
@@ -347,13 +348,7 @@ class SimSource final : public Source {
 
   Result<NextOffset> offset_at(InputPartition where, Timestamp time) override {
     const SimKafka::Log& log = kafka_.log(name(where));
-    for (std::int64_t offset = log.start; offset < log.end(); ++offset) {
-      const auto& stored = log.records[static_cast<std::size_t>(offset - log.start)];
-      if (!stored.is_control && stored.record.timestamp >= time) {
-        return NextOffset(offset);
-      }
-    }
-    return NextOffset(log.end());
+    return first_at(log, time, kafka_.last_stable(log));
   }
 
   Result<TopicIdentity> identity(InputIndex input) override {
@@ -386,6 +381,17 @@ class SimSource final : public Source {
     std::deque<SimRecord> records;
     std::deque<std::vector<Header>> headers;
   };
+
+  // The first record below `end` that is stamped at or after `time`, or `end`.
+  static NextOffset first_at(const SimKafka::Log& log, Timestamp time, std::int64_t end) {
+    for (std::int64_t offset = log.start; offset < end; ++offset) {
+      const auto& stored = log.records[static_cast<std::size_t>(offset - log.start)];
+      if (!stored.is_control && stored.record.timestamp >= time) {
+        return NextOffset(offset);
+      }
+    }
+    return NextOffset(end);
+  }
 
   SimKafka::TopicPartition name(InputPartition where) const {
     return {topics_.at(where.input.value()), where.partition.value()};

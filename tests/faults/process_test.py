@@ -172,7 +172,8 @@ class ProcessTest(unittest.TestCase):
             self.assertEqual(it.start().wait(30), 78)
             it.config.write_text(good)
             process = it.start()
-            lab.wait_for(lambda: self.status(it) == (0, {"running": None}), what="the start")
+            # Ready it may be, and well only if it is for a minute.
+            lab.wait_for(lambda: self.status(it) == (1, {"running": None}), what="the start")
             [row] = self.rows(it)[1]
             self.assertEqual(row["crash_loop"]["starts"], 3)
             self.assertIn(f"nowhere.{it.name}", row["crash_loop"]["first"]["reason"])
