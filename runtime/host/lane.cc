@@ -181,9 +181,15 @@ Status Lane::run_loop() {
     is_recovering = done.remedy() != Remedy::retry;
   }
 
-  const auto deadline = clock.now() + kDrainWaitMax;
+  leave(loop);
+  source.close();
+  return Status::ok();
+}
+
+void Lane::leave(Loop& loop) {
+  const auto deadline = steady_clock::now() + kDrainWaitMax;
   Status drained = loop.drain();
-  while (!drained.is_ok() && drained.remedy() == Remedy::retry && clock.now() < deadline &&
+  while (!drained.is_ok() && drained.remedy() == Remedy::retry && steady_clock::now() < deadline &&
          !stopping_at_once_) {
     pause(kRetryPauseMin);
     drained = loop.drain();
@@ -193,8 +199,6 @@ Status Lane::run_loop() {
     log_.warning("left with an open turn; the next start repeats it",
                  {{"lane", std::to_string(index_)}, {"why", drained.message()}});
   }
-  source.close();
-  return Status::ok();
 }
 
 void Lane::set_obstacle(std::string_view obstacle, steady_clock::time_point since) {

@@ -20,6 +20,8 @@
 
 namespace weir {
 
+class Loop;
+
 // What the command line of `run` says.
 struct RunOptions {
   bool until_end = false;  // of every partition, then drain
@@ -87,6 +89,7 @@ class Lane {
  private:
   void run();
   Status run_loop();
+  void leave(Loop& loop);  // what is open is committed, or left
   void set_obstacle(std::string_view obstacle, std::chrono::steady_clock::time_point since);
   void pause(std::chrono::milliseconds time) const;
 
