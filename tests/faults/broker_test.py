@@ -71,11 +71,11 @@ class BrokerTest(unittest.TestCase):
         return lab.Lab(self.broker.address, seed, **{"session_timeout_ms": 2000, **settings})
 
     def assert_ends(self, it, process, code, *words):
-        """By itself, with this code and last words that hold these."""
+        """By itself, with this code and last words of its own that hold these."""
         lab.wait_for(lambda: process.poll() is not None, 60,
                      lambda: f"the end:\n{it.log()[-3000:]}")
         self.assertEqual(process.returncode, code, it.log()[-2000:])
-        last_words = it.log().strip().splitlines()[-1]
+        last_words = [line for line in it.log().splitlines() if f'"pid":{process.pid},' in line][-1]
         for word in words:
             self.assertIn(word, last_words)
 
