@@ -35,7 +35,7 @@ class EndWatchTest : public ::testing::Test {
 
   EndWatch watch(const SimFaults& faults = {}) {
     const auto has_looked = std::make_shared<bool>(false);
-    InputEnds ends({"in"}, std::nullopt,
+    InputEnds ends({"in"}, 0, std::nullopt,
                    kafka_.source("g", {"in"}, [has_looked, faults](std::string_view operation) {
                      return *has_looked && faults ? faults(operation) : Status::ok();
                    }));

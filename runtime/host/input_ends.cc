@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "kafka/source.h"
+#include "loop/topic_identity.h"
 
 namespace weir {
 
@@ -38,7 +39,9 @@ InputEnds InputEnds::of(const LanePlan& plan, const ClusterSettings& cluster) {
       std::min<std::chrono::milliseconds>(cluster.request_wait_max, kAnswerWaitMax);
   settings.group = plan.settings.group;
   settings.inputs = plan.input_topics;
-  return InputEnds(plan.input_topics, plan.settings.until,
+  settings.inputs.insert(settings.inputs.end(), plan.output_topics.begin(),
+                         plan.output_topics.end());
+  return InputEnds(plan.input_topics, plan.output_topics.size(), plan.settings.until,
                    std::make_unique<KafkaSource>(std::move(settings)));
 }
 
@@ -71,6 +74,8 @@ Result<std::vector<std::string>> InputEnds::undone(const std::vector<LaneStatus>
   }
   if (first) {  // each is the first one day, if it isn't done before
     WEIR_TRY(check_reached(*first));
+  } else {
+    WEIR_TRY(check_topics());
   }
   return undone;
 }
@@ -90,6 +95,25 @@ Status InputEnds::check_reached(InputPartition where) {
              : Status::ok();
 }
 
+Result<std::vector<TopicIdentity>> InputEnds::ask_topics() {
+  std::vector<TopicIdentity> topics;
+  for (std::size_t i = 0; i < topics_.size() + outputs_; ++i) {
+    WEIR_TRY_ASSIGN(TopicIdentity topic,
+                    source_->identity(InputIndex(static_cast<std::uint16_t>(i))));
+    topics.push_back(std::move(topic));
+  }
+  return topics;
+}
+
+// That what is committed was read from, and written to, the topics that are there.
+Status InputEnds::check_topics() {
+  WEIR_TRY_ASSIGN(const std::vector<TopicIdentity> now, ask_topics());
+  for (std::size_t i = 0; i < now.size(); ++i) {
+    WEIR_TRY(check_same(identities_[i], now[i], i < topics_.size() ? kInputWayOut : kOutputWayOut));
+  }
+  return Status::ok();
+}
+
 // nullptr: none of them owns it.
 const PartitionStatus* InputEnds::find(const std::vector<LaneStatus>& lanes,
                                        InputPartition where) const {
@@ -105,10 +129,10 @@ const PartitionStatus* InputEnds::find(const std::vector<LaneStatus>& lanes,
 
 Status InputEnds::look(const std::function<bool()>& goes_on) {
   std::map<InputPartition, NextOffset> ends;
+  WEIR_TRY_ASSIGN(std::vector<TopicIdentity> identities, ask_topics());
   for (std::size_t i = 0; i < topics_.size(); ++i) {
     const InputIndex input(static_cast<std::uint16_t>(i));
-    WEIR_TRY_ASSIGN(const TopicIdentity topic, source_->identity(input));
-    for (std::int32_t p = 0; p < topic.partitions; ++p) {
+    for (std::int32_t p = 0; p < identities[i].partitions; ++p) {
       if (!goes_on()) {
         return Status::retry(fmt::format("not asked further where {} ends", topics_[i]));
       }
@@ -117,6 +141,7 @@ Status InputEnds::look(const std::function<bool()>& goes_on) {
     }
   }
   ends_ = std::move(ends);
+  identities_ = std::move(identities);
   return Status::ok();
 }
 

@@ -1,6 +1,7 @@
 // When a `run --until-end` is done.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <memory>
@@ -17,16 +18,17 @@
 namespace weir {
 
 // How far a group's inputs reached when this looked, behind open transactions, too, and whether the
-// group is there by now. A batch is done then, whoever did it: this process, other instances, or
-// whoever took over from a member that died and kept its partitions for its session. That a lane is
-// at its end won't do: while partitions come to it, it still says so of those that it had. One
-// thread at a time.
+// group is there by now, and its topics are still those that they were. A batch is done then,
+// whoever did it: this process, other instances, or whoever took over from a member that died and
+// kept its partitions for its session. That a lane is at its end won't do: while partitions come to
+// it, it still says so of those that it had. One thread at a time.
 class InputEnds {
  public:
-  // `topics` by InputIndex, those of `source`. Records stamped at or after `until` don't count.
-  InputEnds(std::vector<std::string> topics, std::optional<Timestamp> until,
+  // `topics` by InputIndex, those of `source`, which has the outputs behind them: of these it tells
+  // the identity. Records stamped at or after `until` don't count.
+  InputEnds(std::vector<std::string> topics, std::size_t outputs, std::optional<Timestamp> until,
             std::unique_ptr<Source> source)
-      : topics_(std::move(topics)), until_(until), source_(std::move(source)) {}
+      : topics_(std::move(topics)), outputs_(outputs), until_(until), source_(std::move(source)) {}
 
   // Asks Kafka, as no member of the group.
   static InputEnds of(const LanePlan& plan, const ClusterSettings& cluster);
@@ -42,17 +44,23 @@ class InputEnds {
   // asked, and of the first that is undone, where its log ends by now. That takes some seconds and
   // is Remedy::retry where they don't answer. Fails where nobody would get as far: that log has
   // become shorter than it was (bad_input), or another producer's open transaction blocks a lane
-  // (temporary).
+  // (temporary). Where all is committed, fails if an input or an output was created again since the
+  // look (bad_input) or is gone (config): the lanes, which ask each half minute, may have missed
+  // it.
   Result<std::vector<std::string>> undone(const std::vector<LaneStatus>& lanes);
 
  private:
   Status check_reached(InputPartition where);
+  Result<std::vector<TopicIdentity>> ask_topics();
+  Status check_topics();
   const PartitionStatus* find(const std::vector<LaneStatus>& lanes, InputPartition where) const;
 
   std::vector<std::string> topics_;
+  std::size_t outputs_;
   std::optional<Timestamp> until_;
   std::unique_ptr<Source> source_;
   std::map<InputPartition, NextOffset> ends_;
+  std::vector<TopicIdentity> identities_;  // inputs, then outputs
 };
 
 }  // namespace weir

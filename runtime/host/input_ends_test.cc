@@ -16,6 +16,7 @@ class InputEndsTest : public ::testing::Test {
  protected:
   InputEndsTest() {
     kafka_.create_topic("in", {.partitions = 2});
+    kafka_.create_topic("out");
     append(0, 1000);
     append(0, 2000);
     append(1, 1000);
@@ -35,7 +36,7 @@ class InputEndsTest : public ::testing::Test {
   }
 
   InputEnds ends(std::optional<Timestamp> until = std::nullopt) {
-    InputEnds ends({"in"}, until, kafka_.source("g", {"in"}));
+    InputEnds ends({"in"}, 1, until, kafka_.source("g", {"in", "out"}));
     EXPECT_TRUE(ends.look().is_ok());
     return ends;
   }
@@ -66,7 +67,7 @@ TEST_F(InputEndsTest, APartitionOfALaneIsUndoneUntilThatCommittedAsMuch) {
 TEST_F(InputEndsTest, APartitionOfALaneIsThatOfItsInputAlone) {
   kafka_.create_topic("other");
   kafka_.append("other", 0, {});
-  InputEnds ends({"in", "other"}, std::nullopt, kafka_.source("g", {"in", "other"}));
+  InputEnds ends({"in", "other"}, 0, std::nullopt, kafka_.source("g", {"in", "other"}));
   ASSERT_TRUE(ends.look().is_ok());
   LaneStatus lane;
   lane.partitions.push_back({"i", "in", Partition(0), PartitionPhase::running, NextOffset(2)});
@@ -129,9 +130,26 @@ TEST_F(InputEndsTest, WhatAnOpenTransactionHidesIsUndoneUntilALaneIsBlockedByIt)
   EXPECT_THAT(ends.undone({lane}).value(), IsEmpty()) << "of a later one";
 }
 
+// The batch ended well: what it had written was gone, or what it had read wasn't the topic's.
+TEST_F(InputEndsTest, ATopicThatWasCreatedAgainIsAnErrorAlsoWhereAllOfItIsDone) {
+  commit(0, 2);
+  for (const std::string topic : {"out", "in"}) {
+    InputEnds ends = this->ends();
+    EXPECT_THAT(ends.undone({}).value(), IsEmpty());
+    kafka_.recreate_topic(topic);
+    if (topic == "in") {
+      append(0, 3000);
+      append(0, 3000);
+    }
+    const Status done = ends.undone({}).status();
+    EXPECT_EQ(done.exit_code(), ExitCode::bad_input);
+    EXPECT_THAT(done.message(), HasSubstr("topic " + topic + " was deleted and created again"));
+  }
+}
+
 TEST_F(InputEndsTest, ABrokerThatDoesNotAnswerIsAskedAgain) {
   bool is_silent = true;
-  InputEnds ends({"in"}, std::nullopt, kafka_.source("g", {"in"}, [&](std::string_view) {
+  InputEnds ends({"in"}, 0, std::nullopt, kafka_.source("g", {"in"}, [&](std::string_view) {
     return is_silent ? Status::retry("silence") : Status::ok();
   }));
   EXPECT_EQ(ends.look().remedy(), Remedy::retry);
@@ -142,7 +160,7 @@ TEST_F(InputEndsTest, ABrokerThatDoesNotAnswerIsAskedAgain) {
 
 // A look at many partitions took as long as all its questions together, whoever waited for it.
 TEST_F(InputEndsTest, ALookEndsBetweenTwoPartitionsWhereItsAskerSaysSo) {
-  InputEnds ends({"in"}, std::nullopt, kafka_.source("g", {"in"}));
+  InputEnds ends({"in"}, 0, std::nullopt, kafka_.source("g", {"in", "out"}));
   int asked = 0;
   EXPECT_EQ(ends.look([&] { return ++asked < 2; }).remedy(), Remedy::retry);
   EXPECT_EQ(asked, 2);

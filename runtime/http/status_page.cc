@@ -86,10 +86,14 @@ void append_lane(std::string& page, const LaneStatus& lane) {
       "<th class=\"n\">Lag, records</th><th class=\"n\">Lag, seconds</th></tr>\n";
   for (const PartitionStatus& p : lane.partitions) {
     fmt::format_to(std::back_inserter(page),
-                   "<tr><td>{}</td><td>{}</td><td class=\"n\">{}</td><td>{}</td>"
+                   "<tr><td>{}</td><td>{}</td><td class=\"n\">{}</td><td>{}{}</td>"
                    "<td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>"
                    "<td class=\"n\">{}</td></tr>\n",
                    html_text(p.input), html_text(p.topic), p.partition.value(), name_of(p.phase),
+                   print_or(p.blocked_since, "",
+                            [](auto since) {
+                              return ", blocked by an open transaction since " + rfc3339(since);
+                            }),
                    p.committed.value(), print_or(p.end, "?", offset_text),
                    print_or(p.lag_records, "?", count_text), print_or(p.lag_seconds, "?", seconds));
   }

@@ -95,12 +95,15 @@ TEST(StatusPage, IsOnePageWithoutScriptsOrExternalAssets) {
   EXPECT_EQ(response.content_type, "text/html; charset=utf-8");
   EXPECT_THAT(
       response.body,
-      AllOf(HasSubstr("<meta http-equiv=\"refresh\""),
-            HasSubstr("ingest-comments v2: running, ready"), HasSubstr("<td>raw.comments</td>"),
-            HasSubstr("Dead letters since then: 3 of 40 records, first "
-                      "2023-11-14T22:13:30Z, last 2023-11-14T22:13:40Z, most often json_syntax"),
-            HasSubstr("<td class=\"n\">10</td>"), HasSubstr("<td class=\"n\">?</td>"),
-            Not(HasSubstr("<script")), Not(HasSubstr("://")), Not(HasSubstr("src="))));
+      AllOf(
+          HasSubstr("<meta http-equiv=\"refresh\""),
+          HasSubstr("ingest-comments v2: running, ready"), HasSubstr("<td>raw.comments</td>"),
+          HasSubstr("Dead letters since then: 3 of 40 records, first "
+                    "2023-11-14T22:13:30Z, last 2023-11-14T22:13:40Z, most often json_syntax"),
+          HasSubstr("<td>running, blocked by an open transaction since 2023-11-14T22:13:50Z</td>"),
+          HasSubstr("<td>restoring</td>"), HasSubstr("<td class=\"n\">10</td>"),
+          HasSubstr("<td class=\"n\">?</td>"), Not(HasSubstr("<script")), Not(HasSubstr("://")),
+          Not(HasSubstr("src="))));
 }
 
 TEST(StatusPage, ShowsForeignTextAsText) {

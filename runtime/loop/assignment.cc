@@ -12,19 +12,8 @@ std::string text(NextOffset offset) {
   return std::to_string(offset.value());
 }
 
-constexpr auto kWayOut =
-    ". What the group committed belongs to the topic as it was; deploy a new version (raise "
-    "`version:`), which reads the topic as it is by `start`, and move its readers";
 const std::string kNewVersion =
     "deploy a new version (raise `version:`), which starts by `start`, and move its readers";
-constexpr auto kOutputWayOut =
-    ". What was committed belongs to the topic as it was; deploy a new version (raise `version:`), "
-    "which writes all of it again, and move its readers";
-
-std::string partitions_changed(std::int32_t before, std::int32_t now) {
-  return " had " + std::to_string(before) + " partitions and has " + std::to_string(now) +
-         ": equal keys may now lie on different partitions";
-}
 
 }  // namespace
 
@@ -167,7 +156,7 @@ Status Assignment::ask_topics() {
     WEIR_TRY_ASSIGN(TopicIdentity topic, ask_topic(i));
     if (!topics_.empty()) {
       // Deleted topics make the group assign anew: what was read before counts here, too.
-      WEIR_TRY(check_same(i, topic));
+      WEIR_TRY(check_same_as_before(i, topic));
       topic.topic_id = topic.topic_id.empty() ? topics_[i].topic_id : topic.topic_id;
     }
     topics.push_back(std::move(topic));
@@ -193,20 +182,8 @@ Result<TopicIdentity> Assignment::ask_topic(std::size_t i) {
                     : asked_sink().identity(OutputIndex(static_cast<std::uint16_t>(i - inputs)));
 }
 
-Status Assignment::check_same(std::size_t i, const TopicIdentity& now) const {
-  const TopicIdentity& before = topics_[i];
-  const std::string way_out = i < settings_.inputs.size() ? kWayOut : kOutputWayOut;
-  if (!before.topic_id.empty() && !now.topic_id.empty() && now.topic_id != before.topic_id) {
-    return Status::stop(ExitCode::bad_input,
-                        "topic " + before.topic + " was deleted and created again: its id was " +
-                            before.topic_id + " and is " + now.topic_id + way_out);
-  }
-  if (now.partitions != before.partitions) {
-    return Status::stop(
-        ExitCode::bad_input,
-        "topic " + before.topic + partitions_changed(before.partitions, now.partitions) + way_out);
-  }
-  return Status::ok();
+Status Assignment::check_same_as_before(std::size_t i, const TopicIdentity& now) const {
+  return check_same(topics_[i], now, i < settings_.inputs.size() ? kInputWayOut : kOutputWayOut);
 }
 
 Status Assignment::check_unchanged() {
@@ -221,7 +198,7 @@ Status Assignment::check_unchanged() {
       }
       return now.status();
     }
-    WEIR_TRY(check_same(i, now.value()));
+    WEIR_TRY(check_same_as_before(i, now.value()));
     if (topics_[i].topic_id.empty()) {
       topics_[i].topic_id = now.value().topic_id;  // known at last
     }
@@ -239,7 +216,7 @@ Status Assignment::check_unchanged() {
       return Status::stop(ExitCode::bad_input,
                           "group " + settings_.group + " lost its committed offset for " +
                               name_of(c.where) + ": its topic was deleted, or somebody deleted it" +
-                              kWayOut);
+                              std::string(kInputWayOut));
     }
   }
   return Status::ok();
@@ -414,7 +391,7 @@ Status Assignment::check_input(const OwnedPartition& owned, const CommitMetadata
                             name_of(owned.where) + ": the topic (id " + id +
                                 ") isn't the one of which the group's offset was committed (id " +
                                 metadata.input_id + "): it was deleted and created again" +
-                                kWayOut);
+                                std::string(kInputWayOut));
 }
 
 // The manifest binds the state on disk to the rule, this the group: also where the disk is new.
@@ -457,9 +434,9 @@ Status Assignment::check_outputs(const OwnedPartition& owned, const CommitMetada
                               "new version (raise `version:`), which writes all of it again");
     }
     if (before->partitions != now.partitions) {
-      return Status::stop(
-          ExitCode::bad_input,
-          name + partitions_changed(before->partitions, now.partitions) + kOutputWayOut);
+      return Status::stop(ExitCode::bad_input,
+                          name + partitions_changed(before->partitions, now.partitions) +
+                              std::string(kOutputWayOut));
     }
   }
   return Status::ok();

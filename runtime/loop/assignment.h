@@ -113,7 +113,7 @@ class Assignment {
   Sink& asked_sink();
   Status ask_topics();
   Result<TopicIdentity> ask_topic(std::size_t i);
-  Status check_same(std::size_t i, const TopicIdentity& now) const;
+  Status check_same_as_before(std::size_t i, const TopicIdentity& now) const;
   std::vector<WrittenTopic> written_topics() const;
   StoreIdentity store_identity(InputPartition where) const;
   std::string name_of(InputPartition where) const;

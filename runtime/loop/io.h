@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "loop/topic_identity.h"
 #include "weir/record.h"
 #include "weir/status.h"
 
@@ -89,14 +90,6 @@ struct OffsetToCommit {
 struct LogBounds {
   NextOffset start;  // the earliest retained record, or later
   NextOffset end;    // the last stable offset
-};
-
-// What a topic is, to bind local state and committed offsets to it.
-struct TopicIdentity {
-  std::string cluster_id;
-  std::string topic;
-  std::string topic_id;  // empty where the broker can't be asked
-  std::int32_t partitions = 0;
 };
 
 // Told about the group's decisions, inside Source::poll, on the lane's thread.

@@ -173,10 +173,9 @@ std::vector<std::string> reasons_of(const Found& one) {
 }
 
 // Behind a command: which variables it had, by whose values its brokers were named perhaps.
-std::string as_before(const Found& one) {
-  return one.run.variables.empty()
-             ? ""
-             : fmt::format("   # with {} set as before", fmt::join(one.run.variables, ", "));
+std::string as_before(const std::vector<std::string>& variables) {
+  return variables.empty() ? ""
+                           : fmt::format("   # with {} set as before", fmt::join(variables, ", "));
 }
 
 // What it set aside since it started, and how to see that; empty: nothing.
@@ -199,7 +198,7 @@ std::string dead_letters_of(const Found& one) {
                         field(dead, "last_at").string_value()),
       field(dead, "reason").string_value(), tool_command(), field(dead, "topic").string_value(),
       bootstrap.empty() ? "" : fmt::format("--bootstrap {} ", bootstrap),
-      bootstrap.empty() ? as_before(one) : "");
+      bootstrap.empty() ? as_before(one.run.variables) : "");
 }
 
 // What hides its input from it, and how to see whose that is; empty: nothing.
@@ -228,11 +227,13 @@ std::string blocked_of(const Found& one) {
   }
   const std::string& bootstrap = field(one.answer, "bootstrap").string_value();
   return fmt::format(
-      "blocked since {}: {}{} can be read up to a transaction that another producer left open; "
+      "blocked since {1}: {2}{3} can be read up to a transaction that another producer left open; "
       "Kafka ends it when that producer's transaction.timeout.ms is over. To see whose it is: "
-      "kafka-transactions.sh --bootstrap-server {} describe-producers {}",
-      since, blocked.front(),
-      blocked.size() == 1 ? "" : fmt::format(" and {} more", blocked.size() - 1), bootstrap, which);
+      "kafka-transactions.sh --bootstrap-server {0} describe-producers {4}\n"
+      "of these it is the one with a transaction start offset, whose name is in: "
+      "kafka-transactions.sh --bootstrap-server {0} list",
+      bootstrap, since, blocked.front(),
+      blocked.size() == 1 ? "" : fmt::format(" and {} more", blocked.size() - 1), which);
 }
 
 bool has_ended(const Found& one) {
@@ -247,8 +248,19 @@ std::string next_command_of_silent(const Found& one) {
       one.run.pid);
 }
 
+// Of a start whose YAML didn't load: the process that has its instance, in words; empty: none.
+std::string live_twin_of(const Found& one, const std::vector<Found>& all) {
+  for (const Found& other : all) {
+    if (one.run.failure && one.run.version == 0 && !has_ended(other) &&
+        other.run.deployment == one.run.deployment && other.run.instance == one.run.instance) {
+      return fmt::format("version {}, pid {}", other.run.version, other.run.pid);
+    }
+  }
+  return "";
+}
+
 // What is typed next: for one that ended, how it is started again. Empty: nothing that is known.
-std::string next_command(const Found& one) {
+std::string next_command(const Found& one, const std::vector<Found>& all) {
   if (one.held_lock) {
     return is_process_of_this_host(one) ? next_command_of_silent(one) : "";
   }
@@ -260,8 +272,23 @@ std::string next_command(const Found& one) {
   const bool is_to_be_mended =
       one.run.is_cut_short ||
       (one.run.failure && one.run.failure->exit_code != static_cast<int>(ExitCode::unavailable));
-  return fmt::format("{}start it again: {}{}", is_to_be_mended ? "when that is mended, " : "",
-                     one.run.command, as_before(one));
+  const std::string when = is_to_be_mended ? "when that is mended, " : "";
+  if (const std::string twin = live_twin_of(one, all); !twin.empty()) {
+    return fmt::format(
+        "this start failed beside the process that runs as this instance ({}): {}end that one "
+        "first "
+        "to start its version anew",
+        twin, when);
+  }
+  std::vector<std::string> variables = one.run.variables;
+  // The version that a process had is in its command, but for one that failed.
+  const bool had_version = std::erase(variables, "WEIR__VERSION") > 0 && one.run.failure;
+  return fmt::format(
+      "{}start it again: {}{}{}", when, one.run.command, as_before(variables),
+      had_version ? fmt::format("{} WEIR__VERSION beat the YAML's `version:`; not where that was "
+                                "raised since",
+                                variables.empty() ? "   #" : ";")
+                  : "");
 }
 
 struct Lag {
@@ -321,13 +348,13 @@ void print_table(const std::vector<Found>& all) {
     for (const std::string& reason : reasons_of(one)) {
       fmt::print("  {}\n", printable(reason));
     }
-    if (const std::string blocked = blocked_of(one); !blocked.empty()) {
-      fmt::print("  {}\n", printable(blocked));
+    for (const std::string& line : lines_of(blocked_of(one))) {
+      fmt::print("  {}\n", printable(line));
     }
     if (const std::string dead = dead_letters_of(one); !dead.empty()) {
       fmt::print("  {}\n", printable(dead));
     }
-    if (const std::string command = next_command(one); !command.empty()) {
+    if (const std::string command = next_command(one, all); !command.empty()) {
       fmt::print("  {}\n", printable(command));
     }
     if (has_ended(one) && !one.run.file.empty()) {

@@ -131,10 +131,13 @@ TEST_F(StatusVerb, AnotherProducersOpenTransactionIsNamedWhereItHidesTheInput) {
   EXPECT_THAT(answer_, Not(HasSubstr("blocked")));
   const auto one = serve(ProcessState::running, {free, blocked});
   EXPECT_EQ(status({"--at", address_of(*one)}), 0);
-  EXPECT_THAT(answer_,
-              AllOf(HasSubstr("\n  blocked since 2024-05-17T00:01:00Z: raw.x/3 can be read up to"),
-                    HasSubstr("kafka-transactions.sh --bootstrap-server kafka:9092 "
-                              "describe-producers --topic raw.x --partition 3\n")));
+  EXPECT_THAT(
+      answer_,
+      AllOf(HasSubstr("\n  blocked since 2024-05-17T00:01:00Z: raw.x/3 can be read up to"),
+            HasSubstr("kafka-transactions.sh --bootstrap-server kafka:9092 "
+                      "describe-producers --topic raw.x --partition 3\n  of these it is the one "
+                      "with a transaction start offset, whose name is in: "
+                      "kafka-transactions.sh --bootstrap-server kafka:9092 list\n")));
   const auto two = serve(ProcessState::running, {blocked, first});
   EXPECT_EQ(status({"--at", address_of(*two)}), 0);
   EXPECT_THAT(answer_,
@@ -337,6 +340,41 @@ TEST_F(StatusVerb, AFailureIsToBeMendedBeforeTheNextStartAndSilenceNot) {
     EXPECT_EQ(status(), 1);
     EXPECT_THAT(answer_, HasSubstr(said));
   }
+}
+
+// The YAML was raised as the failure said, and the command beat it with the version of before.
+TEST_F(StatusVerb, AFailureMayBeMendedByAVersionThatTheEnvironmentBeat) {
+  const fs::path file = state_ / "run" / "ingest-x.v7-b.json";
+  for (const auto& [variables, said] :
+       {std::pair<std::string, std::string>{
+            R"("WEIR__VERSION")", "x.yaml   # WEIR__VERSION beat the YAML's `version:`; not where"},
+        {R"("WEIR__VERSION", "WHO")", "x.yaml   # with WHO set as before; WEIR__VERSION beat"}}) {
+    std::ofstream(file) << fmt::format(
+        R"({{"deployment": "ingest-x", "version": 7, "instance": "b",)"
+        R"("failure": {{"at": "2024-05-17T00:00:00Z", "exit_code": 65, "reason": "why"}},)"
+        R"("command": "ingest run x.yaml", "variables": [{}]}})",
+        variables);
+    EXPECT_EQ(status(), 1);
+    EXPECT_THAT(answer_, HasSubstr("start it again: ingest run " + said));
+  }
+}
+
+// Started again, it was refused for the lock that the other one has.
+TEST_F(StatusVerb, AStartThatFailedBesideTheOneThatRunsIsNotSimplyStartedAgain) {
+  const auto endpoint = serve(ProcessState::running);
+  add_run_file("ingest-x", ::getpid(), address_of(*endpoint));
+  config::Deployment deployment;
+  deployment.id = "ingest-x";
+  deployment.version = 0;
+  deployment.instance = "0";
+  deployment.state = state_.string();
+  RunFile(deployment).failed_without_lock(Status::stop(ExitCode::config, "why"));
+  EXPECT_EQ(status(), 1);
+  EXPECT_THAT(answer_,
+              AllOf(HasSubstr(fmt::format("runs as this instance (version 3, pid {}): when "
+                                          "that is mended, end that one first",
+                                          ::getpid())),
+                    Not(HasSubstr("start it again"))));
 }
 
 TEST_F(StatusVerb, AProcessWhoseEntryFoundNoRoomIsNotWell) {
