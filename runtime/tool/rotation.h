@@ -21,23 +21,30 @@ struct SiblingFile {
   std::uint64_t bytes = 0;
   std::int64_t modified_ns = 0;
   std::uint64_t inode = 0;
-  bool is_held = false;  // the one that was read until now, whatever it is named by now
+  // The one that was read until now, whatever it is named by now; of several names, each.
+  bool is_held = false;
+  bool was_read = false;  // to its end, before the held one
 };
 
-// `name` is `followed` and what a rotation appends, such as .1, -20261129 or .2026-11-29.gz.
+// `name` is `followed` with a number, a date or a time behind it or before its extension, and no
+// more than the ending of a compressor: log.1, log-20261129, a.2026-11-29.log, log.2.gz.
 bool is_rotated_name(std::string_view followed, std::string_view name);
 
 // The oldest of `siblings`, the files of the folder, that was rotated after the held one, or else
-// `followed`: by its time of modification and, where all end in plain numbers, by number, be they
-// counted downwards or upwards. Rotated are those with a rotated name, in the manner of the held
-// file's if it has one, and those whose name differs from the held one's in its numbers only. Empty
-// ones don't count.
+// `followed`. Rotated are those with a rotated name in the manner of the held file's; where that
+// has none by now, nobody can tell them from those of another log, and it is `followed`. Empty ones
+// don't count, nor those that are known to have been read before.
+//
+// Names and times of modification have to agree: by dates the later is the younger, by plain
+// numbers the smaller. That it is the greater takes two files beside the held one, lest one that
+// somebody touched turns the order round.
 //
 // `held_ns`: the held file's time of modification, known also where it isn't among them. It isn't
 // named `followed`.
 //
-// nullopt: none now. bad_input, with names and way out: times and numbers disagree, or what comes
-// next is compressed in a way that can't be read (.gz can).
+// nullopt: none now. bad_input, with names and way out: names and times disagree; the held file is
+// gone and others are younger; or what comes next is compressed in a way that can't be read (.gz
+// can).
 Result<std::optional<SiblingFile>> file_after_held(const std::string& followed,
                                                    const std::vector<SiblingFile>& siblings,
                                                    std::int64_t held_ns);

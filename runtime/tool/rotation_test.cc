@@ -12,11 +12,15 @@ using testing::Not;
 
 // Times count in seconds here.
 SiblingFile file(const std::string& name, std::int64_t modified, std::uint64_t bytes = 1) {
-  return {name, bytes, modified, 0, false};
+  return {name, bytes, modified, 0, false, false};
 }
 
 SiblingFile held(const std::string& name, std::int64_t modified) {
-  return {name, 1, modified, 0, true};
+  return {name, 1, modified, 0, true, false};
+}
+
+SiblingFile read_before(const std::string& name, std::int64_t modified) {
+  return {name, 1, modified, 0, false, true};
 }
 
 constexpr std::int64_t kHeldTime = 100;
@@ -89,18 +93,44 @@ TEST(Rotation, TheNextFileIsTheOldestThatWasWrittenAfterTheHeldOne) {
       {"another log, with a number",
        {file("log", 200), held("log.1", 100), file("log-2", 150)},
        "log"},
-      {"any name that the held one got",
-       {file("log", 200), held("kept", 100), file("b.1", 120), file("log.1", 90)},
+      {"another log that differs in a number",
+       {file("w-1.log", 200), held("w-1.log.1", 100), file("w-2.log.1", 150), file("w-2.log", 210)},
+       "w-1.log"},
+      {"another log with a number within its name",
+       {file("a.log", 200), held("a.log.1", 100), file("a-2.log", 150)},
+       "a.log"},
+      {"dates beside numbers",
+       {file("log", 200), held("log.1", 100), file("log.20261129", 150)},
        "log"},
-      {"that, and one rotated", {file("log", 200), held("kept", 100), file("log.1", 120)}, "log.1"},
-      {"the held one is gone",
-       {file("log", 200), file("log.1", 150), file("log.2", 120), file("log.3", 100)},
-       "log.2"},
-      {"the held one is gone without another", {file("log", 200), file("log.1", 90)}, "log"},
+      {"what is no log",
+       {file("log", 200), file("log.1.sha256", 150), file("log.1.tmp", 150), file("log.1-x", 150),
+        held("log.1", 100)},
+       "log"},
+      {"the held one under another name, too",
+       {file("log", 200), held("log.keep", 100), held("log.2", 100), held("log.3", 100),
+        file("log.1", 150)},
+       "log.1"},
+      {"a name without a number that the held one got",
+       {file("log", 200), held("log.old", 100), file("log.1", 120), file("log-2", 130)},
+       "log"},
+      {"the second one upwards, behind one that was read",
+       {file("log", 200), read_before("log.1", 90), held("log.2", 100)},
+       "log"},
+      {"an older one that was touched, and was read",
+       {file("log", 200), held("log.1", 100), read_before("log.2", 150)},
+       "log"},
+      {"the held one is gone, and all others are older",
+       {file("log", 200), file("log.1", 90)},
+       "log"},
+      {"dates and times",
+       {file("log", 200), held("log.2026-11-28T09:00", 100), file("log.2026-11-28T10:00", 150),
+        file("log.2026-11-28T08:00", 90)},
+       "log.2026-11-28T10:00"},
   };
   for (const Case& one : cases) {
     SCOPED_TRACE(one.what);
-    const std::string followed = one.what == "a number before the extension" ? "a.log" : "log";
+    const std::string& first = one.siblings.front().name;
+    const std::string followed = first.ends_with(".log") ? first : "log";
     const auto next = file_after_held(followed, one.siblings, kHeldTime);
     ASSERT_TRUE(next.is_ok()) << next.status().message();
     EXPECT_EQ(next.value() ? next.value()->name : "", one.next);
@@ -119,15 +149,27 @@ TEST(Rotation, WhatCannotBeReadIsNamedWithTheWayOut) {
                     Not(HasSubstr("log.4"))));
 }
 
-TEST(Rotation, TimesThatDisagreeWithNumbersAreSaid) {
+// A file was left out, or read twice, without a word.
+TEST(Rotation, AnOrderThatIsNotClearIsSaid) {
   for (const std::vector<SiblingFile>& siblings : std::vector<std::vector<SiblingFile>>{
+           {file("log.1", 50), held("log.2", 100)},   // touched since it was rotated, or written to
+           {held("log.1", 100), file("log.2", 150)},  // compressed anew
+           {file("log.1", 50), held("log.2", 100), file("log.3", 40)},
+           {file("log.1", 60), file("log.2", 50), held("log.3", 100)},
+           {file("log.1", 150), file("log.2", 120), file("log.3", 90)},  // the held one is gone
+           {file("log-20261127", 150), held("log-20261128", 100)},
            {file("log.1", 120), file("log.2", 150), held("log.3", 100), file("log.4", 90)},
            {file("log.1", 50), held("log.2", 100), file("log.3", 90)},
            {held("log.1", 100), file("log.2", 90), file("log.3", 150)}}) {
     const auto next = file_after_held("log", siblings, kHeldTime);
     ASSERT_FALSE(next.is_ok()) << next.value().value_or(SiblingFile{}).name;
     EXPECT_EQ(next.status().exit_code(), ExitCode::bad_input);
-    EXPECT_THAT(next.status().message(), HasSubstr("log.1"));
+    EXPECT_THAT(next.status().message(), HasSubstr("the order isn't clear"));
+    for (const SiblingFile& one : siblings) {
+      if (one.is_held) {  // who would move it took away what is still to be sent
+        EXPECT_THAT(next.status().message(), Not(HasSubstr(one.name)));
+      }
+    }
   }
 }
 
