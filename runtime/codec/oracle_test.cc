@@ -2,9 +2,12 @@
 // message; where they differ on purpose (the list in decoder.h), a row here says so.
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <memory>
 #include <random>
 #include <regex>
 #include <string>
@@ -743,38 +746,35 @@ TEST(Oracle, SyntaxIsJudgedAsSimdjsonsFullParserDoes) {
 
 // ---- real records ----
 
-TEST(Oracle, AgreesOnRealComments) {
-  const pb::Descriptor* type = comments::v1::Comment::descriptor();
-  Subject subject(type);
-  for (
-      const char* json : {
-          R"({"comment_id": "LZQPQhLyRh80UYxNuaDWhIGQYNQ96IuCg-AYWqNPjpU", "video": "Psy", "author": "ub31b96914841", "date": "2013-11-07T06:20:48", "content": "Huh, anyway check out this you[tube] channel: kobyoshi02", "class": 1})",
-          R"({"comment_id": "_2viQ_Qnc6_k1FlTQjkPtZnLuXfIG0bB6XkgkTDZjvQ", "video": "KatyPerry", "author": "u0", "date": null, "content": "i love this \"song\" \u2665\u2665\ud83d\ude0d\n\ufeff", "class": 0})",
-      }) {
-    comments::v1::Comment expected;
-    comments::v1::Comment actual;
-    ASSERT_TRUE(oracle(json, expected));
-    ASSERT_TRUE(subject.decode(json, actual).is_ok());
-    EXPECT_TRUE(equal(expected, actual)) << actual.ShortDebugString();
+// Each line of the demo's data.
+template <class Message>
+void expect_agreement_on_lines_of(const std::string& command, int lines) {
+  const std::unique_ptr<FILE, int (*)(FILE*)> file(::popen(command.c_str(), "r"), ::pclose);
+  ASSERT_NE(file, nullptr);
+  Subject subject(Message::descriptor());
+  char* line = nullptr;
+  std::size_t capacity = 0;
+  int seen = 0;
+  for (ssize_t size = 0; (size = ::getline(&line, &capacity, file.get())) > 0; ++seen) {
+    const std::string_view json(line, static_cast<std::size_t>(size));
+    Message expected;
+    Message actual;
+    ASSERT_TRUE(oracle(json, expected)) << json;
+    ASSERT_TRUE(subject.decode(json, actual).is_ok()) << json;
+    ASSERT_TRUE(equal(expected, actual)) << actual.ShortDebugString();
+    // Nothing that a serializer would leave out.
+    ASSERT_EQ(subject.wire().size(), expected.ByteSizeLong()) << json;
   }
+  std::free(line);
+  EXPECT_EQ(seen, lines);
 }
 
-TEST(Oracle, AgreesOnRealEditsByteForByte) {
-  const pb::Descriptor* type = edits::v1::Edit::descriptor();
-  Subject subject(type);
-  for (
-      const char* json : {
-          R"({"time":"2015-09-11T00:46:58.771Z","channel":"#en.wikipedia","cityName":null,"comment":"added project","countryIsoCode":null,"countryName":null,"isAnonymous":false,"isMinor":false,"isNew":false,"isRobot":false,"isUnpatrolled":false,"metroCode":null,"namespace":"Talk","page":"Talk:Oswald Tilghman","regionIsoCode":null,"regionName":null,"user":"GELongstreet","delta":36,"added":36,"deleted":0})",
-          R"({"time":"2015-09-09T00:47:05.474Z","channel":"#en.wikipedia","cityName":"Auburn","comment":"/* Status of peremptory norms under international law */ fixed spelling of 'Wimbledon'","countryIsoCode":"AU","countryName":"Australia","isAnonymous":true,"isMinor":false,"isNew":false,"isRobot":false,"isUnpatrolled":false,"metroCode":null,"namespace":"Main","page":"Peremptory norm","regionIsoCode":"NSW","regionName":"New South Wales","user":"60.225.66.142","delta":0,"added":0,"deleted":0})",
-      }) {
-    edits::v1::Edit expected;
-    edits::v1::Edit actual;
-    ASSERT_TRUE(oracle(json, expected));
-    ASSERT_TRUE(subject.decode(json, actual).is_ok());
-    EXPECT_TRUE(equal(expected, actual)) << actual.ShortDebugString();
-    // Nothing that a serializer would leave out.
-    EXPECT_EQ(subject.wire().size(), expected.ByteSizeLong());
-  }
+TEST(Oracle, AgreesOnAllRealComments) {
+  expect_agreement_on_lines_of<comments::v1::Comment>("cat ops/demo-data/comments.jsonl", 1'148);
+}
+
+TEST(Oracle, AgreesOnAllRealEdits) {
+  expect_agreement_on_lines_of<edits::v1::Edit>("gzip -dc ops/demo-data/edits.jsonl.gz", 30'000);
 }
 
 }  // namespace

@@ -432,7 +432,8 @@ Field format() {
 Field start() {
   Field made = parsed<Start>(
       "start",
-      "Where to begin, only where the group has never committed: a later start goes on from there.",
+      "Where to begin, only where the group has never committed: a later start goes on from there. "
+      "Where a transaction is open then, no later than that begins.",
       "earliest, latest, or an RFC 3339 time", "^(earliest|latest|[0-9]{4}-[0-9]{2}-[0-9]{2}T.*)$",
       [](std::string_view value, Start& to) {
         const auto time = parse_time(value);
