@@ -336,7 +336,8 @@ std::optional<RunEntry::CrashLoop> RunFile::take_over_others() const {
   std::optional<RunEntry::CrashLoop> longest;
   for (const RunEntry& other : read_run_files(state_)) {
     const bool is_own_version = other.version == self_.version;
-    if (other.deployment != self_.deployment || other.instance != self_.instance ||
+    const bool is_later = self_.version != 0 && other.version > self_.version;
+    if (is_later || other.deployment != self_.deployment || other.instance != self_.instance ||
         !(other.failure || (is_own_version && !started_))) {
       continue;
     }

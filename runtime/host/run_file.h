@@ -86,9 +86,11 @@ class RunFile {
 
   explicit RunFile(const config::Deployment& deployment);
 
-  // This and failed() take the place of what the instance left behind: entries that failed, in
-  // whichever version, and that of this version. Another version that is gone was a live one,
-  // beside which this one may be a replay. False: it can't be written; alive() tries again.
+  // This and failed() take the place of what the instance left behind: entries that failed, in this
+  // version or an earlier one, or in any where this one isn't known, and that of this version. A
+  // later one that failed is a replay beside this one, perhaps; another version that is gone was a
+  // live one, beside which this one may be the replay. False: it can't be written; alive() tries
+  // again.
   bool started(const std::string& address);
 
   // Sets `seen` to now; to be called every kSeenEvery. A process that was ready at each call for

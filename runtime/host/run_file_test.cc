@@ -187,16 +187,16 @@ TEST_F(RunFiles, AStartThatWasKilledIsPartOfACrashLoopUnlessItWorked) {
 }
 
 TEST_F(RunFiles, OfTheCrashLoopsThatAStartTakesOverTheLongestGoesOn) {
-  for (const auto& [own, other] : {std::pair(1, 2), {2, 1}}) {
-    of(own).started("");
+  for (const int other : {0, 1}) {
+    of(2).started("");
     of(other).failed(Status::stop(ExitCode::config, "refused"));
     of(other).failed(Status::stop(ExitCode::config, "refused"));
     ASSERT_THAT(all(), SizeIs(2));
-    of(own).started("");
+    of(2).started("");
     ASSERT_THAT(all(), SizeIs(1));
     ASSERT_TRUE(all()[0].crash_loop);
     EXPECT_EQ(all()[0].crash_loop->starts, 2);
-    of(own).ended_well();
+    of(2).ended_well();
   }
 }
 
@@ -226,6 +226,18 @@ TEST_F(RunFiles, AStartTakesThePlaceOfAnotherVersionThatFailedAndNotOfOneThatLiv
   EXPECT_EQ(all()[3].address, "127.0.0.1:4");
   of(3).started("127.0.0.1:3");
   EXPECT_EQ(all()[2].address, "127.0.0.1:3");
+}
+
+// The live version was started anew: the replay's failure was gone, and counted with its own.
+TEST_F(RunFiles, AStartLeavesTheFailureOfALaterVersionAlone) {
+  of(3).failed(Status::stop(ExitCode::config, "topics missing"));
+  RunFile live = of(1);
+  live.started("127.0.0.1:1");
+  ASSERT_THAT(all(), SizeIs(2));
+  EXPECT_FALSE(all()[0].crash_loop);
+  EXPECT_EQ(all()[1].failure->reason, "topics missing");
+  of(3).started("");
+  EXPECT_FALSE(all().at(1).failure);
 }
 
 TEST_F(RunFiles, WhatIsTypedToStartAVersionAgainNamesItUnlessItFailed) {

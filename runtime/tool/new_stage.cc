@@ -64,7 +64,8 @@ std::string steps_out_of_tree(const std::string& name) {
           : fmt::format("install weir: cmake --build {0} && cmake --install {0} --prefix \"{1}\"\n",
                         bin.parent_path().string(), prefix);
   return fmt::format(
-      "{1}build it and run its tests: cmake -B build -DCMAKE_PREFIX_PATH=\"{2}\" && cmake --build "
+      "{1}build it and run its tests: cmake -G Ninja -B build -DCMAKE_PREFIX_PATH=\"{2}\" && cmake "
+      "--build "
       "build && ctest --test-dir build\n"
       "try it: echo '{{\"id\": \"1\", \"name\": \"Ada\"}}' | build/{0} try config/{0}.yaml -\n"
       "run it, with a broker at 127.0.0.1:9092 or where WEIR_BOOTSTRAP says: \"{2}/bin/weir\" "
@@ -100,6 +101,7 @@ Status make(const NewStageOptions& options) {
     }
     fmt::print("wrote {}\n", file.string());
   }
+  std::fflush(stdout);  // first what was done
   fmt::print(stderr, "now, in {}:\n{}", fs::absolute(root, failed).lexically_normal().string(),
              in_tree ? steps_in_tree(options.name) : steps_out_of_tree(options.name));
   return Status::ok();

@@ -449,6 +449,7 @@ Status show(const StatusOptions& options) {
   } else if (readable.is_ok()) {
     fmt::print(stderr, "no process of a stage in {}/run\n", options.state);
   }
+  std::fflush(stdout);  // what is said of all comes last, also in a file
   if (options.addresses.empty()) {
     warn_of_disk(options.state);
   }
