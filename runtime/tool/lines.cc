@@ -25,6 +25,7 @@ namespace {
 
 constexpr std::size_t kChunkBytes = std::size_t{256} << 10;
 constexpr std::uint64_t kHeadBytesMax = 1024;
+constexpr std::uint64_t kTailBytesMax = 256;
 constexpr int kWaitMs = 100;
 constexpr std::int64_t kSecondNs = 1'000'000'000;
 
@@ -47,11 +48,22 @@ std::optional<struct stat> stat_of(int fd) {
   return ::fstat(fd, &found) == 0 ? std::optional(found) : std::nullopt;
 }
 
+// Shorter where the file ends before, or can't be read.
+std::string bytes_at(int fd, std::uint64_t from, std::uint64_t size) {
+  std::string bytes(size, '\0');
+  const ssize_t got = ::pread(fd, bytes.data(), bytes.size(), static_cast<off_t>(from));
+  bytes.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+  return bytes;
+}
+
 std::uint64_t head_hash(int fd, std::uint64_t size) {
-  std::string head(size, '\0');
-  const ssize_t got = ::pread(fd, head.data(), head.size(), 0);
-  head.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
-  return hash_of(head);
+  return hash_of(bytes_at(fd, 0, size));
+}
+
+// A truncation leaves a hole before the place of a writer that goes on there.
+bool is_or_was_cut(std::string_view now, std::string_view then) {
+  return std::equal(now.begin(), now.end(), then.begin(), then.end(),
+                    [](char a, char b) { return a == b || a == '\0'; });
 }
 
 FileIdentity identity_of(int fd) {
@@ -189,6 +201,8 @@ struct LineReader::State {
   Status open();
   Status open_where_it_ended();
   Status start(int opened, std::uint64_t from, const std::string& given_name);
+  Status start_again();
+  bool is_as_read(std::size_t held) const;
   Result<std::size_t> read_more();
   Result<bool> turn_over();
   void skip(std::size_t size);
@@ -200,14 +214,15 @@ struct LineReader::State {
   const Settings settings;
   Descriptor fd;
   gzFile gz = nullptr;
-  int gz_fd = -1;  // owned by gz
-  std::string buffer;
+  int gz_fd = -1;            // owned by gz
+  std::string buffer;        // from up to kTailBytesMax before `begin`
   std::size_t begin = 0;     // of what wasn't returned yet
   std::size_t searched = 0;  // no newline before
   std::uint64_t offset = 0;  // of `begin` in the file
   std::string name;          // of the file when it was opened
   FileIdentity identity;
   bool is_skipping = false;  // within a line that is too long
+  bool is_lent = false;      // the newline at the buffer's end isn't the file's
   std::string found_next;    // at the last look: which, or why there is none
   bool has_ended = false;
   bool has_resumed = false;
@@ -266,7 +281,7 @@ Status LineReader::State::start(int opened, std::uint64_t from, const std::strin
   buffer.clear();
   begin = searched = 0;
   offset = from;
-  is_skipping = false;
+  is_skipping = is_lent = false;
   name = given_name;
   identity = identity_of(opened);
   if (gz != nullptr) {
@@ -291,14 +306,39 @@ Status LineReader::State::start(int opened, std::uint64_t from, const std::strin
   if (from > 0 && ::lseek(opened, static_cast<off_t>(from), SEEK_SET) < 0) {
     return disk_failure(name);
   }
+  const std::uint64_t tail = std::min(from, kTailBytesMax);
+  buffer = bytes_at(opened, from - tail, tail);
+  begin = searched = buffer.size();
   return Status::ok();
+}
+
+// A file that was truncated. What is held of its last line is no longer in it.
+Status LineReader::State::start_again() {
+  WEIR_TRY(start(fd.release(), 0, std::string(name)));
+  return ::lseek(fd.get(), 0, SEEK_SET) < 0 ? disk_failure(name) : Status::ok();
+}
+
+// Whether the file still has what was read of it, by its head and by what the first `held` bytes of
+// the buffer end with: one that was truncated may have outgrown the place meanwhile. After a read,
+// as only what was before it shows in what was read.
+bool LineReader::State::is_as_read(std::size_t held) const {
+  if (gz != nullptr || !settings.follow) {
+    return true;
+  }
+  const std::string_view then =
+      std::string_view(buffer).substr(0, held).substr(held - std::min(held, kTailBytesMax));
+  const std::string tail = bytes_at(fd.get(), offset + (held - begin) - then.size(), then.size());
+  const std::string head = bytes_at(fd.get(), 0, identity.head_bytes);
+  return is_or_was_cut(tail, then) && (hash_of(head) == identity.head_hash ||
+                                       is_or_was_cut(head, std::string(head.size(), '\0')));
 }
 
 // Appends to the buffer; 0: nothing there now.
 Result<std::size_t> LineReader::State::read_more() {
-  buffer.erase(0, begin);
-  searched -= begin;
-  begin = 0;
+  const std::size_t passed = begin - std::min(begin, kTailBytesMax);
+  buffer.erase(0, passed);
+  searched -= passed;
+  begin -= passed;
   const std::size_t held = buffer.size();
   buffer.resize(held + kChunkBytes);
   ssize_t got = 0;
@@ -321,6 +361,10 @@ Result<std::size_t> LineReader::State::read_more() {
     }
   }
   buffer.resize(held + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  if (buffer.size() > held && !is_as_read(held)) {
+    WEIR_TRY(start_again());
+    return read_more();  // once: there is nothing yet that could differ
+  }
   return buffer.size() - held;
 }
 
@@ -331,11 +375,9 @@ Result<bool> LineReader::State::turn_over() {
     return disk_failure(settings.path);
   }
   const std::uint64_t read_to = offset + (buffer.size() - begin);
-  if (gz == nullptr && static_cast<std::uint64_t>(held->st_size) < read_to) {
-    WEIR_TRY(start(fd.release(), 0, settings.path));
-    if (::lseek(fd.get(), 0, SEEK_SET) < 0) {
-      return disk_failure(settings.path);
-    }
+  if (gz == nullptr &&
+      (static_cast<std::uint64_t>(held->st_size) < read_to || !is_as_read(buffer.size()))) {
+    WEIR_TRY(start_again());
     return true;
   }
 
@@ -387,10 +429,10 @@ Result<bool> LineReader::State::turn_over() {
   return true;
 }
 
-// Gives the file's last line the newline that it lacks, without counting it.
+// Lends the file's last line the newline that it lacks; find_line() takes it back.
 void LineReader::State::end_last_line() {
   buffer.push_back('\n');
-  --offset;
+  is_lent = true;
 }
 
 void LineReader::State::skip(std::size_t size) {
@@ -419,6 +461,11 @@ bool LineReader::State::find_line(std::optional<std::string_view>& line) {
     line = std::string_view(buffer).substr(begin, size);
   }
   skip(size + 1);
+  if (std::exchange(is_lent, false)) {
+    buffer.pop_back();
+    searched = --begin;
+    --offset;
+  }
   return true;
 }
 

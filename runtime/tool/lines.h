@@ -57,9 +57,10 @@ class LineReader {
   // for a moment; has_ended() says whether one may still come.
   //
   // Followed, a line is whole: what has no newline yet waits for it, unless the file was rotated
-  // away. A file that lost bytes is read again from its beginning. A rotated file is read to its
-  // end before the next one, which is when that has bytes: the oldest that was rotated after it, or
-  // `path` (file_after_held; bad_input where it can't say).
+  // away. A file that lost bytes, or has others where it was read, is read again from its
+  // beginning. A rotated file is read to its end before the next one, which is when that has bytes:
+  // the oldest that was rotated after it, or `path` (file_after_held; bad_input where it can't
+  // say).
   Result<std::optional<std::string_view>> next();
 
   bool has_ended() const;

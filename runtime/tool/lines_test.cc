@@ -204,6 +204,68 @@ TEST_F(LinesTest, ATruncatedFileIsReadFromItsBeginning) {
   EXPECT_THAT(read(*lines), ElementsAre("d"));
 }
 
+TEST_F(LinesTest, ATruncatedFileThatOutgrewThePlaceIsReadFromItsBeginning) {
+  append("a\nb\n");
+  const auto lines = follow();
+  EXPECT_THAT(read(*lines), ElementsAre("a", "b"));
+  std::ofstream(path(), std::ios::trunc) << "c\nd\ne\n";
+  EXPECT_THAT(read(*lines), ElementsAre("c", "d", "e"));
+  std::ofstream(path(), std::ios::trunc) << "f\ng\nh\n";  // as long as before
+  EXPECT_THAT(read(*lines), ElementsAre("f", "g", "h"));
+}
+
+TEST_F(LinesTest, HalfALineOfATruncatedFileIsNotJoinedWithTheNewOnes) {
+  append("a\nhal");
+  const auto lines = follow();
+  EXPECT_THAT(read(*lines), ElementsAre("a"));
+  std::ofstream(path(), std::ios::trunc) << "b\nc\nd\ne\n";
+  EXPECT_THAT(read(*lines), ElementsAre("b", "c", "d", "e"));
+}
+
+TEST_F(LinesTest, ATruncationShowsWhereTheHeadIsAsBefore) {
+  const std::string head(2'000, 'h');
+  append(head + "\na\n");
+  const auto lines = follow();
+  EXPECT_THAT(read(*lines), ElementsAre(head, "a"));
+  std::ofstream(path(), std::ios::trunc) << head + "\nb\nc\n";
+  EXPECT_THAT(read(*lines), ElementsAre(head, "b", "c"));
+}
+
+TEST_F(LinesTest, ATruncationShowsWhereWhatWasReadLastIsAsBefore) {
+  const std::string line(300, 'x');
+  append("a\n" + line + "\n");
+  const auto lines = follow();
+  EXPECT_THAT(read(*lines), ElementsAre("a", line));
+  std::ofstream(path(), std::ios::trunc) << "b\n" + line + "\n" + "c\n";
+  EXPECT_THAT(read(*lines), ElementsAre("b", line, "c"));
+}
+
+TEST_F(LinesTest, AWriterThatKeepsItsPlaceInATruncatedFileIsFollowed) {
+  append("a\n");
+  const auto lines = follow();
+  EXPECT_THAT(read(*lines), ElementsAre("a"));
+  fs::resize_file(path(), 0);
+  fs::resize_file(path(), 2);  // the hole before the writer's place
+  append("b\n");
+  EXPECT_THAT(read(*lines), ElementsAre("b"));
+  append("c\n");
+  EXPECT_THAT(read(*lines), ElementsAre("c"));
+}
+
+TEST_F(LinesTest, WhatIsAppendedToALastLineThatWasSentIsReadOn) {
+  append("a\n");
+  const auto lines = follow();
+  EXPECT_THAT(read(*lines), ElementsAre("a"));
+  append("unfinished");
+  fs::rename(path(), path("log.1"));
+  append("c\n");
+  auto line = lines->next();
+  ASSERT_TRUE(line.is_ok() && line.value());
+  EXPECT_EQ(line.value(), "unfinished");
+  std::ofstream(path("log.1"), std::ios::app) << "b\n";
+  EXPECT_THAT(read(*lines), ElementsAre("b", "c"));
+}
+
 TEST_F(LinesTest, ARotationWhileNobodyReadIsCaughtUpWith) {
   append("a\nb\n");
   auto lines = follow();
