@@ -79,7 +79,13 @@ class Production {
                  "that is there now\n",
                  checkpoint_file_.path().string());
     }
-    has_seen_key_ = lines->has_resumed();
+    // Where nothing was sent yet, --key may still be a slip.
+    has_seen_key_ = lines->has_resumed() && reading.from->offset > 0;
+    if (is_resumable() && options_.follow) {
+      // What is rotated away before a line was sent is found again by it.
+      reached_ = lines->place();
+      WEIR_TRY(save());
+    }
     Status done = copy(*lines, key.value());
     too_long_ = lines->too_long();
     if (done.is_ok() && is_resumable() && !options_.follow) {

@@ -438,6 +438,27 @@ TEST_F(ToolTest, AFollowedFileIsSentOnceThroughRotationsOfBothKinds) {
   EXPECT_EQ(exit_code(next), 0);
 }
 
+TEST_F(ToolTest, AFollowerThatWasKilledBeforeTheFirstLineLosesNothing) {
+  const std::string to = topic("raw", 1);
+  const std::string file = write("in", "");
+  const std::vector<std::string> follow{"produce", "--topic",     to,         "--key", "id",
+                                        "--state", path("state"), "--follow", file};
+  kill_at_checkpoint(start(follow));
+  append("in", lines(0, 10));
+  fs::rename(file, path("in.1"));
+  write("in", lines(10, 20));
+  const pid_t child = start(follow);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  std::vector<std::string> all;
+  while (!distinct(all).contains(values(19, 20).front()) &&
+         std::chrono::steady_clock::now() < deadline) {
+    all = values_of(read_all(to));
+  }
+  EXPECT_EQ(distinct(all), distinct(values(0, 20)));
+  ::kill(child, SIGTERM);
+  EXPECT_EQ(exit_code(child), 0);
+}
+
 TEST_F(ToolTest, AKilledRunWhoseFileIsGoneAmongRotatedOnesSaysHowToGoOn) {
   const std::string to = topic("raw", 1);
   const std::string file = write("in", lines(0, 10));
