@@ -26,6 +26,7 @@ namespace {
 constexpr std::size_t kChunkBytes = std::size_t{256} << 10;
 constexpr std::uint64_t kHeadBytesMax = 1024;
 constexpr std::uint64_t kTailBytesMax = 256;
+constexpr std::size_t kReadBeforeMax = 64;
 constexpr int kWaitMs = 100;
 constexpr std::int64_t kSecondNs = 1'000'000'000;
 
@@ -138,14 +139,21 @@ struct Folder {
   std::string followed;
   std::vector<SiblingFile> files;
 
+  // Of several names, as hard links are, the followed one.
   std::vector<SiblingFile>::iterator held() {
-    return std::find_if(files.begin(), files.end(), [](const auto& f) { return f.is_held; });
+    const auto named = std::find_if(files.begin(), files.end(), [this](const auto& f) {
+      return f.is_held && f.name == followed;
+    });
+    return named != files.end()
+               ? named
+               : std::find_if(files.begin(), files.end(), [](const auto& f) { return f.is_held; });
   }
 };
 
 // What lies beside `path`, or where it links to. The held file is also one that was written since,
-// has a name like it and begins alike: copied before it was cut, or compressed.
-Folder folder_of(const std::string& path, const FileIdentity& held, std::int64_t since_ns) {
+// has a name like it and begins alike: copied before it was cut, or compressed. `read`: before it.
+Folder folder_of(const std::string& path, const FileIdentity& held, std::int64_t since_ns,
+                 const std::vector<FileIdentity>& read = {}) {
   namespace fs = std::filesystem;
   std::error_code failed;
   const fs::path linked = fs::weakly_canonical(path, failed);
@@ -157,9 +165,13 @@ Folder folder_of(const std::string& path, const FileIdentity& held, std::int64_t
     if (::lstat(found.c_str(), &file) != 0 || !S_ISREG(file.st_mode)) {
       return;
     }
-    const Descriptor opened(file.st_ino == held.inode ? open_file(found.string()) : -1);
+    const auto has_inode = [&](const FileIdentity& then) { return then.inode == file.st_ino; };
+    const bool is_known = has_inode(held) || std::any_of(read.begin(), read.end(), has_inode);
+    const Descriptor opened(is_known ? open_file(found.string()) : -1);
+    const auto is_it = [&](const FileIdentity& then) { return is_same(opened.get(), then); };
     folder.files.push_back({found.filename().string(), static_cast<std::uint64_t>(file.st_size),
-                            modified_ns(file), file.st_ino, is_same(opened.get(), held)});
+                            modified_ns(file), file.st_ino, is_it(held),
+                            std::any_of(read.begin(), read.end(), is_it)});
   };
   failed.clear();
   for (fs::directory_iterator i(folder.path, failed), end; !failed && i != end;
@@ -205,6 +217,8 @@ struct LineReader::State {
   bool is_as_read(std::size_t held) const;
   Result<std::size_t> read_more();
   Result<bool> turn_over();
+  void warn_of_what_may_be_missing(Folder& folder, const struct stat& held,
+                                   const std::string& next_path);
   void skip(std::size_t size);
   bool find_line(std::optional<std::string_view>& line);
   void end_last_line();
@@ -221,9 +235,10 @@ struct LineReader::State {
   std::uint64_t offset = 0;  // of `begin` in the file
   std::string name;          // of the file when it was opened
   FileIdentity identity;
-  bool is_skipping = false;  // within a line that is too long
-  bool is_lent = false;      // the newline at the buffer's end isn't the file's
-  std::string found_next;    // at the last look: which, or why there is none
+  std::vector<FileIdentity> read_before;  // to their ends, by this run; the last ones
+  bool is_skipping = false;               // within a line that is too long
+  bool is_lent = false;                   // the newline at the buffer's end isn't the file's
+  std::string found_next;                 // at the last look: which, or why there is none
   bool has_ended = false;
   bool has_resumed = false;
   bool has_warned = false;
@@ -388,7 +403,7 @@ Result<bool> LineReader::State::turn_over() {
     return false;
   }
   // A compressor may keep the time to the second only.
-  Folder folder = folder_of(settings.path, identity, held->st_mtim.tv_sec * kSecondNs);
+  Folder folder = folder_of(settings.path, identity, held->st_mtim.tv_sec * kSecondNs, read_before);
   const auto next = file_after_held(folder.followed, folder.files, modified_ns(*held));
   // A rotation may be under way, which renames one after the other.
   const std::string found = !next.is_ok()  ? next.status().message()
@@ -418,15 +433,36 @@ Result<bool> LineReader::State::turn_over() {
   if (!is || is->st_ino != next.value()->inode) {
     return false;  // rotated again meanwhile
   }
-  if (folder.held() == folder.files.end() && !std::exchange(has_warned, true)) {
-    settings.warn(
-        fmt::format("the file that was read until now is no longer beside {0}: going on "
-                    "with {1}; if another was written between them and is gone as well, "
-                    "send it by `weir produce FILE`",
-                    settings.path, next_path));
+  warn_of_what_may_be_missing(folder, *held, next_path);
+  read_before.push_back(identity);
+  if (read_before.size() > kReadBeforeMax) {
+    read_before.erase(read_before.begin());
   }
   WEIR_TRY(start(opened.release(), 0, next_path));
   return true;
+}
+
+// Once. By a name that tells no order nobody knows what was rotated behind the held file.
+void LineReader::State::warn_of_what_may_be_missing(Folder& folder, const struct stat& held,
+                                                    const std::string& next_path) {
+  const auto kept = folder.held();
+  const bool is_gone = kept == folder.files.end();
+  const auto may_be_between = [&](const SiblingFile& file) {
+    return is_rotated_name(folder.followed, file.name) && !file.is_held && !file.was_read &&
+           file.modified_ns > modified_ns(held);
+  };
+  const bool may_miss =
+      is_gone || (!is_rotated_name(folder.followed, kept->name) &&
+                  std::any_of(folder.files.begin(), folder.files.end(), may_be_between));
+  if (!may_miss || std::exchange(has_warned, true)) {
+    return;
+  }
+  settings.warn(
+      fmt::format("the file that was read until now {}: going on with {}; if another was written "
+                  "between them, send it by `weir produce FILE`",
+                  is_gone ? fmt::format("is no longer beside {}", settings.path)
+                          : fmt::format("is {} now, which tells no order", kept->name),
+                  next_path));
 }
 
 // Lends the file's last line the newline that it lacks; find_line() takes it back.

@@ -295,6 +295,62 @@ TEST_F(LinesTest, FilesThatWereRotatedWhileItWasBehindAreReadInOrder) {
   EXPECT_THAT(read(*lines), ElementsAre("f"));
 }
 
+// Nothing but that the first was read before tells which of the two came last.
+TEST_F(LinesTest, FilesThatAreCountedUpwardsAreReadOnce) {
+  append("a\n");
+  const auto lines = follow();
+  EXPECT_THAT(read(*lines), ElementsAre("a"));
+  for (const std::string number : {"1", "2", "3"}) {
+    fs::rename(path(), path("log." + number));
+    append("behind " + number + "\n");
+    EXPECT_THAT(read(*lines), ElementsAre("behind " + number));
+  }
+}
+
+// Its lines went into the other one's topic.
+TEST_F(LinesTest, AnotherLogThatDiffersInANumberIsLeftAlone) {
+  const std::string mine = path("w-1.log");
+  const auto write = [](const std::string& file, const std::string& line) {
+    std::ofstream(file, std::ios::app) << line << "\n";
+  };
+  write(mine, "a");
+  const auto lines = open({mine, true, {}, [](const std::string&) {}});
+  EXPECT_THAT(read(*lines), ElementsAre("a"));
+  fs::rename(mine, mine + ".1");
+  write(path("w-2.log.1"), "of another");
+  write(mine, "b");
+  EXPECT_THAT(read(*lines), ElementsAre("b"));
+}
+
+// It was taken for the next file, for ever.
+TEST_F(LinesTest, AHardLinkIsTheSameFile) {
+  append("a\n");
+  fs::create_hard_link(path(), path("log.9"));
+  const auto lines = follow();
+  EXPECT_THAT(read(*lines), ElementsAre("a"));
+  rotate();
+  append("b\n");
+  EXPECT_THAT(read(*lines), ElementsAre("b"));
+}
+
+TEST_F(LinesTest, AFileThatGotANameWithoutAnOrderIsWarnedOfWhereOthersHaveOne) {
+  append("a\n");
+  std::vector<std::string> warnings;
+  const auto lines =
+      open({path(), true, {}, [&](const std::string& text) { warnings.push_back(text); }});
+  EXPECT_THAT(read(*lines), ElementsAre("a"));
+  fs::rename(path(), path("log.old"));
+  append("b\n");
+  EXPECT_THAT(read(*lines), ElementsAre("b"));
+  EXPECT_TRUE(warnings.empty());
+  fs::rename(path(), path("kept"));
+  std::ofstream(path("log.1")) << "between\n";
+  fs::last_write_time(path("log.1"), fs::last_write_time(path("kept")) + std::chrono::seconds(1));
+  append("c\n");
+  EXPECT_THAT(read(*lines), ElementsAre("c"));
+  EXPECT_THAT(warnings, ElementsAre(HasSubstr("is kept now, which tells no order: going on with")));
+}
+
 TEST_F(LinesTest, RotationsWhileNobodyReadAreCaughtUpWith) {
   append("a\nb\n");
   auto lines = follow();
