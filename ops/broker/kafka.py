@@ -328,6 +328,16 @@ def new_records(nodes, options):
     return records
 
 
+def refuse_another(folder, records, options):
+    """What is asked for must be what is there."""
+    for name in ("port", "version", "nodes"):
+        asked = getattr(options, name, None)
+        is_there = len(records) if name == "nodes" else records[0][name]
+        if asked and asked != is_there:
+            raise Refusal(EXIT_USAGE, f"the broker in {folder} has {name} {is_there}, not {asked}; "
+                          f"remove it first (ops/kafka stop --dir {folder}) or leave out --{name}")
+
+
 def records_of(nodes, options):
     """What broker.json holds, or will hold, of each, with what is asked of it now."""
     folder = nodes[0].folder if len(nodes) == 1 else nodes[0].folder.parent
@@ -337,12 +347,7 @@ def records_of(nodes, options):
     elif not all(records):
         raise Refusal(EXIT_DISK, f"{folder} holds a part of a cluster only; remove it (ops/kafka "
                       f"stop --dir {folder}) and start again")
-    for name in ("port", "version", "nodes"):
-        asked = getattr(options, name)
-        is_there = len(nodes) if name == "nodes" else records[0][name]
-        if asked and asked != is_there:
-            raise Refusal(EXIT_USAGE, f"the broker in {folder} has {name} {is_there}, not {asked}; "
-                          f"remove it first (ops/kafka stop --dir {folder}) or leave out --{name}")
+    refuse_another(folder, records, options)
     for each in records:
         if options.advertise:
             each["advertised_port"] = options.advertise
@@ -586,11 +591,14 @@ def main():
                              default=os.environ.get("WEIR_KAFKA_DIR") or CHECKOUT / "build/kafka",
                              help="the broker's directory; default $WEIR_KAFKA_DIR, else "
                              "build/kafka of this checkout")
+        command.add_argument("--port", type=port_number, metavar="N",
+                             help="default: a free one" if run is start else
+                             "refuses where the broker has another")
+        command.add_argument("--version", choices=VERSIONS, metavar="V",
+                             help=f"one of {', '.join(VERSIONS)}" +
+                             (f"; default {VERSIONS[0]}" if run is start else
+                              ": refuses where the broker has another"))
         if run is start:
-            command.add_argument("--port", type=port_number, metavar="N",
-                                 help="default: a free one")
-            command.add_argument("--version", choices=VERSIONS, metavar="V",
-                                 help=f"one of {', '.join(VERSIONS)}; default {VERSIONS[0]}")
             command.add_argument("--advertise", type=port_number, metavar="N",
                                  help="tell clients this port instead: a proxy's in front of it")
             command.add_argument("--properties", type=pathlib.Path, metavar="FILE",
@@ -603,7 +611,11 @@ def main():
             command.add_argument("--keep", action="store_true", help="leave the directory")
     options = parser.parse_args()
     try:
-        options.run(nodes_of(options.dir, getattr(options, "nodes", None)), options)
+        nodes = nodes_of(options.dir, getattr(options, "nodes", None))
+        if options.run is not start and (options.port or options.version):
+            if all(records := [node.load() for node in nodes]):
+                refuse_another(options.dir, records, options)
+        options.run(nodes, options)
     except Refusal as refusal:
         notice(refusal)
         return refusal.code

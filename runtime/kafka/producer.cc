@@ -8,6 +8,7 @@
 #include "kafka/client.h"
 #include "kafka/requests.h"
 #include "loop/partitioner.h"
+#include "text/words.h"
 
 namespace weir {
 
@@ -17,6 +18,12 @@ using std::chrono::steady_clock;
 namespace {
 
 constexpr milliseconds kSlice{1000};
+
+// The client, or the broker, knows no such partition any more.
+bool is_of_deleted_topic(rd_kafka_resp_err_t code) {
+  return code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+         code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+}
 
 }  // namespace
 
@@ -102,6 +109,9 @@ Status KafkaProducer::send(std::optional<std::string_view> key,
       }
       continue;
     }
+    if (is_of_deleted_topic(code)) {
+      return topic_is_deleted();
+    }
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR && code != RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
       return end_of_client();
     }
@@ -111,13 +121,17 @@ Status KafkaProducer::send(std::optional<std::string_view> key,
     }
     ++sent_;
     is_settled_.push_back(is_refused);
-    serve();
-    return Status::ok();
+    return serve();
   }
 }
 
-void KafkaProducer::serve() {
+Status KafkaProducer::serve() {
   rd_kafka_poll(client_->get(), 0);
+  settle();
+  return is_topic_deleted_ ? topic_is_deleted() : Status::ok();
+}
+
+void KafkaProducer::settle() {
   while (!is_settled_.empty() && is_settled_.front()) {
     is_settled_.pop_front();
     ++settled_;
@@ -126,6 +140,10 @@ void KafkaProducer::serve() {
 
 void KafkaProducer::delivered(const rd_kafka_message_t& message) {
   const auto number = reinterpret_cast<std::uint64_t>(message._private);
+  if (is_of_deleted_topic(message.err)) {  // no record's fault: all that follow would fare alike
+    is_topic_deleted_ = true;
+    return;
+  }
   switch (message.err) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
       break;
@@ -140,7 +158,11 @@ void KafkaProducer::delivered(const rd_kafka_message_t& message) {
 
 Status KafkaProducer::flush() {
   const auto deadline = steady_clock::now() + kSlice;
-  for (serve(); settled_ < sent_; serve()) {
+  while (true) {
+    WEIR_TRY(serve());
+    if (settled_ == sent_) {
+      return Status::ok();
+    }
     if (rd_kafka_fatal_error(client_->get(), nullptr, 0) != RD_KAFKA_RESP_ERR_NO_ERROR) {
       return end_of_client();
     }
@@ -150,7 +172,15 @@ Status KafkaProducer::flush() {
     }
     rd_kafka_flush(client_->get(), 50);
   }
-  return Status::ok();
+}
+
+Status KafkaProducer::topic_is_deleted() const {
+  return Status::stop(
+      ExitCode::config,
+      fmt::format("there is no topic {} any more: it was deleted. The first {} records of this run "
+                  "were written to it, those behind them not; create it again (`{} topics apply "
+                  "CONFIG`) and start again",
+                  settings_.topic, settled_, tool_command()));
 }
 
 Status KafkaProducer::end_of_client() const {

@@ -46,15 +46,15 @@ class KafkaProducer {
   bool is_topic_missing() const { return is_topic_missing_; }
 
   // Copies the record. Remedy::retry: the queue is full, it wasn't taken. stop: this producer is
-  // at its end.
+  // at its end; config: for the topic was deleted.
   Status send(std::optional<std::string_view> key, std::optional<std::string_view> value,
               Partition partition = kPartitionByKey);
 
-  // Remedy::retry after about a second if not all is settled.
+  // Remedy::retry after about a second if not all is settled; stop as send().
   Status flush();
 
-  // Serves acknowledgements that came in meanwhile.
-  void serve();
+  // Serves acknowledgements that came in meanwhile; stop as send().
+  Status serve();
 
   std::uint64_t sent() const { return sent_; }
 
@@ -69,12 +69,15 @@ class KafkaProducer {
   };
 
   void delivered(const rd_kafka_message_s& message);
+  void settle();
+  Status topic_is_deleted() const;
   Status end_of_client() const;
 
   const ProducerSettings settings_;
   std::unique_ptr<Client> client_;
   std::unique_ptr<rd_kafka_topic_s, TopicCloser> topic_;
   bool is_topic_missing_ = false;
+  bool is_topic_deleted_ = false;  // since open()
   std::int32_t partitions_ = 0;
   std::size_t batch_bytes_;
   std::uint64_t sent_ = 0;

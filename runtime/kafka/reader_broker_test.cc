@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include "kafka/admin.h"
 #include "kafka/broker_case.h"
 #include "kafka/producer.h"
 #include "kafka/reader.h"
@@ -9,6 +10,7 @@ namespace weir {
 namespace {
 
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 
@@ -123,6 +125,28 @@ TEST_F(KafkaProducerTest, ARecordThatIsRefusedIsNamedAndTheOthersAreWritten) {
   EXPECT_EQ(refused[0].number, 20U);
   EXPECT_EQ(producer.settled(), 30U);
   EXPECT_THAT(tap(name, {}), SizeIs(29));
+}
+
+// Each record was refused on its own account, and a follower used its file up.
+TEST_F(KafkaProducerTest, ADeletedTopicEndsItAndSettlesNothingMore) {
+  const std::string name = topic("written", 1);
+  KafkaProducer producer({.cluster = cluster, .topic = name});
+  ok(until_done([&] { return producer.open(); }));
+  ok(until_done([&] { return producer.send("k", "1"); }));
+  ok(until_done([&] { return producer.flush(); }));
+  ok(until_done([&] { return KafkaAdmin(cluster).remove(name); }));
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  Status end = producer.send("k", "2");
+  while ((end.is_ok() || end.remedy() == Remedy::retry) &&
+         std::chrono::steady_clock::now() < deadline) {
+    end = producer.flush();
+    end = end.is_ok() ? producer.send("k", "2") : end;
+  }
+  ASSERT_FALSE(end.is_ok());
+  EXPECT_EQ(end.exit_code(), ExitCode::config);
+  EXPECT_THAT(end.message(), HasSubstr("there is no topic " + name + " any more"));
+  EXPECT_THAT(producer.take_refused(), IsEmpty());
+  EXPECT_LT(producer.settled(), producer.sent());
 }
 
 TEST_F(KafkaProducerTest, NothingIsSettledThatIsNotAcknowledged) {

@@ -216,6 +216,7 @@ struct LineReader::State {
   Status start_again();
   bool is_as_read(std::size_t held) const;
   Result<std::size_t> read_more();
+  void warn_of_late_lines();
   Result<bool> turn_over();
   void warn_of_what_may_be_missing(Folder& folder, const struct stat& held,
                                    const std::string& next_path);
@@ -235,6 +236,8 @@ struct LineReader::State {
   std::uint64_t offset = 0;  // of `begin` in the file
   std::string name;          // of the file when it was opened
   FileIdentity identity;
+  Descriptor left;                        // the file before this one
+  std::uint64_t left_at = 0;              // its size when it was left
   std::vector<FileIdentity> read_before;  // to their ends, by this run; the last ones
   bool is_skipping = false;               // within a line that is too long
   bool is_lent = false;                   // the newline at the buffer's end isn't the file's
@@ -383,8 +386,26 @@ Result<std::size_t> LineReader::State::read_more() {
   return buffer.size() - held;
 }
 
+// Of several writers one may go on with the rotated file when another has begun the next one.
+void LineReader::State::warn_of_late_lines() {
+  const auto found = stat_of(left.get());
+  if (!found || static_cast<std::uint64_t>(found->st_size) <= left_at) {
+    return;
+  }
+  std::error_code failed;
+  const std::string path =
+      std::filesystem::read_symlink(fmt::format("/proc/self/fd/{}", left.get()), failed).string();
+  settings.warn(
+      fmt::format("{0} grew behind byte {1} when {2} was read already, as whoever wrote it hadn't "
+                  "moved on: these lines are not in the topic; to send them: tail -c +{3} {0} | "
+                  "weir produce … -",
+                  path, left_at, name, left_at + 1));
+  left.reset(-1);
+}
+
 // At the end of a followed file. True: there may be more to read at once.
 Result<bool> LineReader::State::turn_over() {
+  warn_of_late_lines();
   const auto held = stat_of(file());
   if (!held) {
     return disk_failure(settings.path);
@@ -434,6 +455,8 @@ Result<bool> LineReader::State::turn_over() {
     return false;  // rotated again meanwhile
   }
   warn_of_what_may_be_missing(folder, *held, next_path);
+  left.reset(gz == nullptr ? fd.release() : -1);
+  left_at = offset;
   read_before.push_back(identity);
   if (read_before.size() > kReadBeforeMax) {
     read_before.erase(read_before.begin());

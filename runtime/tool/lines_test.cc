@@ -322,6 +322,25 @@ TEST_F(LinesTest, AnotherLogThatDiffersInANumberIsLeftAlone) {
   EXPECT_THAT(read(*lines), ElementsAre("b"));
 }
 
+// Of several writers, say. They were left out without a word.
+TEST_F(LinesTest, LinesThatComeLateIntoARotatedFileAreWarnedOfOnce) {
+  append("a\n");
+  std::vector<std::string> warnings;
+  const auto lines =
+      open({path(), true, {}, [&](const std::string& text) { warnings.push_back(text); }});
+  EXPECT_THAT(read(*lines), ElementsAre("a"));
+  rotate();
+  append("b\n");
+  EXPECT_THAT(read(*lines), ElementsAre("b"));
+  EXPECT_TRUE(warnings.empty());
+  for (const std::string late : {"late\n", "later\n"}) {
+    std::ofstream(path("log.1"), std::ios::app) << late;
+    append("c\n");
+    EXPECT_THAT(read(*lines), ElementsAre("c"));
+  }
+  EXPECT_THAT(warnings, ElementsAre(HasSubstr("to send them: tail -c +3 " + path("log.1") + " |")));
+}
+
 // It was taken for the next file, for ever.
 TEST_F(LinesTest, AHardLinkIsTheSameFile) {
   append("a\n");

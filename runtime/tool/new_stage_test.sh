@@ -83,6 +83,8 @@ if [ -z "${WEIR_BOOTSTRAP:-}" ]; then
   test "$(grep -c "hello, Ada" said)" = 1
   kill $!
   wait $!
+else
+  echo "skipped, as WEIR_BOOTSTRAP is set: README's rows that run and feed the stage"
 fi
 cd ..
 

@@ -176,7 +176,7 @@ class Production {
         WEIR_TRY(take(*line, key.read(*line),
                       is_resumable() ? std::optional(lines.place()) : std::nullopt));
       }
-      producer_.serve();
+      WEIR_TRY(producer_.serve());
       progress_.show(producer_.sent(), lines.share());
       WEIR_TRY(keep_up());
     }
@@ -350,11 +350,11 @@ void add_produce(CLI::App& app, Status& done) {
       "--follow reads a file that was rotated away to its end, then those that were rotated away\n"
       "after it, the oldest first, then the new one once it has bytes; it does so, too, with what\n"
       "happened while it was behind or not running. They lie beside FILE, plain or as .gz, under\n"
-      "its name with a number or a date, such as .1 or -20261129, or under names like that of the\n"
-      "first. Where one of them can't be read, or which comes next can't be known, it ends with "
-      "65\n"
-      "and names them. A file that was truncated is read from its beginning: what it lost before\n"
-      "it was read is not in the topic.");
+      "its name with a number or a date behind it or before its extension (.1, -20261129). Where\n"
+      "one of them can't be read, or which comes next can't be known, it ends with 65 and names\n"
+      "them. Once the new file has bytes, all who write must have moved on to it: what is still\n"
+      "appended to the old one is warned of, and not read. A file that was truncated is read from\n"
+      "its beginning: what it lost before it was read is not in the topic.");
   const auto options = std::make_shared<ProduceOptions>();
   command->add_option("--topic", options->topic, "Where to")->required();
   command->add_option("--key", options->key, "Fields whose texts, joined by commas, are the key")
