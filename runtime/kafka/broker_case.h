@@ -172,6 +172,7 @@ class BrokerCase : public testing::Test {
     ok(sink.send(records));
     ok(until_done([&] { return sink.flush(); }));
     ok(until_done([&] { return ending == Ending::commit ? sink.commit() : sink.abort(); }));
+    wait_until_seen(topic, "writer");
   }
 
   // `count` records "0", "1", … in one transaction each of `per_transaction`.
@@ -194,6 +195,13 @@ class BrokerCase : public testing::Test {
       ok(until_done([&] { return sink.flush(); }));
       ok(until_done([&] { return sink.commit(); }));
     }
+    wait_until_seen(topic, "filler");
+  }
+
+  // What `writer` ended: that is answered before readers see it, and the next one is let in after.
+  void wait_until_seen(const std::string& topic, const std::string& writer) {
+    KafkaSink next(writing({topic}, writer));
+    ok(until_done([&] { return next.open(); }));
   }
 
   static void copy(const Batch& batch, std::vector<Seen>& seen) {
