@@ -153,7 +153,7 @@ struct Folder {
 // What lies beside `path`, or where it links to. The held file is also one that was written since,
 // has a name like it and begins alike: copied before it was cut, or compressed. `read`: before it.
 Folder folder_of(const std::string& path, const FileIdentity& held, std::int64_t since_ns,
-                 const std::vector<FileIdentity>& read = {}) {
+                 const std::vector<LinePlace>& read = {}) {
   namespace fs = std::filesystem;
   std::error_code failed;
   const fs::path linked = fs::weakly_canonical(path, failed);
@@ -165,13 +165,21 @@ Folder folder_of(const std::string& path, const FileIdentity& held, std::int64_t
     if (::lstat(found.c_str(), &file) != 0 || !S_ISREG(file.st_mode)) {
       return;
     }
-    const auto has_inode = [&](const FileIdentity& then) { return then.inode == file.st_ino; };
-    const bool is_known = has_inode(held) || std::any_of(read.begin(), read.end(), has_inode);
-    const Descriptor opened(is_known ? open_file(found.string()) : -1);
-    const auto is_it = [&](const FileIdentity& then) { return is_same(opened.get(), then); };
-    folder.files.push_back({found.filename().string(), static_cast<std::uint64_t>(file.st_size),
-                            modified_ns(file), file.st_ino, is_it(held),
-                            std::any_of(read.begin(), read.end(), is_it)});
+    const std::string name = found.filename().string();
+    const auto bytes = static_cast<std::uint64_t>(file.st_size);
+    const bool may_be_read = std::any_of(read.begin(), read.end(), [&](const LinePlace& end) {
+      return end.file.inode == file.st_ino && end.offset == bytes;
+    });
+    const bool may_be_held =
+        file.st_ino == held.inode &&
+        (held.head_bytes > 0 || name == folder.followed || is_rotated_name(folder.followed, name));
+    const Descriptor opened(may_be_held || may_be_read ? open_file(found.string()) : -1);
+    const bool was_read =
+        may_be_read && std::any_of(read.begin(), read.end(), [&](const LinePlace& end) {
+          return is_same(opened.get(), end.file);
+        });
+    folder.files.push_back({name, bytes, modified_ns(file), file.st_ino,
+                            may_be_held && is_same(opened.get(), held), was_read});
   };
   failed.clear();
   for (fs::directory_iterator i(folder.path, failed), end; !failed && i != end;
@@ -236,12 +244,13 @@ struct LineReader::State {
   std::uint64_t offset = 0;  // of `begin` in the file
   std::string name;          // of the file when it was opened
   FileIdentity identity;
-  Descriptor left;                        // the file before this one
-  std::uint64_t left_at = 0;              // its size when it was left
-  std::vector<FileIdentity> read_before;  // to their ends, by this run; the last ones
-  bool is_skipping = false;               // within a line that is too long
-  bool is_lent = false;                   // the newline at the buffer's end isn't the file's
-  std::string found_next;                 // at the last look: which, or why there is none
+  Descriptor left;                     // the file before this one
+  std::uint64_t left_at = 0;           // its size when it was left
+  std::vector<LinePlace> read_before;  // to their ends, by this run; the last ones
+  bool is_regular = true;              // not a pipe
+  bool is_skipping = false;            // within a line that is too long
+  bool is_lent = false;                // the newline at the buffer's end isn't the file's
+  std::string found_next;              // at the last look: which, or why there is none
   bool has_ended = false;
   bool has_resumed = false;
   bool has_warned = false;
@@ -280,7 +289,7 @@ Status LineReader::State::open_where_it_ended() {
   }
   std::vector<std::string> rotated;
   for (const SiblingFile& file : folder.files) {
-    if (is_rotated_name(folder.followed, file.name) && file.bytes > 0) {
+    if (is_hardly_another_log(folder.followed, file.name) && file.bytes > 0) {
       rotated.push_back(file.name);
     }
   }
@@ -321,6 +330,8 @@ Status LineReader::State::start(int opened, std::uint64_t from, const std::strin
     return Status::ok();
   }
   fd.reset(opened);
+  const auto found = stat_of(opened);
+  is_regular = found && S_ISREG(found->st_mode);
   if (from > 0 && ::lseek(opened, static_cast<off_t>(from), SEEK_SET) < 0) {
     return disk_failure(name);
   }
@@ -340,7 +351,7 @@ Status LineReader::State::start_again() {
 // the buffer end with: one that was truncated may have outgrown the place meanwhile. After a read,
 // as only what was before it shows in what was read.
 bool LineReader::State::is_as_read(std::size_t held) const {
-  if (gz != nullptr || !settings.follow) {
+  if (gz != nullptr || !settings.follow || !is_regular) {
     return true;
   }
   const std::string_view then =
@@ -389,6 +400,10 @@ Result<std::size_t> LineReader::State::read_more() {
 // Of several writers one may go on with the rotated file when another has begun the next one.
 void LineReader::State::warn_of_late_lines() {
   const auto found = stat_of(left.get());
+  if (found && found->st_nlink == 0) {
+    left.reset(-1);  // deleted: it would keep its room on the disk
+    return;
+  }
   if (!found || static_cast<std::uint64_t>(found->st_size) <= left_at) {
     return;
   }
@@ -455,12 +470,15 @@ Result<bool> LineReader::State::turn_over() {
     return false;  // rotated again meanwhile
   }
   warn_of_what_may_be_missing(folder, *held, next_path);
-  left.reset(gz == nullptr ? fd.release() : -1);
-  left_at = offset;
-  read_before.push_back(identity);
+  // Of an empty one nothing but its inode is known, which the next file may get.
+  if (const FileIdentity read = identity_of(file()); offset > 0) {
+    read_before.push_back({read, offset});
+  }
   if (read_before.size() > kReadBeforeMax) {
     read_before.erase(read_before.begin());
   }
+  left.reset(gz == nullptr ? fd.release() : -1);
+  left_at = offset;
   WEIR_TRY(start(opened.release(), 0, next_path));
   return true;
 }

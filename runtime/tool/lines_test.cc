@@ -341,6 +341,45 @@ TEST_F(LinesTest, LinesThatComeLateIntoARotatedFileAreWarnedOfOnce) {
   EXPECT_THAT(warnings, ElementsAre(HasSubstr("to send them: tail -c +3 " + path("log.1") + " |")));
 }
 
+// The next file had got the inode of an empty one that was read, and was left out.
+TEST_F(LinesTest, AnEmptyFileThatWasReadIsNoOther) {
+  append("");
+  const auto lines = follow();
+  EXPECT_TRUE(read(*lines).empty());
+  rotate();
+  append("a\n");
+  EXPECT_THAT(read(*lines), ElementsAre("a"));
+  rotate();
+  append("b\n");
+  EXPECT_THAT(read(*lines), ElementsAre("b"));
+  fs::remove(path("log.2"));
+  rotate();
+  append("c\n");
+  rotate();
+  append("d\n");
+  EXPECT_THAT(read(*lines), ElementsAre("c", "d"));
+}
+
+TEST_F(LinesTest, FilesThatAreShiftedDownAndCountedUpwardsAreReadOnce) {
+  for (const std::string number : {"1", "2", "3"}) {
+    append("old " + number + "\n");
+    fs::rename(path(), path("log." + number));
+    const auto age = std::chrono::hours(4 - std::stoi(number));
+    fs::last_write_time(path("log." + number), fs::file_time_type::clock::now() - age);
+  }
+  append("a\n");
+  const auto lines = follow();
+  EXPECT_THAT(read(*lines), ElementsAre("a"));
+  for (const std::string next : {"b", "c", "d", "e", "f"}) {
+    fs::remove(path("log.1"));
+    fs::rename(path("log.2"), path("log.1"));
+    fs::rename(path("log.3"), path("log.2"));
+    fs::rename(path(), path("log.3"));
+    append(next + "\n");
+    EXPECT_THAT(read(*lines), ElementsAre(next));
+  }
+}
+
 // It was taken for the next file, for ever.
 TEST_F(LinesTest, AHardLinkIsTheSameFile) {
   append("a\n");

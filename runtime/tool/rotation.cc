@@ -19,6 +19,9 @@ constexpr std::array<std::string_view, 9> kCompressed = {".gz",  ".bz2", ".xz", 
 constexpr std::size_t kNumberDigitsMax = 4;
 // So many others prove numbers to be counted upwards.
 constexpr std::size_t kUpwardsMin = 2;
+// A date begins with its year, or with all of it in one.
+constexpr std::uint64_t kYearMin = 1000;
+constexpr std::string_view kBehind = "behind";
 
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
@@ -77,7 +80,7 @@ std::optional<Mark> mark_of(std::string_view text, std::string_view place) {
 std::optional<Mark> find_mark(std::string_view followed, std::string_view name) {
   name = uncompressed_name(name);
   if (name.starts_with(followed)) {
-    return mark_of(name.substr(followed.size()), "behind");
+    return mark_of(name.substr(followed.size()), kBehind);
   }
   const std::size_t dot = followed.rfind('.');
   if (dot == std::string_view::npos || dot == 0 || name.size() < followed.size() ||
@@ -115,7 +118,7 @@ std::vector<Rotated> rotated_files(const std::string& followed,
     const bool is_copy =
         plain != file.name && std::any_of(siblings.begin(), siblings.end(),
                                           [plain](const auto& f) { return f.name == plain; });
-    if (mark && !file.is_held && !file.was_read && !is_copy && file.bytes > 0) {
+    if (mark && !file.is_held && !is_copy && file.bytes > 0) {
       rotated.push_back({file, *mark});
     }
   }
@@ -147,8 +150,14 @@ std::optional<std::vector<Rotated>> after_held(std::vector<Rotated> files, const
   const auto first = std::find_if(files.begin(), files.end(), [&](const Rotated& one) {
     return is_downwards ? one.mark.numbers < held.numbers : one.mark.numbers > held.numbers;
   });
-  const auto is_later = [held_ns](const Rotated& one) { return one.file.modified_ns > held_ns; };
-  const auto is_earlier = [held_ns](const Rotated& one) { return one.file.modified_ns < held_ns; };
+  // Some compressors keep no times; a year's name does.
+  const bool is_by_year = !held.is_count && held.numbers.front() >= kYearMin;
+  const auto is_later = [&](const Rotated& one) {
+    return one.file.modified_ns > held_ns && !one.file.was_read && !is_by_year;
+  };
+  const auto is_earlier = [&](const Rotated& one) {
+    return one.file.modified_ns < held_ns && !one.file.was_read;
+  };
   if (std::any_of(files.begin(), first, is_later) || std::any_of(first, files.end(), is_earlier) ||
       !std::is_sorted(first, files.end(), is_older)) {
     return std::nullopt;
@@ -158,7 +167,9 @@ std::optional<std::vector<Rotated>> after_held(std::vector<Rotated> files, const
       (files.size() < kUpwardsMin || !std::is_sorted(files.begin(), first, is_older))) {
     return std::nullopt;
   }
-  return std::vector<Rotated>(first, files.end());
+  std::vector<Rotated> after(first, files.end());
+  std::erase_if(after, [](const Rotated& one) { return one.file.was_read; });
+  return after;
 }
 
 std::optional<SiblingFile> newest_of(const std::string& followed,
@@ -175,13 +186,21 @@ bool is_rotated_name(std::string_view followed, std::string_view name) {
   return find_mark(followed, name).has_value();
 }
 
+bool is_hardly_another_log(std::string_view followed, std::string_view name) {
+  const std::optional<Mark> mark = find_mark(followed, name);
+  return mark && (mark->manner.starts_with(kBehind) || !mark->is_count);
+}
+
 Result<std::optional<SiblingFile>> file_after_held(const std::string& followed,
                                                    const std::vector<SiblingFile>& siblings,
                                                    std::int64_t held_ns) {
   std::vector<Rotated> files = rotated_files(followed, siblings);
   const SiblingFile* held = find_held(followed, siblings);
   if (held == nullptr) {
-    std::erase_if(files, [&](const Rotated& one) { return one.file.modified_ns <= held_ns; });
+    std::erase_if(files, [&](const Rotated& one) {
+      return one.file.modified_ns <= held_ns || one.file.was_read ||
+             !is_hardly_another_log(followed, one.file.name);
+    });
     if (!files.empty()) {
       return unreadable(followed, "the order isn't clear, as the file that was read is gone",
                         files);

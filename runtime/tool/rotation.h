@@ -30,14 +30,20 @@ struct SiblingFile {
 // more than the ending of a compressor: log.1, log-20261129, a.2026-11-29.log, log.2.gz.
 bool is_rotated_name(std::string_view followed, std::string_view name);
 
+// Of the rotated names those that aren't as app-2.log beside app.log, which is another log's as a
+// rule.
+bool is_hardly_another_log(std::string_view followed, std::string_view name);
+
 // The oldest of `siblings`, the files of the folder, that was rotated after the held one, or else
 // `followed`. Rotated are those with a rotated name in the manner of the held file's; where that
 // has none by now, nobody can tell them from those of another log, and it is `followed`. Empty ones
-// don't count, nor those that are known to have been read before.
+// don't count; those that are known to have been read before prove the order, and aren't read
+// again.
 //
-// Names and times of modification have to agree: by dates the later is the younger, by plain
-// numbers the smaller. That it is the greater takes two files beside the held one, lest one that
-// somebody touched turns the order round.
+// Names and times of modification have to agree, but that a date with its year in front needs no
+// time to be older: by dates the later is the younger, by plain numbers the smaller. That it is the
+// greater takes two files beside the held one, lest one that somebody touched turns the order
+// round.
 //
 // `held_ns`: the held file's time of modification, known also where it isn't among them. It isn't
 // named `followed`.
