@@ -139,15 +139,7 @@ struct Folder {
   std::string followed;
   std::vector<SiblingFile> files;
 
-  // Of several names, as hard links are, the followed one.
-  std::vector<SiblingFile>::iterator held() {
-    const auto named = std::find_if(files.begin(), files.end(), [this](const auto& f) {
-      return f.is_held && f.name == followed;
-    });
-    return named != files.end()
-               ? named
-               : std::find_if(files.begin(), files.end(), [](const auto& f) { return f.is_held; });
-  }
+  const SiblingFile* held() const { return find_held(followed, files); }
 };
 
 // What lies beside `path`, or where it links to. The held file is also one that was written since,
@@ -167,19 +159,18 @@ Folder folder_of(const std::string& path, const FileIdentity& held, std::int64_t
     }
     const std::string name = found.filename().string();
     const auto bytes = static_cast<std::uint64_t>(file.st_size);
-    const bool may_be_read = std::any_of(read.begin(), read.end(), [&](const LinePlace& end) {
-      return end.file.inode == file.st_ino && end.offset == bytes;
-    });
+    const auto is_it = [&](const FileIdentity& then) {
+      return then.inode == file.st_ino &&
+             is_same(Descriptor(open_file(found.string())).get(), then);
+    };
+    // An empty file is known by its inode only, which another log's may have got.
     const bool may_be_held =
-        file.st_ino == held.inode &&
-        (held.head_bytes > 0 || name == folder.followed || is_rotated_name(folder.followed, name));
-    const Descriptor opened(may_be_held || may_be_read ? open_file(found.string()) : -1);
-    const bool was_read =
-        may_be_read && std::any_of(read.begin(), read.end(), [&](const LinePlace& end) {
-          return is_same(opened.get(), end.file);
-        });
-    folder.files.push_back({name, bytes, modified_ns(file), file.st_ino,
-                            may_be_held && is_same(opened.get(), held), was_read});
+        held.head_bytes > 0 || name == folder.followed || is_rotated_name(folder.followed, name);
+    const bool was_read = std::any_of(read.begin(), read.end(), [&](const LinePlace& end) {
+      return end.offset == bytes && is_it(end.file);
+    });
+    folder.files.push_back(
+        {name, bytes, modified_ns(file), file.st_ino, may_be_held && is_it(held), was_read});
   };
   failed.clear();
   for (fs::directory_iterator i(folder.path, failed), end; !failed && i != end;
@@ -190,7 +181,7 @@ Folder folder_of(const std::string& path, const FileIdentity& held, std::int64_t
     folder.files.clear();
     add(whole);
   }
-  if (folder.held() == folder.files.end()) {
+  if (folder.held() == nullptr) {
     std::vector<SiblingFile*> copies;
     for (SiblingFile& file : folder.files) {
       if (file.name != folder.followed && file.name.starts_with(whole.stem().string()) &&
@@ -226,7 +217,7 @@ struct LineReader::State {
   Result<std::size_t> read_more();
   void warn_of_late_lines();
   Result<bool> turn_over();
-  void warn_of_what_may_be_missing(Folder& folder, const struct stat& held,
+  void warn_of_what_may_be_missing(const Folder& folder, const struct stat& held,
                                    const std::string& next_path);
   void skip(std::size_t size);
   bool find_line(std::optional<std::string_view>& line);
@@ -273,9 +264,9 @@ Status LineReader::State::open() {
 
 // Under its own name, or under the one that it was rotated to.
 Status LineReader::State::open_where_it_ended() {
-  Folder folder = folder_of(settings.path, settings.from->file, 0);
-  const auto held = folder.held();
-  if (held != folder.files.end() && (settings.follow || held->name == folder.followed)) {
+  const Folder folder = folder_of(settings.path, settings.from->file, 0);
+  const SiblingFile* held = folder.held();
+  if (held != nullptr && (settings.follow || held->name == folder.followed)) {
     const bool is_compressed = held->name.ends_with(".gz");
     const std::string renamed = (folder.path / held->name).string();
     Descriptor opened(open_file(renamed));
@@ -439,7 +430,8 @@ Result<bool> LineReader::State::turn_over() {
     return false;
   }
   // A compressor may keep the time to the second only.
-  Folder folder = folder_of(settings.path, identity, held->st_mtim.tv_sec * kSecondNs, read_before);
+  const Folder folder =
+      folder_of(settings.path, identity, held->st_mtim.tv_sec * kSecondNs, read_before);
   const auto next = file_after_held(folder.followed, folder.files, modified_ns(*held));
   // A rotation may be under way, which renames one after the other.
   const std::string found = !next.is_ok()  ? next.status().message()
@@ -484,10 +476,10 @@ Result<bool> LineReader::State::turn_over() {
 }
 
 // Once. By a name that tells no order nobody knows what was rotated behind the held file.
-void LineReader::State::warn_of_what_may_be_missing(Folder& folder, const struct stat& held,
+void LineReader::State::warn_of_what_may_be_missing(const Folder& folder, const struct stat& held,
                                                     const std::string& next_path) {
-  const auto kept = folder.held();
-  const bool is_gone = kept == folder.files.end();
+  const SiblingFile* kept = folder.held();
+  const bool is_gone = kept == nullptr;
   const auto may_be_between = [&](const SiblingFile& file) {
     return is_rotated_name(folder.followed, file.name) && !file.is_held && !file.was_read &&
            file.modified_ns > modified_ns(held);

@@ -54,6 +54,11 @@ class LinesTest : public testing::Test {
     return open({path(), true, from});
   }
 
+  // `warnings` outlives it.
+  std::unique_ptr<LineReader> follow_telling(std::vector<std::string>& warnings) const {
+    return open({path(), true, {}, [&](const std::string& text) { warnings.push_back(text); }});
+  }
+
   // All that is there now.
   static std::vector<std::string> read(LineReader& lines) {
     std::vector<std::string> all;
@@ -314,7 +319,7 @@ TEST_F(LinesTest, AnotherLogThatDiffersInANumberIsLeftAlone) {
     std::ofstream(file, std::ios::app) << line << "\n";
   };
   write(mine, "a");
-  const auto lines = open({mine, true, {}, [](const std::string&) {}});
+  const auto lines = open({mine, true, {}});
   EXPECT_THAT(read(*lines), ElementsAre("a"));
   fs::rename(mine, mine + ".1");
   write(path("w-2.log.1"), "of another");
@@ -326,8 +331,7 @@ TEST_F(LinesTest, AnotherLogThatDiffersInANumberIsLeftAlone) {
 TEST_F(LinesTest, LinesThatComeLateIntoARotatedFileAreWarnedOfOnce) {
   append("a\n");
   std::vector<std::string> warnings;
-  const auto lines =
-      open({path(), true, {}, [&](const std::string& text) { warnings.push_back(text); }});
+  const auto lines = follow_telling(warnings);
   EXPECT_THAT(read(*lines), ElementsAre("a"));
   rotate();
   append("b\n");
@@ -394,8 +398,7 @@ TEST_F(LinesTest, AHardLinkIsTheSameFile) {
 TEST_F(LinesTest, AFileThatGotANameWithoutAnOrderIsWarnedOfWhereOthersHaveOne) {
   append("a\n");
   std::vector<std::string> warnings;
-  const auto lines =
-      open({path(), true, {}, [&](const std::string& text) { warnings.push_back(text); }});
+  const auto lines = follow_telling(warnings);
   EXPECT_THAT(read(*lines), ElementsAre("a"));
   fs::rename(path(), path("log.old"));
   append("b\n");
@@ -473,8 +476,7 @@ TEST_F(LinesTest, ARotatedFileThatIsCompressedAtOnceIsReadOnce) {
 TEST_F(LinesTest, AFileThatWasRotatedToElsewhereIsWarnedOf) {
   append("a\n");
   std::vector<std::string> warnings;
-  const auto lines =
-      open({path(), true, {}, [&](const std::string& text) { warnings.push_back(text); }});
+  const auto lines = follow_telling(warnings);
   EXPECT_THAT(read(*lines), ElementsAre("a"));
   fs::create_directory(path("old"));
   for (const std::string line : {"b", "c"}) {

@@ -95,18 +95,6 @@ struct Rotated {
   Mark mark;
 };
 
-// nullptr: gone. Of several names, one that a rotation gave.
-const SiblingFile* find_held(const std::string& followed,
-                             const std::vector<SiblingFile>& siblings) {
-  const SiblingFile* held = nullptr;
-  for (const SiblingFile& file : siblings) {
-    if (file.is_held && (held == nullptr || is_rotated_name(followed, file.name))) {
-      held = &file;
-    }
-  }
-  return held;
-}
-
 // All that may come before or after the held one.
 std::vector<Rotated> rotated_files(const std::string& followed,
                                    const std::vector<SiblingFile>& siblings) {
@@ -189,6 +177,20 @@ bool is_rotated_name(std::string_view followed, std::string_view name) {
 bool is_hardly_another_log(std::string_view followed, std::string_view name) {
   const std::optional<Mark> mark = find_mark(followed, name);
   return mark && (mark->manner.starts_with(kBehind) || !mark->is_count);
+}
+
+const SiblingFile* find_held(const std::string& followed,
+                             const std::vector<SiblingFile>& siblings) {
+  const SiblingFile* held = nullptr;
+  for (const SiblingFile& file : siblings) {
+    if (file.is_held && file.name == followed) {
+      return &file;
+    }
+    if (file.is_held && (held == nullptr || is_rotated_name(followed, file.name))) {
+      held = &file;
+    }
+  }
+  return held;
 }
 
 Result<std::optional<SiblingFile>> file_after_held(const std::string& followed,

@@ -34,6 +34,10 @@ bool is_rotated_name(std::string_view followed, std::string_view name);
 // rule.
 bool is_hardly_another_log(std::string_view followed, std::string_view name);
 
+// Of several names that the held file has, as hard links are, the followed one, or else one that a
+// rotation gave. nullptr: it is gone.
+const SiblingFile* find_held(const std::string& followed, const std::vector<SiblingFile>& siblings);
+
 // The oldest of `siblings`, the files of the folder, that was rotated after the held one, or else
 // `followed`. Rotated are those with a rotated name in the manner of the held file's; where that
 // has none by now, nobody can tell them from those of another log, and it is `followed`. Empty ones
