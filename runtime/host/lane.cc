@@ -182,7 +182,6 @@ Status Lane::run_loop() {
   }
 
   leave(loop);
-  source.close();
   return Status::ok();
 }
 
@@ -194,10 +193,11 @@ void Lane::leave(Loop& loop) {
     pause(kRetryPauseMin);
     drained = loop.drain();
   }
-  is_drained_ = drained.is_ok();
+  const Status left = loop.leave();
+  is_drained_ = left.is_ok();
   if (!is_drained_) {
     log_.warning("left with an open turn; the next start repeats it",
-                 {{"lane", std::to_string(index_)}, {"why", drained.message()}});
+                 {{"lane", std::to_string(index_)}, {"why", left.message()}});
   }
 }
 

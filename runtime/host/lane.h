@@ -34,7 +34,8 @@ struct RunOptions {
   std::map<std::pair<std::string, std::int32_t>, NextOffset> trusted_offsets;
 };
 
-// How long a lane that is told to stop waits for brokers that don't answer.
+// How long a lane that is told to stop tries to commit its turn while brokers don't answer. Then it
+// leaves its group, and leaving tries for Limits::revoke_wait_max more.
 inline constexpr std::chrono::seconds kDrainWaitMax{10};
 
 // Runs from construction. The destructor drains and joins. Others talk to it through stop() and the
@@ -52,7 +53,8 @@ class Lane {
   // Drains and ends soon.
   void stop() { stopping_ = true; }
 
-  // Ends after at most one more try to commit the open turn, which is else left to be aborted.
+  // As stop(), but the open turn is tried only once before the lane leaves its group. Leaving may
+  // still take as long as Limits::revoke_wait_max; whoever can't wait leaves the lane behind.
   void stop_at_once() { stopping_ = stopping_at_once_ = true; }
 
   bool has_ended() const { return has_ended_; }
@@ -60,7 +62,8 @@ class Lane {
   // After has_ended: ok, or why it ended before it was told to.
   const Status& outcome() const { return outcome_; }
 
-  // After has_ended: nothing is left to be aborted and repeated by the next start.
+  // After has_ended with an outcome of ok: no turn was left uncommitted, for the next start to
+  // repeat.
   bool is_drained() const { return is_drained_; }
 
   bool is_ready() const { return is_ready_; }

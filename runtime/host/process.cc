@@ -40,7 +40,7 @@ constexpr std::chrono::milliseconds kWatchEvery{100};
 constexpr std::chrono::milliseconds kLookMax{50};
 // What lanes have to end when a second signal comes.
 constexpr std::chrono::seconds kEndAtOnceMax{3};
-// What they have when one failed: a request that is under way, and their drain.
+// What they have when one failed: a request that is under way, their drain, and their leaving.
 constexpr std::chrono::seconds kEndAfterFailureMax = kDrainWaitMax + std::chrono::seconds(20);
 constexpr std::string_view kLeftOpen = "left with an open turn, the next start repeats it";
 

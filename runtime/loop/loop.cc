@@ -484,6 +484,12 @@ Status Loop::drain() {
   return done;
 }
 
+Status Loop::leave() {
+  undone_ = turn_.is_empty() ? Status::ok() : Status::abort("the group has moved on");
+  source_.close();
+  return undone_;
+}
+
 Status Loop::finish_turn() {
   return turn_.is_empty() ? Status::ok() : commit();
 }

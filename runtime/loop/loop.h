@@ -47,10 +47,14 @@ class Loop final : public AssignmentListener {
   // answer.
   Status advance();
 
-  // Commits the open turn, if there is one. Afterwards the lane may close its source. After
-  // Remedy::retry call it again, after another failure advance(): as long as that hasn't recovered
-  // from it, a turn is open that can't be committed.
+  // Commits the open turn, if there is one. Afterwards the lane may leave. After Remedy::retry call
+  // it again, after another failure advance(): as long as that hasn't recovered from it, a turn is
+  // open that can't be committed.
   Status drain();
+
+  // Closes the source; nothing is next. A turn that drain() couldn't commit is committed even now
+  // if its broker answers within `revoke_wait_max`. Else the result is why it wasn't.
+  Status leave();
 
   // Every owned partition was read to its end, or to `settings.until`; a drain then commits all of
   // it.
@@ -125,6 +129,7 @@ class Loop final : public AssignmentListener {
   std::chrono::steady_clock::time_point topics_checked_{};
   // What a callback could not carry out inside poll.
   Status owed_;
+  Status undone_;  // ok, or why the last revocation didn't commit the turn that it found
   // Records that the broker refused to take the outputs of; dead letters from now on.
   std::map<Origin, Refusal> refused_;
 

@@ -122,7 +122,10 @@ class LoopTest : public ::testing::Test {
   }
 
   struct CountingProbe final : Probe {
-    void brokers_asked() override { ++questions; }
+    void brokers_asked() override {
+      ++questions;
+      on_asked();
+    }
 
     void turn_committed(const TurnCounts& counts, std::chrono::nanoseconds) override {
       last = counts;
@@ -134,6 +137,8 @@ class LoopTest : public ::testing::Test {
     void consumer_rejoined(std::string_view, std::string_view) override { ++rejoins; }
 
     void turn_aborted(std::string_view) override { ++aborts; }
+
+    void partitions_revoked(bool) override { ++revocations; }
 
     void step_took(Step step, std::chrono::nanoseconds) override {
       if (step == Step::transform) {
@@ -160,12 +165,14 @@ class LoopTest : public ::testing::Test {
     std::optional<NextOffset> remembered_end;
     std::optional<StreamTime> assigned_time;
     std::function<void()> on_transformed = [] {};
+    std::function<void()> on_asked = [] {};
     int questions = 0;
     int commits = 0;
     int aborts = 0;
     int restores = 0;
     int recreations = 0;
     int rejoins = 0;
+    int revocations = 0;
   };
 
   SimKafka kafka_;
@@ -478,6 +485,69 @@ TEST_F(LoopTest, LeavingWhileTheProducerIsMadeAnewLeavesTheTurnAlone) {
   faults_.clear();
   crash();
   ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1"));
+}
+
+// It was said to be left open, and the next start found it committed.
+TEST_F(LoopTest, ATurnThatLeavingCommitsIsNotLeft) {
+  settings_.limits.turn_interval_max = std::chrono::hours(1);
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  fail("commit", Status::retry("away"), 2);
+  ASSERT_FALSE(lane_->loop().drain().is_ok());
+  EXPECT_TRUE(lane_->loop().leave().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1"));
+}
+
+// While brokers are silent, a lane that never gave up would hold its group for ever.
+TEST_F(LoopTest, ARevocationTriesToCommitForAWhileOnly) {
+  settings_.limits.turn_interval_max = std::chrono::hours(1);
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  fail("commit", Status::retry("away"), 1'000'000);
+  std::chrono::milliseconds waited{0};
+  probe_.on_asked = [&] {
+    if (probe_.revocations == 0) {
+      lane_->clock().advance(std::chrono::milliseconds(500));
+      waited += std::chrono::milliseconds(500);
+    }
+  };
+  rebalance();
+  ASSERT_TRUE(lane_->step().is_ok());
+  EXPECT_EQ(waited, settings_.limits.revoke_wait_max);
+  EXPECT_EQ(probe_.revocations, 1);
+  EXPECT_THAT(values(kLabOutput), IsEmpty());
+  faults_.clear();
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_EQ(probe_.recreations, 1);
+  ASSERT_TRUE(lane_->drain().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre("a:1"));
+}
+
+TEST_F(LoopTest, ATurnThatLeavingCannotCommitIsLeft) {
+  settings_.limits.turn_interval_max = std::chrono::hours(1);
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  fail("commit", Status::retry("away"), 1'000'000);
+  probe_.on_asked = [&] { lane_->clock().advance(std::chrono::milliseconds(500)); };
+  ASSERT_FALSE(lane_->loop().drain().is_ok());
+  const Status left = lane_->loop().leave();
+  ASSERT_FALSE(left.is_ok());
+  EXPECT_EQ(left.message(), "away");
+  EXPECT_THAT(values(kLabOutput), IsEmpty());
+}
+
+TEST_F(LoopTest, ATurnOfLostPartitionsIsNotCommitted) {
+  settings_.limits.turn_interval_max = std::chrono::hours(1);
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  fail("session", Status::abort("it slept past its session"));
+  fail("send_offsets", Status::abort("not its partitions"), 1'000);
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_EQ(faults_["send_offsets"].second, 1'000) << "nothing was tried";
+  EXPECT_EQ(probe_.aborts, 1);
+  faults_.clear();
+  ASSERT_TRUE(lane_->drain().is_ok());
   EXPECT_THAT(values(kLabOutput), ElementsAre("a:1"));
 }
 

@@ -162,6 +162,7 @@ void Loop::revoked(bool lost) {
   Status done = lost                ? Status::abort("partitions lost")
                 : !failure_.is_ok() ? Status::abort(failure_.message())
                                     : in_time([this] { return finish_turn(); });
+  undone_ = turn_.is_empty() ? Status::ok() : done;
   if (!done.is_ok() && done.remedy() == Remedy::abort) {
     done = in_time([this] { return abort_turn("partitions revoked"); });
   }

@@ -103,9 +103,8 @@ Status LabLane::step() {
 }
 
 Status LabLane::drain() {
-  Status drained = loop_->drain();
-  source_->close();
-  return drained;
+  static_cast<void>(loop_->drain());
+  return loop_->leave();
 }
 
 }  // namespace weir
