@@ -38,12 +38,12 @@ std::optional<std::string_view> refusal_reason(rd_kafka_resp_err_t code) {
   switch (code) {
     case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
     case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
-      return "output_too_large";
+      return Refusal::kTooLarge;
     case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
-      return "output_timestamp";
+      return Refusal::kTimestamp;
     case RD_KAFKA_RESP_ERR_INVALID_RECORD:
     case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
-      return "output_refused";
+      return Refusal::kOther;
     default:
       return std::nullopt;
   }
@@ -53,7 +53,7 @@ std::string refusal_message(const std::string& topic, rd_kafka_resp_err_t code,
                             std::size_t value_bytes, std::optional<std::size_t> limit = {}) {
   return fmt::format(
       "topic {}: {}{}", topic, rd_kafka_err2str(code),
-      refusal_reason(code) == "output_too_large"
+      refusal_reason(code) == Refusal::kTooLarge
           ? fmt::format(" (a value of {} bytes before compression, to which come key, headers and "
                         "some 70 of framing; the limit is the topic's max.message.bytes{}, after "
                         "it)",
@@ -251,13 +251,13 @@ Status KafkaSink::recreate() {
 std::optional<Refusal> KafkaSink::foresee_refusal(const OutRecord& record) {
   Output& output = outputs_[record.output.value()];
   if (is_too_large(output, record)) {
-    return Refusal{record.origin, record.output, "output_too_large",
+    return Refusal{record.origin, record.output, Refusal::kTooLarge,
                    refusal_message(output.topic, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
                                    record.value.value_or("").size(), output.bytes_max)};
   }
   if (output.refused_from && record.timestamp >= *output.refused_from) {
     return Refusal{
-        record.origin, record.output, "output_timestamp",
+        record.origin, record.output, Refusal::kTimestamp,
         fmt::format("topic {} refuses the timestamp {}", output.topic, record.timestamp.value())};
   }
   return std::nullopt;

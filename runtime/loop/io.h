@@ -182,9 +182,13 @@ struct OutRecord {
 
 // A record that the broker will not take, however often: too large, timestamp out of bounds.
 struct Refusal {
+  static constexpr auto kTooLarge = "output_too_large";
+  static constexpr auto kTimestamp = "output_timestamp";
+  static constexpr auto kOther = "output_refused";
+
   Origin origin;
   OutputIndex output;
-  std::string reason;
+  std::string reason;  // one of the above
   std::string message;
 };
 

@@ -597,6 +597,17 @@ TEST_F(LoopTest, ADeadLetterThatTheBrokerRefusesStops) {
   kafka_.create_topic(kLabDeadLetters, {.partitions = 1, .record_bytes_max = 3});
   send("a:throw");
   expect_stop(ExitCode::config, "in partition 0 offset 0");
+  expect_stop(ExitCode::config, "max.message.bytes");
+}
+
+// The advice was to raise its limits of size.
+TEST_F(LoopTest, ADeadLetterThatTheBrokerRefusesForItsTimestampStops) {
+  kafka_ = SimKafka();
+  kafka_.create_topic(kLabInput);
+  kafka_.create_topic(kLabOutput);
+  kafka_.create_topic(kLabDeadLetters, {.partitions = 1, .timestamp_max = Timestamp(1000)});
+  send("a:throw", 1001);
+  expect_stop(ExitCode::config, "set message.timestamp.type=LogAppendTime of the dead letters'");
 }
 
 TEST_F(LoopTest, BeginsWhereStartSaysOnlyTheFirstTime) {

@@ -11,6 +11,19 @@ namespace {
 constexpr auto kInDoubt = "in_doubt";
 constexpr auto kInDoubtWhy =
     "in doubt: a request of the last transaction had no clean answer, or a record was refused";
+
+std::string way_out_of(const Refusal& refused_dead_letter) {
+  const std::string& reason = refused_dead_letter.reason;
+  return reason == Refusal::kTooLarge
+             ? "Raise the limits of the dead letters' topic, for a large value its "
+               "max.message.bytes to that value's and " +
+                   size_text(kDeadLetterHeaderBytesMax)
+         : reason == Refusal::kTimestamp
+             ? "A dead letter carries the stream time: set message.timestamp.type=LogAppendTime of "
+               "the dead letters' topic, or widen its message.timestamp.after.max.ms or "
+               "message.timestamp.before.max.ms"
+             : "Have the dead letters' topic take any record: it must not be compacted, for one";
+}
 }  // namespace
 
 Status Loop::recover(const Status& failure) {
@@ -107,15 +120,13 @@ void Loop::forget_turn(std::string_view why) {
 Status Loop::remember_refusals() {
   for (const Refusal& refusal : sink_.refusals()) {
     if (refusal.output == settings_.dead_letters()) {
-      return Status::stop(
-          ExitCode::config,
-          "the broker refuses a dead letter of " +
-              settings_.inputs[refusal.origin.where.input.value()].topic + " partition " +
-              std::to_string(refusal.origin.where.partition.value()) + " offset " +
-              std::to_string(refusal.origin.offset.value()) + ": " + refusal.message +
-              ". Raise the limits of the dead letters' topic, for a large value its "
-              "max.message.bytes to that value's and " +
-              size_text(kDeadLetterHeaderBytesMax));
+      return Status::stop(ExitCode::config,
+                          "the broker refuses a dead letter of " +
+                              settings_.inputs[refusal.origin.where.input.value()].topic +
+                              " partition " +
+                              std::to_string(refusal.origin.where.partition.value()) + " offset " +
+                              std::to_string(refusal.origin.offset.value()) + ": " +
+                              refusal.message + ". " + way_out_of(refusal));
     }
     refused_.emplace(refusal.origin, refusal);
   }

@@ -698,7 +698,7 @@ class SimSink final : public Sink {
       return std::nullopt;
     }
     return Refusal{
-        record.origin, record.output, "output_too_large",
+        record.origin, record.output, Refusal::kTooLarge,
         fmt::format("the value has {} bytes; {} takes {}, counted here before compression (a "
                     "broker counts after it, and max.message.bytes of the topic is the limit)",
                     bytes, topic, bytes_max)};
@@ -711,6 +711,11 @@ class SimSink final : public Sink {
     }
     const std::string& topic = topics_.at(record.output.value());
     const SimKafka::TopicOptions& options = kafka_.topics_.at(topic).options;
+    if (options.timestamp_max && record.timestamp > *options.timestamp_max) {
+      refusals_.push_back(
+          {record.origin, record.output, Refusal::kTimestamp, "it is stamped too late"});
+      return;
+    }
     SimRecord stored;
     stored.timestamp = record.timestamp;
     if (record.key) {

@@ -54,6 +54,8 @@ class SimKafka {
     std::size_t record_bytes_max = std::size_t{1} << 20;
     // Whether a producer knows that limit, or is told by a refusal.
     bool tells_limit = true;
+    // What is stamped later is refused.
+    std::optional<Timestamp> timestamp_max = std::nullopt;
   };
 
   void create_topic(const std::string& topic, TopicOptions options);
