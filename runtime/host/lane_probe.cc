@@ -115,9 +115,11 @@ void LaneProbe::offset_committed(InputPartition where, NextOffset committed, Str
   ahead_.push_back(where);
   log_.warning(
       "stream time is ahead of this machine's clock: a record was stamped so, by a wrong clock "
-      "most likely. It stands still until records are stamped later than that: till then no dedup "
-      "window ends, and outputs are stamped with it. Mend the clock, and begin behind such records "
-      "with a new version and `start: latest`",
+      "most likely. What lies further back than a dedup window, by that time, was forgotten at "
+      "once: repeats and retries of it are emitted again. And stream time stands still until "
+      "records are stamped later than that: till then no dedup window ends, and outputs are "
+      "stamped with it. Mend the clock, and begin behind such records with a new version and "
+      "`start: latest`",
       {{"lane", lane_name_},
        {"partition", text(where)},
        {"stream_time_ms", std::to_string(time.value())},
