@@ -17,6 +17,16 @@ enum class Step : std::uint8_t { poll, decode, deduplicate, transform, produce, 
 
 inline constexpr std::array kSteps{Step::poll,      Step::decode,  Step::deduplicate,
                                    Step::transform, Step::produce, Step::commit};
+static_assert(
+    [] {
+      for (std::size_t i = 0; i < kSteps.size(); ++i) {
+        if (kSteps[i] != static_cast<Step>(i)) {
+          return false;
+        }
+      }
+      return kSteps.back() == Step::commit;
+    }(),
+    "each step is there, in order: metrics are found by it");
 
 // What became of the records of a turn.
 struct TurnCounts {
