@@ -240,6 +240,28 @@ TEST_F(LoopTest, EachRecordHasExactlyOneOutcome) {
   EXPECT_EQ(dead_letter_headers(4)["weir-reason"], "missing_key");
 }
 
+TEST_F(LoopTest, WhatHasNoKeyPassesWhereSettingsSaySoAndIsNoDuplicate) {
+  settings_.inputs[0].pass_without_key = true;
+  for (const char* value : {":1", ":1", "a:1", "a:1"}) {
+    send(value);
+  }
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_THAT(values(kLabOutput), ElementsAre(":1", ":1", "a:1"));
+  EXPECT_THAT(values(kLabDeadLetters), IsEmpty());
+}
+
+TEST_F(LoopTest, ATurnCountsWhatCameTwiceAndWhatTheCodecFound) {
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  fail("redeliver", Status::abort("the client goes back"));
+  send("b:unclean");
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_EQ(probe_.last.records_in, 1U);
+  EXPECT_EQ(probe_.last.redeliveries, 1U);
+  EXPECT_EQ(probe_.last.unknown_fields, 1U);
+  EXPECT_EQ(probe_.last.cleaned_fields, 2U);
+}
+
 TEST_F(LoopTest, ADeadLetterTellsWhereItCameFrom) {
   send("a:1");
   send("b:throw", 1234);
@@ -680,6 +702,17 @@ TEST_F(LoopTest, StateAheadOfTheCommittedTimeStopsThoughTheOffsetIsTheSame) {
   kafka_.set_committed(kLabGroup, kLabInput, 0, NextOffset(1), metadata(0, 999));
   expect_stop(ExitCode::broken,
               "up to stream time 1000, but the group committed 1, "
+              "at stream time 999");
+}
+
+TEST_F(LoopTest, StateAheadOfTheCommittedTimeStopsThoughItsOffsetIsBehind) {
+  send("a:1", 1000);
+  ASSERT_TRUE(run().is_ok());
+  crash();
+  send("b:1", 500);
+  kafka_.set_committed(kLabGroup, kLabInput, 0, NextOffset(2), metadata(0, 999));
+  expect_stop(ExitCode::broken,
+              "covers offsets below 1, up to stream time 1000, but the group committed 2, "
               "at stream time 999");
 }
 
@@ -1254,6 +1287,26 @@ TEST_F(LoopTest, StateThatCantBeReadInTheMiddleOfATurnIsRebuiltAndTheTurnRepeate
   ASSERT_TRUE(lane_->drain().is_ok());
   EXPECT_EQ(probe_.restores, 1);
   EXPECT_EQ(values(kLabOutput), expected);
+}
+
+TEST_F(LoopTest, AFailureInMidRestoreLeavesNothingOutOfTheIndex) {
+  for (int i = 0; i < 6; ++i) {
+    send(std::to_string(i) + ":1");
+  }
+  ASSERT_TRUE(run().is_ok());
+  const std::vector<std::string> before = values(kLabOutput);
+  crash();
+  stores_ = MemoryStores();
+  settings_.limits.batch_records_max = 2;
+  stores_.fail_next_find(Status::retry("the disk is slow"), 1);
+  ASSERT_TRUE(run().is_ok());
+  ASSERT_TRUE(lane_->loop().is_ready());
+  for (int i = 0; i < 6; ++i) {
+    send(std::to_string(i) + ":a later copy");
+  }
+  ASSERT_TRUE(run().is_ok());
+  EXPECT_EQ(values(kLabOutput), before);
+  EXPECT_EQ(probe_.restores, 0) << "what was restored before stays";
 }
 
 // All that the lane owned was wiped, and what the log doesn't hold any more ended it.

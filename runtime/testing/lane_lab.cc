@@ -6,6 +6,7 @@
 namespace weir {
 
 DecodeCounts TextCodec::decode(std::span<const RawRecord> records, std::span<Decoded> decoded) {
+  DecodeCounts counts;
   keys_.assign(records.size(), DedupKey());
   for (std::size_t i = 0; i < records.size(); ++i) {
     const std::string_view value = records[i].value.value_or("");
@@ -18,13 +19,16 @@ DecodeCounts TextCodec::decode(std::span<const RawRecord> records, std::span<Dec
       decoded[i].status = Status::dead_letter("undecodable", "no colon");
       continue;
     }
+    if (value.substr(colon + 1) == "unclean") {
+      counts += {.unknown_fields = 1, .cleaned_fields = 2};
+    }
     decoded[i].wire = value;
     if (colon > 0) {
       keys_[i].add_string(value.substr(0, colon));
       decoded[i].declared_key = keys_[i].bytes();
     }
   }
-  return {};
+  return counts;
 }
 
 void TextStage::process(const Record& record, Out& out) {

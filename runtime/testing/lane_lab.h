@@ -15,7 +15,7 @@ namespace weir {
 
 // Values are "key:rest". The declared dedup key is what stands before the colon. A value without a
 // colon can't be decoded; one that begins with the colon has no key; on "die_unread" behind it the
-// process dies.
+// process dies. "unclean" counts as an unknown and two cleaned fields.
 class TextCodec final : public Codec {
  public:
   DecodeCounts decode(std::span<const RawRecord> records, std::span<Decoded> decoded) override;

@@ -72,6 +72,11 @@ class MemoryStores::Store final : public SegmentStore {
   }
 
   Status write(std::span<const Entry> entries, const Checkpoint& checkpoint) override {
+    const auto& starts = checkpoint.starts;
+    WEIR_ASSERT(std::adjacent_find(starts.begin(), starts.end(),
+                                   [](const BucketStart& a, const BucketStart& b) {
+                                     return a.bucket >= b.bucket || a.first > b.first;
+                                   }) == starts.end());
     if (Status failure = std::exchange(next_->write, Status::ok()); !failure.is_ok()) {
       return failure;
     }
