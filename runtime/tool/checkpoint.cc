@@ -12,18 +12,19 @@ namespace weir {
 
 namespace {
 
-constexpr const char* kFormat = "weir-produce-1";
+constexpr const char* kFormat = "weir-produce-2";
 
 }  // namespace
 
 CheckpointFile::CheckpointFile(const std::filesystem::path& directory, const std::string& topic,
                                const std::string& file) {
   std::error_code failed;
-  const std::string whole = std::filesystem::weakly_canonical(file, failed).string();
-  // The hash tells equal names in other folders apart; the same program reads it again.
+  const std::filesystem::path whole = std::filesystem::absolute(file, failed);
+  // The hash tells equal names in other folders apart; the same program reads it again. What a link
+  // leads to may be another file the next time.
   path_ = directory / fmt::format("{}-{}-{:016x}", topic,
                                   std::filesystem::path(file).filename().string(),
-                                  std::hash<std::string>{}(failed ? file : whole));
+                                  std::hash<std::string>{}(whole.lexically_normal().string()));
 }
 
 std::optional<FilePosition> CheckpointFile::read() const {
@@ -31,21 +32,22 @@ std::optional<FilePosition> CheckpointFile::read() const {
   std::string format;
   std::string end;
   FilePosition found;
-  FileIdentity& file = found.place.file;
+  auto& [file, offset, tail_bytes, tail_hash, modified_ns] = found.place;
   in >> format >> found.topic_id >> file.device >> file.inode >> file.head_bytes >>
-      file.head_hash >> found.place.offset >> end;
+      file.head_hash >> offset >> tail_bytes >> tail_hash >> modified_ns >> end;
   const bool is_whole = in && format == kFormat && end == "end";
   return is_whole ? std::optional(found) : std::nullopt;
 }
 
 Status CheckpointFile::write(const FilePosition& checkpoint) const {
-  const FileIdentity& file = checkpoint.place.file;
+  const auto& [file, offset, tail_bytes, tail_hash, modified_ns] = checkpoint.place;
   const std::filesystem::path made = path_.string() + ".new";
   std::error_code failed;
   std::filesystem::create_directories(path_.parent_path(), failed);
   std::ofstream out(made, std::ios::trunc);
-  out << fmt::format("{} {} {} {} {} {} {} end\n", kFormat, checkpoint.topic_id, file.device,
-                     file.inode, file.head_bytes, file.head_hash, checkpoint.place.offset);
+  out << fmt::format("{} {} {} {} {} {} {} {} {} {} end\n", kFormat, checkpoint.topic_id,
+                     file.device, file.inode, file.head_bytes, file.head_hash, offset, tail_bytes,
+                     tail_hash, modified_ns);
   out.close();
   if (out) {
     std::filesystem::rename(made, path_, failed);
@@ -57,6 +59,11 @@ Status CheckpointFile::write(const FilePosition& checkpoint) const {
                     path_.string(), out ? failed.message() : std::strerror(errno)));
   }
   return Status::ok();
+}
+
+bool CheckpointFile::is_there() const {
+  std::error_code failed;
+  return std::filesystem::exists(path_, failed);
 }
 
 void CheckpointFile::remove() const {

@@ -18,7 +18,8 @@ struct FilePosition {
   LinePlace place;
 };
 
-// One file of `directory`, named after the topic and the file that is read.
+// One file of `directory`, named after the topic and the path that was given for the file that is
+// read.
 class CheckpointFile {
  public:
   CheckpointFile(const std::filesystem::path& directory, const std::string& topic,
@@ -29,6 +30,8 @@ class CheckpointFile {
 
   // Replaces it as a whole.
   Status write(const FilePosition& checkpoint) const;
+
+  bool is_there() const;
 
   void remove() const;
 

@@ -9,12 +9,14 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <functional>
+#include <limits>
+#include <set>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <zlib.h>
 
 #include "tool/rotation.h"
@@ -26,7 +28,7 @@ namespace {
 constexpr std::size_t kChunkBytes = std::size_t{256} << 10;
 constexpr std::uint64_t kHeadBytesMax = 1024;
 constexpr std::uint64_t kTailBytesMax = 256;
-constexpr std::size_t kReadBeforeMax = 64;
+constexpr std::size_t kReadBeforeMax = 1'000;
 constexpr int kWaitMs = 100;
 constexpr std::int64_t kSecondNs = 1'000'000'000;
 
@@ -34,13 +36,9 @@ Status disk_failure(const std::string& path) {
   return Status::stop(ExitCode::disk, fmt::format("can't read {}: {}", path, std::strerror(errno)));
 }
 
-// FNV-1a.
+// The same program reads it again.
 std::uint64_t hash_of(std::string_view bytes) {
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (const char c : bytes) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  }
-  return hash;
+  return std::hash<std::string_view>{}(bytes);
 }
 
 std::optional<struct stat> stat_of(int fd) {
@@ -91,17 +89,25 @@ std::int64_t modified_ns(const struct stat& file) {
   return file.st_mtim.tv_sec * kSecondNs + file.st_mtim.tv_nsec;
 }
 
-// Whether `path`, decompressed where it is a .gz, begins as that file did.
-bool has_head(const std::string& path, const FileIdentity& then) {
+// Whether `path`, decompressed where it is a .gz, has those bytes there.
+bool has_bytes(const std::string& path, std::uint64_t from, std::uint64_t size,
+               std::uint64_t hash) {
   const gzFile file = gzopen(path.c_str(), "rbe");
-  if (file == nullptr || then.head_bytes == 0) {
-    gzclose(file);
-    return false;
-  }
-  std::string head(then.head_bytes, '\0');
-  const int got = gzread(file, head.data(), static_cast<unsigned>(head.size()));
+  std::string bytes(size, '\0');
+  const bool has = file != nullptr && gzseek(file, static_cast<z_off_t>(from), SEEK_SET) >= 0 &&
+                   std::cmp_equal(gzread(file, bytes.data(), static_cast<unsigned>(size)), size) &&
+                   hash_of(bytes) == hash;
   gzclose(file);
-  return std::cmp_equal(got, head.size()) && hash_of(head) == then.head_hash;
+  return has;
+}
+
+bool has_head(const std::string& path, const FileIdentity& then) {
+  return then.head_bytes > 0 && has_bytes(path, 0, then.head_bytes, then.head_hash);
+}
+
+bool has_tail(const std::string& path, const LinePlace& then) {
+  return then.tail_bytes == 0 ||
+         has_bytes(path, then.offset - then.tail_bytes, then.tail_bytes, then.tail_hash);
 }
 
 class Descriptor {
@@ -140,12 +146,14 @@ struct Folder {
   std::vector<SiblingFile> files;
 
   const SiblingFile* held() const { return find_held(followed, files); }
+
+  std::string path_of(const SiblingFile& file) const { return (path / file.name).string(); }
+
+  std::string path_of_followed() const { return (path / followed).string(); }
 };
 
-// What lies beside `path`, or where it links to. The held file is also one that was written since,
-// has a name like it and begins alike: copied before it was cut, or compressed. `read`: before it.
-Folder folder_of(const std::string& path, const FileIdentity& held, std::int64_t since_ns,
-                 const std::vector<LinePlace>& read = {}) {
+// The files beside `path`, or beside what it links to; which is held and what is past isn't asked.
+Folder folder_of(const std::string& path) {
   namespace fs = std::filesystem;
   std::error_code failed;
   const fs::path linked = fs::weakly_canonical(path, failed);
@@ -154,23 +162,10 @@ Folder folder_of(const std::string& path, const FileIdentity& held, std::int64_t
   const auto add = [&](const fs::path& found) {
     struct stat file {};
 
-    if (::lstat(found.c_str(), &file) != 0 || !S_ISREG(file.st_mode)) {
-      return;
+    if (::lstat(found.c_str(), &file) == 0 && S_ISREG(file.st_mode)) {
+      folder.files.push_back({found.filename().string(), static_cast<std::uint64_t>(file.st_size),
+                              modified_ns(file), file.st_ino, false, false});
     }
-    const std::string name = found.filename().string();
-    const auto bytes = static_cast<std::uint64_t>(file.st_size);
-    const auto is_it = [&](const FileIdentity& then) {
-      return then.inode == file.st_ino &&
-             is_same(Descriptor(open_file(found.string())).get(), then);
-    };
-    // An empty file is known by its inode only, which another log's may have got.
-    const bool may_be_held =
-        held.head_bytes > 0 || name == folder.followed || is_rotated_name(folder.followed, name);
-    const bool was_read = std::any_of(read.begin(), read.end(), [&](const LinePlace& end) {
-      return end.offset == bytes && is_it(end.file);
-    });
-    folder.files.push_back(
-        {name, bytes, modified_ns(file), file.st_ino, may_be_held && is_it(held), was_read});
   };
   failed.clear();
   for (fs::directory_iterator i(folder.path, failed), end; !failed && i != end;
@@ -181,19 +176,26 @@ Folder folder_of(const std::string& path, const FileIdentity& held, std::int64_t
     folder.files.clear();
     add(whole);
   }
-  if (folder.held() == nullptr) {
-    std::vector<SiblingFile*> copies;
-    for (SiblingFile& file : folder.files) {
-      if (file.name != folder.followed && file.name.starts_with(whole.stem().string()) &&
-          file.modified_ns >= since_ns && has_head((folder.path / file.name).string(), held)) {
-        copies.push_back(&file);
-      }
-    }
-    if (copies.size() == 1) {
-      copies.front()->is_held = true;
-    }
-  }
   return folder;
+}
+
+// Whether `file` is the one of that place, by whatever name. An empty one is known by its inode
+// only, which another log's may have got.
+bool is_it(const Folder& folder, const SiblingFile& file, const LinePlace& place) {
+  const bool may_be = place.file.head_bytes > 0 || file.name == folder.followed ||
+                      is_rotated_name(folder.followed, file.name);
+  const std::string path = folder.path_of(file);
+  return file.inode == place.file.inode && may_be &&
+         is_same(Descriptor(open_file(path)).get(), place.file) &&
+         (file.name.ends_with(".gz") || has_tail(path, place));
+}
+
+// Whether it has what was read up to that place, as a copy and what was compressed have.
+bool is_copy(const Folder& folder, const SiblingFile& file, const LinePlace& place) {
+  const std::string path = folder.path_of(file);
+  return is_rotated_name(folder.followed, file.name) &&
+         !is_being_compressed(file.name, folder.files) && has_head(path, place.file) &&
+         has_tail(path, place);
 }
 
 }  // namespace
@@ -211,16 +213,19 @@ struct LineReader::State {
 
   Status open();
   Status open_where_it_ended();
+  LinePlace place();
+  void mark(Folder& folder, const LinePlace& held);
+  bool is_past(const Folder& folder, const SiblingFile& file, std::int64_t since_ns) const;
+  void call_past(const Folder& folder, std::int64_t before_ns);
   Status start(int opened, std::uint64_t from, const std::string& given_name);
   Status start_again();
   bool is_as_read(std::size_t held) const;
   Result<std::size_t> read_more();
   void warn_of_late_lines();
   Result<bool> turn_over();
-  void warn_of_what_may_be_missing(const Folder& folder, const struct stat& held,
-                                   const std::string& next_path);
   void skip(std::size_t size);
   bool find_line(std::optional<std::string_view>& line);
+  bool has_last_line() const;
   void end_last_line();
 
   int file() const { return gz != nullptr ? gz_fd : fd.get(); }
@@ -235,16 +240,20 @@ struct LineReader::State {
   std::uint64_t offset = 0;  // of `begin` in the file
   std::string name;          // of the file when it was opened
   FileIdentity identity;
-  Descriptor left;                     // the file before this one
-  std::uint64_t left_at = 0;           // its size when it was left
+  std::int64_t modified_at = 0;  // when it was read last
+  Descriptor left;               // the file before this one
+  std::uint64_t left_at = 0;     // its size when it was left
+  std::string followed_path;     // whole, and not a link
+  Folder last_look;
   std::vector<LinePlace> read_before;  // to their ends, by this run; the last ones
-  bool is_regular = true;              // not a pipe
-  bool is_skipping = false;            // within a line that is too long
-  bool is_lent = false;                // the newline at the buffer's end isn't the file's
-  std::string found_next;              // at the last look: which, or why there is none
+  // Files that were there before all that is to be read: inode and time of modification.
+  std::set<std::pair<std::uint64_t, std::int64_t>> older;
+  bool is_regular = true;    // not a pipe
+  bool is_skipping = false;  // within a line that is too long
+  bool is_lent = false;      // the newline at the buffer's end isn't the file's
+  std::string found_next;    // at the last look: which, or why there is none
   bool has_ended = false;
   bool has_resumed = false;
-  bool has_warned = false;
   std::uint64_t too_long = 0;
 };
 
@@ -253,10 +262,10 @@ Status LineReader::State::open() {
     return start(STDIN_FILENO, 0, settings.path);
   }
   if (settings.from) {
-    WEIR_TRY(open_where_it_ended());
-    if (has_resumed) {
-      return Status::ok();
-    }
+    return open_where_it_ended();
+  }
+  if (settings.follow) {
+    call_past(folder_of(settings.path), std::numeric_limits<std::int64_t>::max());
   }
   const int opened = open_file(settings.path);
   return opened < 0 ? disk_failure(settings.path) : start(opened, 0, settings.path);
@@ -264,34 +273,93 @@ Status LineReader::State::open() {
 
 // Under its own name, or under the one that it was rotated to.
 Status LineReader::State::open_where_it_ended() {
-  const Folder folder = folder_of(settings.path, settings.from->file, 0);
+  Folder folder = folder_of(settings.path);
+  const LinePlace& from = *settings.from;
+  mark(folder, from);
+  call_past(folder, from.modified_ns);
   const SiblingFile* held = folder.held();
-  if (held != nullptr && (settings.follow || held->name == folder.followed)) {
-    const bool is_compressed = held->name.ends_with(".gz");
-    const std::string renamed = (folder.path / held->name).string();
-    Descriptor opened(open_file(renamed));
-    if (opened.get() < 0) {
-      return disk_failure(renamed);
+  has_resumed = held != nullptr && (settings.follow || held->name == folder.followed);
+  std::string next = has_resumed ? folder.path_of(*held) : settings.path;
+  if (!has_resumed && settings.follow) {
+    mark(folder, from);
+    WEIR_TRY_ASSIGN(const auto after,
+                    file_after_held(folder.followed, folder.files, from.modified_ns));
+    next = after ? folder.path_of(*after) : next;
+  }
+  Descriptor opened(open_file(next));
+  if (opened.get() < 0) {
+    return disk_failure(next);
+  }
+  if (!has_resumed) {
+    settings.warn(
+        fmt::format("the file of {} that an earlier run was cut off in is gone, or was truncated, "
+                    "and what that run didn't read of it: beginning with {}",
+                    settings.path, next));
+  }
+  return start(opened.release(), has_resumed ? from.offset : 0, next);
+}
+
+LinePlace LineReader::State::place() {
+  if (identity.head_bytes < kHeadBytesMax && identity.head_bytes < offset) {
+    identity = identity_of(file());
+  }
+  const std::uint64_t tail = std::min<std::uint64_t>(begin, kTailBytesMax);
+  return {identity, offset, tail, hash_of(std::string_view(buffer).substr(begin - tail, tail)),
+          modified_at};
+}
+
+// Says of each file whether it is the held one, and whether it is past. What didn't change since
+// the last look isn't read again.
+void LineReader::State::mark(Folder& folder, const LinePlace& held) {
+  const std::int64_t since_ns = held.modified_ns - held.modified_ns % kSecondNs;
+  for (SiblingFile& file : folder.files) {
+    const auto same =
+        std::find_if(last_look.files.begin(), last_look.files.end(), [&](const SiblingFile& then) {
+          return then.name == file.name && then.inode == file.inode && then.bytes == file.bytes &&
+                 then.modified_ns == file.modified_ns;
+        });
+    if (same != last_look.files.end()) {
+      file = *same;
+      continue;
     }
-    if (is_compressed || held->bytes >= settings.from->offset) {
-      has_resumed = true;
-      return start(opened.release(), settings.from->offset, renamed);
+    file.is_held = is_it(folder, file, held);
+    file.is_past = !file.is_held && is_past(folder, file, since_ns);
+  }
+  std::vector<SiblingFile*> copies;
+  for (SiblingFile& file : folder.files) {
+    if (folder.held() == nullptr && file.name != folder.followed && !file.is_past &&
+        file.modified_ns >= since_ns && is_copy(folder, file, held)) {
+      copies.push_back(&file);
     }
   }
-  std::vector<std::string> rotated;
+  if (copies.size() == 1) {
+    copies.front()->is_held = true;
+  }
+  last_look = folder;
+}
+
+bool LineReader::State::is_past(const Folder& folder, const SiblingFile& file,
+                                std::int64_t since_ns) const {
+  const bool may_be_compressed = file.name.ends_with(".gz") && file.modified_ns >= since_ns;
+  return older.contains({file.inode, file.modified_ns}) ||
+         std::any_of(read_before.begin(), read_before.end(), [&](const LinePlace& end) {
+           return is_it(folder, file, end) || (may_be_compressed && is_copy(folder, file, end));
+         });
+}
+
+// All that were rotated and modified before, but the held one.
+void LineReader::State::call_past(const Folder& folder, std::int64_t before_ns) {
+  followed_path = folder.path_of_followed();
   for (const SiblingFile& file : folder.files) {
-    if (is_hardly_another_log(folder.followed, file.name) && file.bytes > 0) {
-      rotated.push_back(file.name);
+    // A compressor may keep the time to the second only.
+    const bool is_before =
+        file.modified_ns <
+        (file.name.ends_with(".gz") ? before_ns - before_ns % kSecondNs : before_ns);
+    if (is_before && !file.is_held && is_rotated_name(folder.followed, file.name)) {
+      older.insert({file.inode, file.modified_ns});
     }
   }
-  if (!settings.follow || rotated.empty()) {
-    return Status::ok();
-  }
-  return Status::stop(
-      ExitCode::bad_input,
-      fmt::format("{}: the file that an earlier run was cut off in is gone, and any "
-                  "of these may hold what came after it: {}; {}",
-                  settings.path, fmt::join(rotated, ", "), kRotationWayOut));
+  last_look = {};
 }
 
 // Takes `opened` over.
@@ -301,7 +369,11 @@ Status LineReader::State::start(int opened, std::uint64_t from, const std::strin
   offset = from;
   is_skipping = is_lent = false;
   name = given_name;
+  last_look = {};
   identity = identity_of(opened);
+  const auto found = stat_of(opened);
+  is_regular = found && S_ISREG(found->st_mode);
+  modified_at = found ? modified_ns(*found) : 0;
   if (gz != nullptr) {
     gzclose_r(std::exchange(gz, nullptr));
   }
@@ -321,8 +393,9 @@ Status LineReader::State::start(int opened, std::uint64_t from, const std::strin
     return Status::ok();
   }
   fd.reset(opened);
-  const auto found = stat_of(opened);
-  is_regular = found && S_ISREG(found->st_mode);
+  if (!is_regular) {
+    return Status::ok();
+  }
   if (from > 0 && ::lseek(opened, static_cast<off_t>(from), SEEK_SET) < 0) {
     return disk_failure(name);
   }
@@ -380,6 +453,9 @@ Result<std::size_t> LineReader::State::read_more() {
       return disk_failure(settings.path);
     }
   }
+  if (const auto found = stat_of(file()); found) {
+    modified_at = modified_ns(*found);
+  }
   buffer.resize(held + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
   if (buffer.size() > held && !is_as_read(held)) {
     WEIR_TRY(start_again());
@@ -412,6 +488,9 @@ void LineReader::State::warn_of_late_lines() {
 // At the end of a followed file. True: there may be more to read at once.
 Result<bool> LineReader::State::turn_over() {
   warn_of_late_lines();
+  if (!is_regular) {
+    return false;
+  }
   const auto held = stat_of(file());
   if (!held) {
     return disk_failure(settings.path);
@@ -429,10 +508,13 @@ Result<bool> LineReader::State::turn_over() {
       named.st_dev == held->st_dev) {
     return false;
   }
-  // A compressor may keep the time to the second only.
-  const Folder folder =
-      folder_of(settings.path, identity, held->st_mtim.tv_sec * kSecondNs, read_before);
-  const auto next = file_after_held(folder.followed, folder.files, modified_ns(*held));
+  modified_at = modified_ns(*held);
+  Folder folder = folder_of(settings.path);
+  if (folder.path_of_followed() != followed_path) {  // a link that leads elsewhere now
+    call_past(folder, std::numeric_limits<std::int64_t>::max());
+  }
+  mark(folder, place());
+  const auto next = file_after_held(folder.followed, folder.files, modified_at);
   // A rotation may be under way, which renames one after the other.
   const std::string found = !next.is_ok()  ? next.status().message()
                             : next.value() ? std::to_string(next.value()->inode)
@@ -445,14 +527,14 @@ Result<bool> LineReader::State::turn_over() {
   if (more > 0) {
     return true;
   }
-  if (begin < buffer.size()) {
+  if (has_last_line()) {
     end_last_line();
     return true;
   }
   if (!next.is_ok()) {
     return next.status();
   }
-  const std::string next_path = (folder.path / next.value()->name).string();
+  const std::string next_path = folder.path_of(*next.value());
   Descriptor opened(open_file(next_path));
   if (opened.get() < 0 && errno != ENOENT) {
     return disk_failure(next_path);
@@ -461,10 +543,15 @@ Result<bool> LineReader::State::turn_over() {
   if (!is || is->st_ino != next.value()->inode) {
     return false;  // rotated again meanwhile
   }
-  warn_of_what_may_be_missing(folder, *held, next_path);
+  if (folder.held() == nullptr) {
+    settings.warn(
+        fmt::format("the file that was read until now is no longer beside {}: going on with {}; if "
+                    "another was written between them, send it by `weir produce FILE`",
+                    settings.path, next_path));
+  }
   // Of an empty one nothing but its inode is known, which the next file may get.
-  if (const FileIdentity read = identity_of(file()); offset > 0) {
-    read_before.push_back({read, offset});
+  if (offset > 0) {
+    read_before.push_back(place());
   }
   if (read_before.size() > kReadBeforeMax) {
     read_before.erase(read_before.begin());
@@ -475,27 +562,9 @@ Result<bool> LineReader::State::turn_over() {
   return true;
 }
 
-// Once. By a name that tells no order nobody knows what was rotated behind the held file.
-void LineReader::State::warn_of_what_may_be_missing(const Folder& folder, const struct stat& held,
-                                                    const std::string& next_path) {
-  const SiblingFile* kept = folder.held();
-  const bool is_gone = kept == nullptr;
-  const auto may_be_between = [&](const SiblingFile& file) {
-    return is_rotated_name(folder.followed, file.name) && !file.is_held && !file.was_read &&
-           file.modified_ns > modified_ns(held);
-  };
-  const bool may_miss =
-      is_gone || (!is_rotated_name(folder.followed, kept->name) &&
-                  std::any_of(folder.files.begin(), folder.files.end(), may_be_between));
-  if (!may_miss || std::exchange(has_warned, true)) {
-    return;
-  }
-  settings.warn(
-      fmt::format("the file that was read until now {}: going on with {}; if another was written "
-                  "between them, send it by `weir produce FILE`",
-                  is_gone ? fmt::format("is no longer beside {}", settings.path)
-                          : fmt::format("is {} now, which tells no order", kept->name),
-                  next_path));
+// Whether something without a newline is at the end.
+bool LineReader::State::has_last_line() const {
+  return begin < buffer.size() || is_skipping;
 }
 
 // Lends the file's last line the newline that it lacks; find_line() takes it back.
@@ -525,6 +594,8 @@ bool LineReader::State::find_line(std::optional<std::string_view>& line) {
   if (is_skipping || size > kLineBytesMax) {
     is_skipping = false;
     ++too_long;
+    settings.warn(fmt::format("{}: the line that ends at byte {} is longer than {} MiB: not sent",
+                              name, offset + size, kLineBytesMax >> 20));
     line = std::nullopt;
   } else {
     line = std::string_view(buffer).substr(begin, size);
@@ -566,8 +637,8 @@ Result<std::optional<std::string_view>> LineReader::next() {
     if (s.has_ended) {
       return std::optional<std::string_view>();
     }
-    if (s.is_stdin()) {
-      pollfd one{STDIN_FILENO, POLLIN, 0};
+    if (!s.is_regular) {
+      pollfd one{s.file(), POLLIN, 0};
       if (::poll(&one, 1, kWaitMs) <= 0) {
         return std::optional<std::string_view>();
       }
@@ -587,7 +658,7 @@ Result<std::optional<std::string_view>> LineReader::next() {
       continue;
     }
     s.has_ended = true;
-    if (s.begin < s.buffer.size()) {
+    if (s.has_last_line()) {
       s.end_last_line();
     }
   }
@@ -598,11 +669,7 @@ bool LineReader::has_ended() const {
 }
 
 LinePlace LineReader::place() const {
-  FileIdentity& file = state_->identity;
-  if (file.head_bytes < kHeadBytesMax && file.head_bytes < state_->offset) {
-    file = identity_of(state_->file());
-  }
-  return {file, state_->offset};
+  return state_->place();
 }
 
 std::uint64_t LineReader::too_long() const {

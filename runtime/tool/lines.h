@@ -26,7 +26,10 @@ struct FileIdentity {
 // Where to read on.
 struct LinePlace {
   FileIdentity file;
-  std::uint64_t offset = 0;  // bytes, after decompression
+  std::uint64_t offset = 0;      // bytes, after decompression
+  std::uint64_t tail_bytes = 0;  // so many before `offset` …
+  std::uint64_t tail_hash = 0;   // … are these
+  std::int64_t modified_ns = 0;  // the file, when it was read last
 };
 
 // One thread.
@@ -38,15 +41,14 @@ class LineReader {
   struct Settings {
     std::string path;  // - is standard input; *.gz is decompressed
     bool follow = false;
-    // Go on there; where that file is neither at `path` nor, followed, beside it, also copied or
-    // as .gz, `path` from its beginning.
+    // Go on there. Where that file is neither at `path` nor, followed, beside it, also copied or as
+    // .gz: with what was rotated after it was read last, or else `path`, from its beginning.
     std::optional<LinePlace> from;
-    // Told what may be missing.
+    // Told what is missing, or may be.
     std::function<void(const std::string&)> warn = [](const std::string&) {};
   };
 
-  // stop: disk where it can't be read, usage where it can't be followed, bad_input where the file
-  // to go on from is gone while others lie beside `path` that may have been written after it.
+  // stop: disk where it can't be read, usage where it can't be followed.
   static Result<std::unique_ptr<LineReader>> open(Settings settings);
 
   ~LineReader();
@@ -59,8 +61,8 @@ class LineReader {
   // Followed, a line is whole: what has no newline yet waits for it, unless the file was rotated
   // away. A file that lost bytes, or has others where it was read, is read again from its
   // beginning. A rotated file is read to its end before the next one, which is when that has bytes:
-  // the oldest that was rotated after it, or `path` (file_after_held; bad_input where it can't
-  // say).
+  // what came beside it since, the oldest first, then `path` (file_after_held). What lies there
+  // when reading begins is past, but for what is younger than the place to go on from.
   Result<std::optional<std::string_view>> next();
 
   bool has_ended() const;

@@ -1,5 +1,7 @@
 #include "tool/lines.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -12,8 +14,10 @@
 namespace weir {
 namespace {
 
+using testing::Each;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::SizeIs;
 
 namespace fs = std::filesystem;
 
@@ -92,11 +96,16 @@ TEST_F(LinesTest, LinesAcrossChunksAreWhole) {
   EXPECT_THAT(read(*open({path(), false, {}})), ElementsAre(wide, wide + "y"));
 }
 
-TEST_F(LinesTest, ALineThatIsTooLongIsSkippedAndCounted) {
-  append("a\n" + std::string(LineReader::kLineBytesMax + 1, 'x') + "\nb\n");
-  const auto lines = open({path(), false, {}});
+TEST_F(LinesTest, ALineThatIsTooLongIsSkippedAndCountedAndNamed) {
+  const std::string wide(LineReader::kLineBytesMax + 1, 'x');
+  append("a\n" + wide + "\nb\n" + wide);  // the last one without a newline
+  std::vector<std::string> warnings;
+  const auto lines =
+      open({path(), false, {}, [&](const std::string& text) { warnings.push_back(text); }});
   EXPECT_THAT(read(*lines), ElementsAre("a", "b"));
-  EXPECT_EQ(lines->too_long(), 1);
+  EXPECT_EQ(lines->too_long(), 2);
+  EXPECT_THAT(warnings, ElementsAre(HasSubstr("ends at byte 33554435 is longer than 32 MiB"),
+                                    HasSubstr("ends at byte 67108871 is longer than 32 MiB")));
 }
 
 TEST_F(LinesTest, ACompressedFileIsReadWholeInAllItsMembers) {
@@ -343,6 +352,9 @@ TEST_F(LinesTest, LinesThatComeLateIntoARotatedFileAreWarnedOfOnce) {
     EXPECT_THAT(read(*lines), ElementsAre("c"));
   }
   EXPECT_THAT(warnings, ElementsAre(HasSubstr("to send them: tail -c +3 " + path("log.1") + " |")));
+  rotate();
+  append("d\n");
+  EXPECT_THAT(read(*lines), ElementsAre("d"));
 }
 
 // The next file had got the inode of an empty one that was read, and was left out.
@@ -395,21 +407,81 @@ TEST_F(LinesTest, AHardLinkIsTheSameFile) {
   EXPECT_THAT(read(*lines), ElementsAre("b"));
 }
 
-TEST_F(LinesTest, AFileThatGotANameWithoutAnOrderIsWarnedOfWhereOthersHaveOne) {
+TEST_F(LinesTest, BehindAFileThatGotANameWithoutANumberTheOthersAreRead) {
   append("a\n");
-  std::vector<std::string> warnings;
-  const auto lines = follow_telling(warnings);
+  const auto lines = follow();
   EXPECT_THAT(read(*lines), ElementsAre("a"));
   fs::rename(path(), path("log.old"));
   append("b\n");
+  fs::rename(path(), path("log.1"));
+  append("c\n");
+  EXPECT_THAT(read(*lines), ElementsAre("b", "c"));
+}
+
+// A file was left out, where a name told another order than the times.
+TEST_F(LinesTest, DatesInAnyOrderOfTheirPartsAreFollowed) {
+  append("a\n");
+  auto lines = follow();
+  ASSERT_TRUE(lines->next().is_ok());
+  const LinePlace place = lines->place();
+  lines.reset();
+  for (const std::string name : {"log-30112026", "log-01122026", "log.2026-12-02.1"}) {
+    fs::rename(path(), path(name));
+    append("behind " + name + "\n");
+  }
+  EXPECT_THAT(read(*follow(place)),
+              ElementsAre("behind log-30112026", "behind log-01122026", "behind log.2026-12-02.1"));
+}
+
+// What was read was read again once it was compressed, or ended it with 65.
+TEST_F(LinesTest, WhatWasReadIsKnownAgainOnceItIsCompressedWithATimeOfItsOwnOrWithout) {
+  append("a\n");
+  const auto lines = follow();
+  EXPECT_THAT(read(*lines), ElementsAre("a"));
+  for (const std::string number : {"1", "2", "3", "4"}) {
+    const std::string old = number == "1" ? "a" : "behind " + std::to_string(std::stoi(number) - 1);
+    fs::rename(path(), path("log." + number));
+    const auto time = fs::last_write_time(path("log." + number));
+    append("behind " + number + "\n");
+    EXPECT_THAT(read(*lines), ElementsAre("behind " + number));
+    compress(old + "\n", "wb", "log." + number + ".gz");
+    fs::remove(path("log." + number));
+    if (number == "2") {
+      fs::last_write_time(path("log.2.gz"), time);
+    }
+  }
+}
+
+TEST_F(LinesTest, OlderFilesThatAreTouchedAreNotRead) {
+  append("old\n");
+  rotate();
+  append("a\n");
+  const auto lines = follow();
+  EXPECT_THAT(read(*lines), ElementsAre("a"));
+  rotate();
+  append("b\n");
   EXPECT_THAT(read(*lines), ElementsAre("b"));
-  EXPECT_TRUE(warnings.empty());
-  fs::rename(path(), path("kept"));
-  std::ofstream(path("log.1")) << "between\n";
-  fs::last_write_time(path("log.1"), fs::last_write_time(path("kept")) + std::chrono::seconds(1));
+  compress("old\n", "wb", "log.2.gz");
+  fs::last_write_time(path("log.2.gz"), fs::last_write_time(path("log.2")));
+  fs::remove(path("log.2"));
+  rotate();
   append("c\n");
   EXPECT_THAT(read(*lines), ElementsAre("c"));
-  EXPECT_THAT(warnings, ElementsAre(HasSubstr("is kept now, which tells no order: going on with")));
+}
+
+TEST_F(LinesTest, AFileThatIsWrittenByOneThatDidNotMoveOnHidesNone) {
+  append("a\nb\n");
+  auto lines = follow();
+  ASSERT_TRUE(lines->next().is_ok());
+  const LinePlace place = lines->place();
+  lines.reset();
+  rotate();
+  append("c\n");
+  rotate();
+  append("d\n");
+  std::ofstream(path("log.2"), std::ios::app) << "late\n";
+  fs::last_write_time(path("log.2"), fs::last_write_time(path()) + std::chrono::hours(1));
+  EXPECT_THAT(read(*follow(place)), ElementsAre("b", "late", "c", "d"));
 }
 
 TEST_F(LinesTest, RotationsWhileNobodyReadAreCaughtUpWith) {
@@ -437,7 +509,11 @@ TEST_F(LinesTest, RotatedFilesThatWereCompressedAreReadAndResumedIn) {
     fs::remove(path());
     compress("a\nb\n", "wb", "log.3.gz");
     compress("c\nd\n", "wb", "log.2.gz");
+    fs::last_write_time(path("log.2.gz"),
+                        fs::last_write_time(path("log.3.gz")) + std::chrono::hours(1));
     std::ofstream(path("log.1")) << "e\n";
+    fs::last_write_time(path("log.1"),
+                        fs::last_write_time(path("log.3.gz")) + std::chrono::hours(2));
     append("f\n");
     return place;
   }());
@@ -459,6 +535,24 @@ TEST_F(LinesTest, AFileThatWasCopiedAndCutWhileNobodyReadIsCaughtUpWith) {
   fs::copy_file(path(), path("log.1"));
   std::ofstream(path(), std::ios::trunc) << "c\n";
   EXPECT_THAT(read(*follow(place)), ElementsAre("b", "c"));
+}
+
+TEST_F(LinesTest, AFileThatWasCutAndOutgrewThePlaceWhileNobodyReadIsKnownByWhatWasReadLast) {
+  const std::string head(2'000, 'x');  // as logs begin that repeat a banner
+  append(head + "\na\nb\n");
+  auto lines = follow();
+  ASSERT_TRUE(lines->next().is_ok());
+  ASSERT_TRUE(lines->next().is_ok());
+  const LinePlace place = lines->place();
+  lines.reset();
+  compress(head + "\nolder\n", "wb", "log.2.gz");
+  fs::last_write_time(path("log.2.gz"), fs::last_write_time(path()) - std::chrono::hours(1));
+  fs::copy_file(path(), path("log.1"));
+  std::ofstream(path(), std::ios::trunc) << head << "\nc\nd\ne\n";
+  EXPECT_THAT(read(*follow(place)), ElementsAre("b", head, "c", "d", "e"));
+  fs::remove(path("log.1"));
+  compress(head + "\na\nb\n", "wb", "log.1.gz");
+  EXPECT_THAT(read(*follow(place)), ElementsAre("b", head, "c", "d", "e"));
 }
 
 TEST_F(LinesTest, ARotatedFileThatIsCompressedAtOnceIsReadOnce) {
@@ -484,7 +578,8 @@ TEST_F(LinesTest, AFileThatWasRotatedToElsewhereIsWarnedOf) {
     append(line + "\n");
     EXPECT_THAT(read(*lines), ElementsAre(line));
   }
-  EXPECT_THAT(warnings, ElementsAre(HasSubstr("no longer beside " + path())));
+  EXPECT_THAT(warnings, SizeIs(2));
+  EXPECT_THAT(warnings, Each(HasSubstr("no longer beside " + path())));
 }
 
 TEST_F(LinesTest, WhatCannotBeReadInBetweenEndsItBehindWhatCan) {
@@ -494,6 +589,8 @@ TEST_F(LinesTest, WhatCannotBeReadInBetweenEndsItBehindWhatCan) {
   append("b\n");
   fs::rename(path(), path("log.2"));
   std::ofstream(path("log.1.xz")) << "c";
+  fs::last_write_time(path("log.1.xz"),
+                      fs::last_write_time(path("log.2")) + std::chrono::seconds(1));
   append("d\n");
   auto line = lines->next();
   ASSERT_TRUE(line.is_ok());
@@ -506,19 +603,104 @@ TEST_F(LinesTest, WhatCannotBeReadInBetweenEndsItBehindWhatCan) {
   EXPECT_THAT(read(*lines), ElementsAre("d"));
 }
 
-TEST_F(LinesTest, WhereTheFileIsGoneAndOthersMayHaveFollowedItSaysSo) {
+TEST_F(LinesTest, WhereTheFileIsGoneWhatWasRotatedAfterItIsRead) {
+  append("older\n");
+  rotate();
+  fs::last_write_time(path("log.1"), fs::last_write_time(path("log.1")) - std::chrono::hours(1));
   append("a\nb\n");
   auto lines = follow();
   ASSERT_TRUE(lines->next().is_ok());
   const LinePlace place = lines->place();
   lines.reset();
   fs::remove(path());
-  std::ofstream(path("log.1")) << "c\n";
+  append("c\n");
+  rotate();
   append("d\n");
-  const auto opened = LineReader::open({path(), true, place});
-  ASSERT_FALSE(opened.is_ok());
-  EXPECT_EQ(opened.status().exit_code(), ExitCode::bad_input);
-  EXPECT_THAT(opened.status().message(), HasSubstr("log.1"));
+  std::vector<std::string> warnings;
+  lines = open({path(), true, place, [&](const std::string& text) { warnings.push_back(text); }});
+  EXPECT_FALSE(lines->has_resumed());
+  EXPECT_THAT(read(*lines), ElementsAre("c", "d"));
+  EXPECT_THAT(warnings, ElementsAre(HasSubstr("beginning with " + path("log.1"))));
+}
+
+// As `> log` does.
+TEST_F(LinesTest, AFileThatWasTruncatedWhileNobodyReadIsReadFromItsBeginning) {
+  append("older\n");
+  rotate();
+  fs::last_write_time(path("log.1"), fs::last_write_time(path("log.1")) - std::chrono::hours(1));
+  append("a\nb\n");
+  auto lines = follow();
+  ASSERT_TRUE(lines->next().is_ok());
+  const LinePlace place = lines->place();
+  std::ofstream(path(), std::ios::trunc) << "c\n";
+  EXPECT_THAT(read(*follow(place)), ElementsAre("c"));
+}
+
+// Its lines went into the topic.
+TEST_F(LinesTest, AnotherFileThatBeginsAlikeIsNotTakenForTheOneThatIsGone) {
+  append("header\n");
+  auto lines = follow();
+  EXPECT_THAT(read(*lines), ElementsAre("header"));
+  const LinePlace place = lines->place();
+  fs::create_directory(path("old"));
+  fs::rename(path(), path("old/log"));
+  std::ofstream(path("login-service")) << "header\nof another\n";
+  append("header\nb\n");
+  EXPECT_THAT(read(*follow(place)), ElementsAre("header", "b"));
+}
+
+TEST_F(LinesTest, AFileThatWasCutIsGoneOnWithByItsNewContents) {
+  append("a\nb\n");
+  auto lines = follow();
+  EXPECT_THAT(read(*lines), ElementsAre("a", "b"));
+  fs::copy_file(path(), path("log.1"));
+  fs::last_write_time(path("log.1"), fs::last_write_time(path()) - std::chrono::seconds(1));
+  std::ofstream(path(), std::ios::trunc) << "c\n";
+  EXPECT_THAT(read(*lines), ElementsAre("c"));
+  const LinePlace place = lines->place();
+  lines.reset();
+  append("d\n");
+  rotate();
+  append("e\n");
+  EXPECT_THAT(read(*follow(place)), ElementsAre("d", "e"));
+}
+
+TEST_F(LinesTest, ACopyThatIsBeingCompressedIsStillTheFile) {
+  append("a\nb\n");
+  auto lines = follow();
+  ASSERT_TRUE(lines->next().is_ok());
+  const LinePlace place = lines->place();
+  fs::copy_file(path(), path("log.1"));
+  compress("a\nb\n", "wb", "log.1.gz");
+  std::ofstream(path(), std::ios::trunc) << "c\n";
+  EXPECT_THAT(read(*follow(place)), ElementsAre("b", "c"));
+}
+
+TEST_F(LinesTest, ALinkThatLeadsElsewhereIsFollowedWithoutWhatLayThere) {
+  for (const std::string name : {"a", "b", "b.1"}) {
+    std::ofstream(path(name)) << "in " << name << "\n";
+  }
+  fs::create_symlink(path("a"), path());
+  const auto lines = follow();
+  EXPECT_THAT(read(*lines), ElementsAre("in a"));
+  fs::remove(path());
+  fs::create_symlink(path("b"), path());
+  EXPECT_THAT(read(*lines), ElementsAre("in b"));
+}
+
+TEST_F(LinesTest, APipeIsFollowedFromOneWriterToTheNext) {
+  ASSERT_EQ(::mkfifo(path().c_str(), 0600), 0);
+  const int both = ::open(path().c_str(), O_RDWR);  // lest opening waits for a writer
+  ASSERT_GE(both, 0);
+  const auto lines = follow();
+  for (const std::string line : {"a", "b"}) {
+    append(line + "\n");
+    EXPECT_THAT(read(*lines), ElementsAre(line));
+  }
+  ::close(both);
+  EXPECT_THAT(read(*lines), ElementsAre());
+  append("c\n");
+  EXPECT_THAT(read(*lines), ElementsAre("c"));
 }
 
 TEST_F(LinesTest, AFileThatIsGoneIsSaid) {

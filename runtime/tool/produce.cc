@@ -60,23 +60,11 @@ class Production {
     reading.warn = [](const std::string& text) { fmt::print(stderr, "{}\n", text); };
     WEIR_TRY(open());
     WEIR_TRY(find_checkpoint(reading));
-    Result<std::unique_ptr<LineReader>> reader = LineReader::open(reading);
-    if (!reader.is_ok() && reading.from && reader.status().exit_code() == ExitCode::bad_input) {
-      return Status::stop(
-          ExitCode::bad_input,
-          fmt::format("{}; or remove {}, and it begins with {} as it is now",
-                      reader.status().message(), checkpoint_file_.path().string(), options_.file));
-    }
-    WEIR_TRY_ASSIGN(const std::unique_ptr<LineReader> lines, std::move(reader));
-    if (reading.from && lines->has_resumed()) {
+    WEIR_TRY_ASSIGN(const std::unique_ptr<LineReader> lines, LineReader::open(reading));
+    if (lines->has_resumed()) {
       fmt::print(stderr,
                  "going on where an earlier run was cut off ({}); what that one had under way may "
                  "come twice\n",
-                 checkpoint_file_.path().string());
-    } else if (reading.from) {
-      fmt::print(stderr,
-                 "an earlier run was cut off ({}), but its file is gone: beginning with the file "
-                 "that is there now\n",
                  checkpoint_file_.path().string());
     }
     // Where nothing was sent yet, --key may still be a slip.
@@ -159,6 +147,11 @@ class Production {
                  "topic {} is not the one of an earlier run that was cut off: beginning "
                  "anew\n",
                  options_.topic);
+    } else if (checkpoint_file_.is_there()) {
+      fmt::print(stderr,
+                 "{} can't be read, and with it how far an earlier run was: beginning "
+                 "anew\n",
+                 checkpoint_file_.path().string());
     }
     return Status::ok();
   }
@@ -285,11 +278,18 @@ class Production {
   }
 
   Status note_refused() {
-    constexpr std::uint64_t kShownMax = 10;
+    constexpr std::uint64_t kShownMax = 10;  // each minute, as a follower may run for months
+    if (steady_clock::now() - shown_since_ > std::chrono::minutes(1)) {
+      shown_since_ = steady_clock::now();
+      shown_ = 0;
+    }
     for (const KafkaProducer::Refused& refused : producer_.take_refused()) {
-      if (++refused_ <= kShownMax) {
+      ++refused_;
+      if (++shown_ <= kShownMax) {
         fmt::print(stderr, "record {} of this run was refused: {}\n", refused.number + 1,
                    refused.message);
+      } else if (shown_ == kShownMax + 1) {
+        fmt::print(stderr, "more records are refused: not named for a minute, but counted\n");
       }
     }
     return Status::ok();
@@ -319,6 +319,8 @@ class Production {
   std::uint64_t without_key_ = 0;
   std::uint64_t empty_ = 0;
   std::uint64_t refused_ = 0;
+  std::uint64_t shown_ = 0;  // of them, since
+  steady_clock::time_point shown_since_ = steady_clock::now();
   std::uint64_t too_long_ = 0;
 };
 
@@ -348,13 +350,15 @@ void add_produce(CLI::App& app, Status& done) {
       "command then sends the file again.\n"
       "\n"
       "--follow reads a file that was rotated away to its end, then those that were rotated away\n"
-      "after it, the oldest first, then the new one once it has bytes; it does so, too, with what\n"
-      "happened while it was behind or not running. They lie beside FILE, plain or as .gz, under\n"
-      "its name with a number or a date behind it or before its extension (.1, -20261129). Where\n"
-      "one of them can't be read, or which comes next can't be known, it ends with 65 and names\n"
-      "them. Once the new file has bytes, all who write must have moved on to it: what is still\n"
-      "appended to the old one is warned of, and not read. A file that was truncated is read from\n"
-      "its beginning: what it lost before it was read is not in the topic.");
+      "after it, by their times of modification, then the new one once it has bytes; it does so,\n"
+      "too, with what happened while it was behind or not running. They lie beside FILE, plain or\n"
+      "as .gz, under its name with a number or a date behind it or before its extension (.1,\n"
+      "-20261129); what lay there when it was first started isn't read. One that was touched or\n"
+      "written while it wasn't running may come twice. Where one can't be decompressed, it ends\n"
+      "with 65 and names it. Once the new file has bytes, all who write must have moved on to it:\n"
+      "what is still appended to the old one is warned of, and not read. A file that was "
+      "truncated\n"
+      "is read from its beginning: what it lost before it was read is not in the topic.");
   const auto options = std::make_shared<ProduceOptions>();
   command->add_option("--topic", options->topic, "Where to")->required();
   command->add_option("--key", options->key, "Fields whose texts, joined by commas, are the key")
