@@ -87,7 +87,11 @@ KafkaSettings kafka_settings(const config::Deployment& deployment, const Log& lo
   cluster.client_id = deployment.id;
   for (const config::Setting& setting : deployment.settings) {
     if (setting.path == std::vector<std::string>{"kafka", "bootstrap.servers"}) {
-      cluster.bootstrap_origin = config::origin_of(setting);
+      const std::string origin = config::origin_of(setting);
+      cluster.bootstrap_origin =
+          origin == "default"
+              ? fmt::format("default, as {} says no kafka.bootstrap.servers", deployment.file)
+              : origin;
     }
   }
   cluster.log = [&log](int severity, std::string_view message) {

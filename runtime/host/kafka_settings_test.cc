@@ -110,7 +110,8 @@ TEST(KafkaSettings, SayWhatDecidedWhereTheBrokersAre) {
         .cluster.bootstrap_origin;
   };
   constexpr const char* kSet = "kafka: {bootstrap.servers: \"${WEIR_BOOTSTRAP:-a:1}\"}\n";
-  EXPECT_EQ(origin({}), "default");
+  EXPECT_EQ(origin({{"WEIR_BOOTSTRAP", "b:1"}}),
+            "default, as x.yaml says no kafka.bootstrap.servers");
   EXPECT_EQ(origin({}, kSet), "x.yaml:4:28, default of ${WEIR_BOOTSTRAP}");
   EXPECT_EQ(origin({{"WEIR_BOOTSTRAP", "b:1"}}, kSet), "x.yaml:4:28, ${WEIR_BOOTSTRAP}");
   EXPECT_EQ(origin({{"WEIR__KAFKA__BOOTSTRAP_SERVERS", "c:1"}}, kSet),

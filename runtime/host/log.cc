@@ -46,13 +46,19 @@ void Log::info(std::string_view what, LogFields fields) const {
 }
 
 void Log::info_once(std::string_view what, std::string_view field, const std::string& value) const {
+  bool is_last = false;
   {
     const std::lock_guard hold(mutex_);
     if (said_once_.size() >= kOnceMax || !said_once_.insert(value).second) {
       return;
     }
+    is_last = said_once_.size() == kOnceMax;
   }
-  info(what, {{field, value}});
+  if (is_last) {
+    info(what, {{field, value}, {"note", "the last one that is named; all are counted"}});
+  } else {
+    info(what, {{field, value}});
+  }
 }
 
 void Log::warning(std::string_view what, LogFields fields) const {

@@ -27,7 +27,7 @@ class Log {
 
   void debug(std::string_view what, LogFields fields = {}) const;
   void info(std::string_view what, LogFields fields = {}) const;
-  // As info(), but each `value` once, and no more than kOnceMax of them.
+  // As info(), but each `value` once, and no more than kOnceMax of them; the last says so.
   void info_once(std::string_view what, std::string_view field, const std::string& value) const;
   void warning(std::string_view what, LogFields fields = {}) const;
   void error(std::string_view what, LogFields fields = {}) const;

@@ -31,6 +31,9 @@ TEST(Log, WhatAllLanesFindIsSaidOnceAndAtMostAHundredTimes) {
   }
   const std::string said = ::testing::internal::GetCapturedStderr();
   EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 100);
+  EXPECT_THAT(said, ::testing::EndsWith(
+                        R"("field":"99","note":"the last one that is named; all are counted"})"
+                        "\n"));
 }
 
 }  // namespace

@@ -22,9 +22,9 @@ void note_signal(int /*number*/) {
 
 }  // namespace
 
-void add_options(CLI::App& command, Reach& reach) {
+void add_options(CLI::App& command, Reach& reach, const std::string& brokers) {
   command.add_option(kBootstrapOption, reach.bootstrap,
-                     "Brokers, HOST:PORT joined by commas (WEIR_BOOTSTRAP, 127.0.0.1:9092)");
+                     fmt::format("Brokers, HOST:PORT joined by commas ({})", brokers));
   command
       .add_option("--kafka", reach.properties,
                   "A property of librdkafka as NAME=VALUE, such as security.protocol=ssl")

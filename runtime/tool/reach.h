@@ -27,8 +27,9 @@ struct Reach {
   int silence_s_max = 60;
 };
 
-// --bootstrap, --kafka, --wait.
-void add_options(CLI::App& command, Reach& reach);
+// --bootstrap, --kafka, --wait. `brokers`: which are asked without --bootstrap, for the help.
+void add_options(CLI::App& command, Reach& reach,
+                 const std::string& brokers = "WEIR_BOOTSTRAP, 127.0.0.1:9092");
 
 Result<ClusterSettings> cluster_of(const Reach& reach);
 

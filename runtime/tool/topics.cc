@@ -239,7 +239,7 @@ void add_topics(CLI::App& app, Status& done) {
       ->allow_extra_args(false);
   command->add_option("--output", options->output, "text, or json")
       ->check(CLI::IsMember({"text", "json"}));
-  add_options(*command, options->reach);
+  add_options(*command, options->reach, "what the files say");
   command->callback([options, &done] { done = apply(*options); });
 }
 
