@@ -341,7 +341,9 @@ std::optional<RunEntry::CrashLoop> RunFile::take_over_others() const {
         !(other.failure || (is_own_version && !started_))) {
       continue;
     }
-    std::optional<RunEntry::CrashLoop> loop = other.crash_loop;
+    // A raised version is what mended it, or another fault.
+    const bool is_mended = !is_own_version && self_.version != 0 && other.version != 0;
+    std::optional<RunEntry::CrashLoop> loop = is_mended ? std::nullopt : other.crash_loop;
     if (!other.failure && other.is_new) {  // killed at its start: each will be, perhaps
       loop = longer(loop, {other.seen ? rfc3339(*other.seen) : "", 0, "gone without a word"});
     }

@@ -186,18 +186,30 @@ TEST_F(RunFiles, AStartThatWasKilledIsPartOfACrashLoopUnlessItWorked) {
   }
 }
 
+// Of version 0 are starts whose file didn't load.
 TEST_F(RunFiles, OfTheCrashLoopsThatAStartTakesOverTheLongestGoesOn) {
-  for (const int other : {0, 1}) {
-    of(2).started("");
-    of(other).failed(Status::stop(ExitCode::config, "refused"));
-    of(other).failed(Status::stop(ExitCode::config, "refused"));
-    ASSERT_THAT(all(), SizeIs(2));
-    of(2).started("");
-    ASSERT_THAT(all(), SizeIs(1));
-    ASSERT_TRUE(all()[0].crash_loop);
-    EXPECT_EQ(all()[0].crash_loop->starts, 2);
-    of(2).ended_well();
-  }
+  of(2).started("");
+  of(0).failed(Status::stop(ExitCode::config, "refused"));
+  of(0).failed(Status::stop(ExitCode::config, "refused"));
+  ASSERT_THAT(all(), SizeIs(2));
+  of(2).started("");
+  ASSERT_THAT(all(), SizeIs(1));
+  ASSERT_TRUE(all()[0].crash_loop);
+  EXPECT_EQ(all()[0].crash_loop->starts, 2);
+}
+
+// The first reason of version 1 stood above what version 3 failed with.
+TEST_F(RunFiles, ARaisedVersionIsPartOfNoCrashLoopBeforeIt) {
+  of(1).failed(Status::stop(ExitCode::config, "the input has 6 partitions"));
+  of(1).failed(Status::stop(ExitCode::config, "the input has 6 partitions"));
+  RunFile second = of(2);
+  second.started("");
+  ASSERT_THAT(all(), SizeIs(1));
+  EXPECT_FALSE(all()[0].crash_loop);
+  second.failed(Status::stop(ExitCode::config, "no such topic"));
+  ASSERT_TRUE(all().at(0).crash_loop);
+  EXPECT_EQ(all()[0].crash_loop->starts, 1);
+  EXPECT_EQ(all()[0].crash_loop->first.reason, "no such topic");
 }
 
 TEST_F(RunFiles, AFailureOfAnEarlierProgramIsTheFirstOfItsCrashLoop) {
