@@ -308,10 +308,17 @@ LinePlace LineReader::State::place() {
           modified_at};
 }
 
-// Says of each file whether it is the held one, and whether it is past. What didn't change since
-// the last look isn't read again.
+// Says of each file whether it is the held one, which is open or else of that place, and whether it
+// is past. What didn't change since the last look isn't read again.
 void LineReader::State::mark(Folder& folder, const LinePlace& held) {
   const std::int64_t since_ns = held.modified_ns - held.modified_ns % kSecondNs;
+  const auto open = stat_of(file());
+  const auto is_open = [&](const SiblingFile& file) {
+    struct stat named {};
+
+    return file.inode == open->st_ino && ::stat(folder.path_of(file).c_str(), &named) == 0 &&
+           named.st_ino == open->st_ino && named.st_dev == open->st_dev;
+  };
   for (SiblingFile& file : folder.files) {
     const auto same =
         std::find_if(last_look.files.begin(), last_look.files.end(), [&](const SiblingFile& then) {
@@ -322,7 +329,7 @@ void LineReader::State::mark(Folder& folder, const LinePlace& held) {
       file = *same;
       continue;
     }
-    file.is_held = is_it(folder, file, held);
+    file.is_held = open ? is_open(file) : is_it(folder, file, held);
     file.is_past = !file.is_held && is_past(folder, file, since_ns);
   }
   std::vector<SiblingFile*> copies;
@@ -504,13 +511,14 @@ Result<bool> LineReader::State::turn_over() {
 
   struct stat named {};
 
-  if (::stat(settings.path.c_str(), &named) == 0 && named.st_ino == held->st_ino &&
-      named.st_dev == held->st_dev) {
+  const bool is_there = ::stat(settings.path.c_str(), &named) == 0;
+  if (is_there && named.st_ino == held->st_ino && named.st_dev == held->st_dev) {
     return false;
   }
   modified_at = modified_ns(*held);
-  Folder folder = folder_of(settings.path);
-  if (folder.path_of_followed() != followed_path) {  // a link that leads elsewhere now
+  // Where a link leads to can't be asked while nothing is there.
+  Folder folder = folder_of(is_there ? settings.path : followed_path);
+  if (folder.path_of_followed() != followed_path) {  // it leads elsewhere now
     call_past(folder, std::numeric_limits<std::int64_t>::max());
   }
   mark(folder, place());
@@ -551,7 +559,12 @@ Result<bool> LineReader::State::turn_over() {
   }
   // Of an empty one nothing but its inode is known, which the next file may get.
   if (offset > 0) {
-    read_before.push_back(place());
+    LinePlace end = place();
+    if (gz == nullptr) {  // as it is now: a truncation may have left a hole
+      end.file = identity_of(fd.get());
+      end.tail_hash = hash_of(bytes_at(fd.get(), offset - end.tail_bytes, end.tail_bytes));
+    }
+    read_before.push_back(end);
   }
   if (read_before.size() > kReadBeforeMax) {
     read_before.erase(read_before.begin());

@@ -264,6 +264,11 @@ TEST_F(LinesTest, AWriterThatKeepsItsPlaceInATruncatedFileIsFollowed) {
   EXPECT_THAT(read(*lines), ElementsAre("b"));
   append("c\n");
   EXPECT_THAT(read(*lines), ElementsAre("c"));
+  for (const std::string next : {"d", "e"}) {
+    rotate();
+    append(next + "\n");
+    EXPECT_THAT(read(*lines), ElementsAre(next));
+  }
 }
 
 TEST_F(LinesTest, WhatIsAppendedToALastLineThatWasSentIsReadOn) {
@@ -686,6 +691,23 @@ TEST_F(LinesTest, ALinkThatLeadsElsewhereIsFollowedWithoutWhatLayThere) {
   fs::remove(path());
   fs::create_symlink(path("b"), path());
   EXPECT_THAT(read(*lines), ElementsAre("in b"));
+}
+
+TEST_F(LinesTest, ALinkWhoseTargetIsMissingForAMomentIsFollowed) {
+  const std::string target = path("target");
+  const auto write = [&](const std::string& line) {
+    std::ofstream(target, std::ios::app) << line << "\n";
+  };
+  write("a");
+  fs::create_symlink(target, path());
+  const auto lines = follow();
+  EXPECT_THAT(read(*lines), ElementsAre("a"));
+  fs::rename(target, target + ".2");
+  EXPECT_TRUE(read(*lines).empty());
+  write("b");
+  fs::rename(target, target + ".1");
+  write("c");
+  EXPECT_THAT(read(*lines), ElementsAre("b", "c"));
 }
 
 TEST_F(LinesTest, APipeIsFollowedFromOneWriterToTheNext) {
