@@ -181,24 +181,26 @@ Status Lane::run_loop() {
     is_recovering = done.remedy() != Remedy::retry;
   }
 
-  leave(loop);
-  return Status::ok();
+  return leave(loop);
 }
 
-void Lane::leave(Loop& loop) {
+Status Lane::leave(Loop& loop) {
+  is_leaving_ = true;
   const auto deadline = steady_clock::now() + kDrainWaitMax;
   Status drained = loop.drain();
   while (!drained.is_ok() && drained.remedy() == Remedy::retry && steady_clock::now() < deadline &&
          !stopping_at_once_) {
     pause(kRetryPauseMin);
+    probe_.beat();
     drained = loop.drain();
   }
   const Status left = loop.leave();
   is_drained_ = left.is_ok();
   if (!is_drained_) {
-    log_.warning("left with an open turn; the next start repeats it",
-                 {{"lane", std::to_string(index_)}, {"why", left.message()}});
+    log_.warning(kLeftOpen, {{"lane", std::to_string(index_)}, {"why", left.message()}});
   }
+  // Its turn may be in Kafka all the same, when the disk is full.
+  return !drained.is_ok() && drained.remedy() == Remedy::stop ? drained : Status::ok();
 }
 
 void Lane::set_obstacle(std::string_view obstacle, steady_clock::time_point since) {

@@ -38,6 +38,9 @@ struct RunOptions {
 // leaves its group, and leaving tries for Limits::revoke_wait_max more.
 inline constexpr std::chrono::seconds kDrainWaitMax{10};
 
+inline constexpr std::string_view kLeftOpen =
+    "left with an open turn: what Kafka didn't commit of it, the next start repeats";
+
 // Runs from construction. The destructor drains and joins. Others talk to it through stop() and the
 // questions, which any thread may ask.
 class Lane {
@@ -66,6 +69,9 @@ class Lane {
   // repeat.
   bool is_drained() const { return is_drained_; }
 
+  // It has done what it will: what it still waits for is brokers.
+  bool is_leaving() const { return is_leaving_; }
+
   bool is_ready() const { return is_ready_; }
 
   // When it began not to be ready, if it isn't.
@@ -92,7 +98,7 @@ class Lane {
  private:
   void run();
   Status run_loop();
-  void leave(Loop& loop);  // what is open is committed, or left
+  Status leave(Loop& loop);  // what is open is committed, or left; stop: as Loop::drain()
   void set_obstacle(std::string_view obstacle, std::chrono::steady_clock::time_point since);
   void pause(std::chrono::milliseconds time) const;
 
@@ -119,6 +125,7 @@ class Lane {
   std::chrono::steady_clock::time_point obstacle_since_;
   Status outcome_;
   bool is_drained_ = true;
+  std::atomic<bool> is_leaving_ = false;
   std::thread thread_;
 };
 

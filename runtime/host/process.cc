@@ -40,9 +40,9 @@ constexpr std::chrono::milliseconds kWatchEvery{100};
 constexpr std::chrono::milliseconds kLookMax{50};
 // What lanes have to end when a second signal comes.
 constexpr std::chrono::seconds kEndAtOnceMax{3};
-// What they have when one failed: a request that is under way, their drain, and their leaving.
+// What they have when one failed, or when they are told to end and brokers don't answer: a request
+// that is under way, their drain, and their leaving.
 constexpr std::chrono::seconds kEndAfterFailureMax = kDrainWaitMax + std::chrono::seconds(20);
-constexpr std::string_view kLeftOpen = "left with an open turn, the next start repeats it";
 
 // Two with one transactional id would fence each other for ever.
 Result<FileLock> lock_instance(const config::Deployment& deployment) {
@@ -349,12 +349,19 @@ class Process {
 
   // Until all lanes ended: by themselves, because one had to stop, because all is done or nobody
   // tells whether it is, or because a signal came. After a second signal, or some time after the
-  // first failure, a lane that hangs is left behind, and with it this process.
+  // first failure, a lane that hangs is left behind, and with it this process; some time after the
+  // first signal, too, where it waits for brokers.
   Status watch(EndWatch& ends) {
     Status failed;
     bool is_told = false;
     bool all_done = false;
     auto leave_at = steady_clock::time_point::max();
+    auto leave_brokers_at = steady_clock::time_point::max();
+    const auto wait_for_brokers = [&] {
+      return lane_watch_->is_cut_off() ||
+             std::any_of(lanes_.begin(), lanes_.end(),
+                         [](const auto& lane) { return lane->is_leaving() && !lane->has_ended(); });
+    };
     const auto fail = [&](const Status& why) {
       failed = why;
       leave_at = std::min(leave_at, steady_clock::now() + kEndAfterFailureMax + longer_calls_);
@@ -374,7 +381,11 @@ class Process {
         for (const auto& lane : lanes_) {
           is_told ? lane->stop_at_once() : lane->stop();
         }
-        leave_at = is_told ? std::min(leave_at, steady_clock::now() + kEndAtOnceMax) : leave_at;
+        if (is_told) {
+          leave_at = std::min(leave_at, steady_clock::now() + kEndAtOnceMax);
+        } else {
+          leave_brokers_at = steady_clock::now() + kEndAfterFailureMax + longer_calls_;
+        }
         is_told = true;
         ends.stop();
       }
@@ -402,7 +413,8 @@ class Process {
           lane->stop();
         }
       }
-      if (steady_clock::now() >= leave_at) {
+      if (steady_clock::now() >= leave_at ||
+          (steady_clock::now() >= leave_brokers_at && wait_for_brokers())) {
         bool any_in_stage = false;
         for (const LaneStatus& lane : metrics_.lanes()) {
           if (!lanes_[static_cast<std::size_t>(lane.index)]->has_ended()) {
@@ -413,9 +425,9 @@ class Process {
         }
         const std::string left =
             fmt::format("a lane {}: {}",
-                        lane_watch_->is_cut_off() ? "waits for brokers that are silent"
-                        : any_in_stage            ? kHangs
-                                                  : "did not end, before it was given partitions",
+                        wait_for_brokers() ? "waits for brokers that are silent"
+                        : any_in_stage     ? kHangs
+                                           : "did not end, before it was given partitions",
                         kLeftOpen);
         const Status ended =
             failed.is_ok()

@@ -40,6 +40,9 @@ Status Loop::advance() {
     failure_ = done;
     only_resume_is_left_ = false;
   }
+  if (done.is_ok()) {
+    undone_ = Status::ok();  // recovered from, if there was any
+  }
   return done;
 }
 
@@ -485,7 +488,9 @@ Status Loop::drain() {
 }
 
 Status Loop::leave() {
-  undone_ = turn_.is_empty() ? Status::ok() : Status::abort("the group has moved on");
+  if (!turn_.is_empty()) {
+    undone_ = Status::abort("the group has moved on");
+  }
   source_.close();
   return undone_;
 }

@@ -129,7 +129,7 @@ class Loop final : public AssignmentListener {
   std::chrono::steady_clock::time_point topics_checked_{};
   // What a callback could not carry out inside poll.
   Status owed_;
-  Status undone_;  // ok, or why the last revocation didn't commit the turn that it found
+  Status undone_;  // ok, or why a revocation didn't commit its turn, which isn't recovered from yet
   // Records that the broker refused to take the outputs of; dead letters from now on.
   std::map<Origin, Refusal> refused_;
 

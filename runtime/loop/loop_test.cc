@@ -546,6 +546,19 @@ TEST_F(LoopTest, ARevocationTriesToCommitForAWhileOnly) {
   EXPECT_THAT(values(kLabOutput), ElementsAre("a:1"));
 }
 
+// It was said to be drained.
+TEST_F(LoopTest, ATurnThatARevocationCouldNotEndIsLeftUntilItIsRecoveredFrom) {
+  settings_.limits.turn_interval_max = std::chrono::hours(1);
+  send("a:1");
+  ASSERT_TRUE(run().is_ok());
+  fail("commit", Status::retry("away"), 1'000'000);
+  probe_.on_asked = [&] { lane_->clock().advance(std::chrono::milliseconds(500)); };
+  rebalance();
+  ASSERT_TRUE(lane_->step().is_ok());
+  ASSERT_EQ(probe_.revocations, 1);
+  EXPECT_FALSE(lane_->loop().leave().is_ok());
+}
+
 TEST_F(LoopTest, ATurnThatLeavingCannotCommitIsLeft) {
   settings_.limits.turn_interval_max = std::chrono::hours(1);
   send("a:1");

@@ -169,11 +169,14 @@ void Loop::revoked(bool lost) {
     }
     return done;
   };
+  const bool had_turn = !turn_.is_empty();
   // A turn that has failed already is not sound: its producer may be gone.
   Status done = lost                ? Status::abort("partitions lost")
                 : !failure_.is_ok() ? Status::abort(failure_.message())
                                     : in_time([this] { return finish_turn(); });
-  undone_ = turn_.is_empty() ? Status::ok() : done;
+  if (had_turn) {
+    undone_ = turn_.is_empty() ? Status::ok() : done;
+  }
   if (!done.is_ok() && done.remedy() == Remedy::abort) {
     done = in_time([this] { return abort_turn("partitions revoked"); });
   }

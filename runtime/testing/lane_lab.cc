@@ -107,8 +107,9 @@ Status LabLane::step() {
 }
 
 Status LabLane::drain() {
-  static_cast<void>(loop_->drain());
-  return loop_->leave();
+  const Status drained = loop_->drain();
+  const Status left = loop_->leave();
+  return !drained.is_ok() && drained.remedy() == Remedy::stop ? drained : left;
 }
 
 }  // namespace weir

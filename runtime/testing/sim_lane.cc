@@ -73,8 +73,8 @@ Status SimLane::step() {
 
 Status SimLane::drain() {
   Status drained = loop_->drain();
-  source_->close();
-  return drained;
+  const Status left = loop_->leave();
+  return drained.is_ok() ? left : drained;
 }
 
 std::int64_t SimLane::lag() const {
