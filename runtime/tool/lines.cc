@@ -30,6 +30,8 @@ constexpr std::uint64_t kHeadBytesMax = 1024;
 constexpr std::uint64_t kTailBytesMax = 256;
 constexpr std::size_t kReadBeforeMax = 1'000;
 constexpr int kWaitMs = 100;
+// A compressor writes more often.
+constexpr int kQuietLooks = 20;
 constexpr std::int64_t kSecondNs = 1'000'000'000;
 
 Status disk_failure(const std::string& path) {
@@ -110,6 +112,15 @@ bool has_tail(const std::string& path, const LinePlace& then) {
          has_bytes(path, then.offset - then.tail_bytes, then.tail_bytes, then.tail_hash);
 }
 
+bool ends_at(const std::string& path, std::uint64_t offset) {
+  const gzFile file = gzopen(path.c_str(), "rbe");
+  char next = '\0';
+  const bool ends = file != nullptr && gzseek(file, static_cast<z_off_t>(offset), SEEK_SET) >= 0 &&
+                    gzread(file, &next, 1) == 0;
+  gzclose(file);
+  return ends;
+}
+
 class Descriptor {
  public:
   Descriptor() = default;
@@ -179,6 +190,10 @@ Folder folder_of(const std::string& path) {
   return folder;
 }
 
+bool is_gz(const SiblingFile& file) {
+  return file.name.ends_with(".gz");
+}
+
 // Whether `file` is the one of that place, by whatever name. An empty one is known by its inode
 // only, which another log's may have got.
 bool is_it(const Folder& folder, const SiblingFile& file, const LinePlace& place) {
@@ -187,7 +202,7 @@ bool is_it(const Folder& folder, const SiblingFile& file, const LinePlace& place
   const std::string path = folder.path_of(file);
   return file.inode == place.file.inode && may_be &&
          is_same(Descriptor(open_file(path)).get(), place.file) &&
-         (file.name.ends_with(".gz") || has_tail(path, place));
+         (is_gz(file) || has_tail(path, place));
 }
 
 // Whether it has what was read up to that place, as a copy and what was compressed have.
@@ -222,6 +237,7 @@ struct LineReader::State {
   bool is_as_read(std::size_t held) const;
   Result<std::size_t> read_more();
   void warn_of_late_lines();
+  bool is_settled(const Folder& folder, const Result<std::optional<SiblingFile>>& next);
   Result<bool> turn_over();
   void skip(std::size_t size);
   bool find_line(std::optional<std::string_view>& line);
@@ -240,10 +256,11 @@ struct LineReader::State {
   std::uint64_t offset = 0;  // of `begin` in the file
   std::string name;          // of the file when it was opened
   FileIdentity identity;
-  std::int64_t modified_at = 0;  // when it was read last
-  Descriptor left;               // the file before this one
-  std::uint64_t left_at = 0;     // its size when it was left
-  std::string followed_path;     // whole, and not a link
+  std::int64_t modified_at = 0;  // when it was read last before it was rotated
+  bool is_rotated = false;
+  Descriptor left;            // the file before this one
+  std::uint64_t left_at = 0;  // its size when it was left
+  std::string followed_path;  // whole, and not a link
   Folder last_look;
   std::vector<LinePlace> read_before;  // to their ends, by this run; the last ones
   // Files that were there before all that is to be read: inode and time of modification.
@@ -252,6 +269,7 @@ struct LineReader::State {
   bool is_skipping = false;  // within a line that is too long
   bool is_lent = false;      // the newline at the buffer's end isn't the file's
   std::string found_next;    // at the last look: which, or why there is none
+  int looks_alike = 0;       // in a row
   bool has_ended = false;
   bool has_resumed = false;
   std::uint64_t too_long = 0;
@@ -296,7 +314,12 @@ Status LineReader::State::open_where_it_ended() {
                     "and what that run didn't read of it: beginning with {}",
                     settings.path, next));
   }
-  return start(opened.release(), has_resumed ? from.offset : 0, next);
+  WEIR_TRY(start(opened.release(), has_resumed ? from.offset : 0, next));
+  if (has_resumed) {
+    is_rotated = held->name != folder.followed;
+    modified_at = from.modified_ns;
+  }
+  return Status::ok();
 }
 
 LinePlace LineReader::State::place() {
@@ -332,25 +355,34 @@ void LineReader::State::mark(Folder& folder, const LinePlace& held) {
     file.is_held = open ? is_open(file) : is_it(folder, file, held);
     file.is_past = !file.is_held && is_past(folder, file, since_ns);
   }
+  const SiblingFile* named = folder.held();
   std::vector<SiblingFile*> copies;
   for (SiblingFile& file : folder.files) {
-    if (folder.held() == nullptr && file.name != folder.followed && !file.is_past &&
+    const bool may_be = named == nullptr || (open && is_gz(file));
+    if (may_be && !file.is_held && file.name != folder.followed && !file.is_past &&
         file.modified_ns >= since_ns && is_copy(folder, file, held)) {
       copies.push_back(&file);
     }
   }
-  if (copies.size() == 1) {
+  if (named == nullptr && copies.size() == 1) {
     copies.front()->is_held = true;
   }
+  for (SiblingFile* copy : copies) {
+    copy->is_past = named != nullptr;  // what the held one is being compressed to
+  }
   last_look = folder;
+  std::erase_if(last_look.files, [&](const SiblingFile& file) {
+    return is_being_compressed(file.name, folder.files);
+  });
 }
 
 bool LineReader::State::is_past(const Folder& folder, const SiblingFile& file,
                                 std::int64_t since_ns) const {
-  const bool may_be_compressed = file.name.ends_with(".gz") && file.modified_ns >= since_ns;
+  const bool may_be_compressed = is_gz(file) && file.modified_ns >= since_ns;
   return older.contains({file.inode, file.modified_ns}) ||
          std::any_of(read_before.begin(), read_before.end(), [&](const LinePlace& end) {
-           return is_it(folder, file, end) || (may_be_compressed && is_copy(folder, file, end));
+           return is_it(folder, file, end) || (may_be_compressed && is_copy(folder, file, end) &&
+                                               ends_at(folder.path_of(file), end.offset));
          });
 }
 
@@ -360,8 +392,7 @@ void LineReader::State::call_past(const Folder& folder, std::int64_t before_ns) 
   for (const SiblingFile& file : folder.files) {
     // A compressor may keep the time to the second only.
     const bool is_before =
-        file.modified_ns <
-        (file.name.ends_with(".gz") ? before_ns - before_ns % kSecondNs : before_ns);
+        file.modified_ns < (is_gz(file) ? before_ns - before_ns % kSecondNs : before_ns);
     if (is_before && !file.is_held && is_rotated_name(folder.followed, file.name)) {
       older.insert({file.inode, file.modified_ns});
     }
@@ -374,7 +405,7 @@ Status LineReader::State::start(int opened, std::uint64_t from, const std::strin
   buffer.clear();
   begin = searched = 0;
   offset = from;
-  is_skipping = is_lent = false;
+  is_skipping = is_lent = is_rotated = false;
   name = given_name;
   last_look = {};
   identity = identity_of(opened);
@@ -460,7 +491,8 @@ Result<std::size_t> LineReader::State::read_more() {
       return disk_failure(settings.path);
     }
   }
-  if (const auto found = stat_of(file()); found) {
+  // Of several writers one may go on with a rotated file, which makes it no younger than the next.
+  if (const auto found = stat_of(file()); found && !is_rotated) {
     modified_at = modified_ns(*found);
   }
   buffer.resize(held + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
@@ -492,6 +524,22 @@ void LineReader::State::warn_of_late_lines() {
   left.reset(-1);
 }
 
+// A rotation may be under way, which renames one after the other, or a compressor.
+bool LineReader::State::is_settled(const Folder& folder,
+                                   const Result<std::optional<SiblingFile>>& next) {
+  std::string found = !next.is_ok()  ? next.status().message()
+                      : next.value() ? std::to_string(next.value()->inode)
+                                     : "";
+  const bool may_grow = !next.is_ok() || (next.value() && is_gz(*next.value()));
+  for (const SiblingFile& file : folder.files) {
+    if (may_grow && is_rotated_name(folder.followed, file.name)) {
+      found += fmt::format(" {}", file.bytes);
+    }
+  }
+  looks_alike = std::exchange(found_next, found) == found ? looks_alike + 1 : 0;
+  return !found.empty() && looks_alike >= (may_grow ? kQuietLooks : 1);
+}
+
 // At the end of a followed file. True: there may be more to read at once.
 Result<bool> LineReader::State::turn_over() {
   warn_of_late_lines();
@@ -515,19 +563,15 @@ Result<bool> LineReader::State::turn_over() {
   if (is_there && named.st_ino == held->st_ino && named.st_dev == held->st_dev) {
     return false;
   }
-  modified_at = modified_ns(*held);
   // Where a link leads to can't be asked while nothing is there.
   Folder folder = folder_of(is_there ? settings.path : followed_path);
   if (folder.path_of_followed() != followed_path) {  // it leads elsewhere now
     call_past(folder, std::numeric_limits<std::int64_t>::max());
   }
+  is_rotated = true;
   mark(folder, place());
   const auto next = file_after_held(folder.followed, folder.files, modified_at);
-  // A rotation may be under way, which renames one after the other.
-  const std::string found = !next.is_ok()  ? next.status().message()
-                            : next.value() ? std::to_string(next.value()->inode)
-                                           : "";
-  if (std::exchange(found_next, found) != found || found.empty()) {
+  if (!is_settled(folder, next)) {
     return false;
   }
   // Whoever writes has moved on to another file, so what the old one holds by now is all.
@@ -551,14 +595,18 @@ Result<bool> LineReader::State::turn_over() {
   if (!is || is->st_ino != next.value()->inode) {
     return false;  // rotated again meanwhile
   }
-  if (folder.held() == nullptr) {
+  const SiblingFile* kept = folder.held();
+  const bool is_named = kept != nullptr && (is_rotated_name(folder.followed, kept->name) ||
+                                            kept->name.ends_with(".tmp"));  // as Logback compresses
+  if (!is_named) {
     settings.warn(
-        fmt::format("the file that was read until now is no longer beside {}: going on with {}; if "
-                    "another was written between them, send it by `weir produce FILE`",
+        fmt::format("the file that was read until now is {} {}: going on with {}; if another was "
+                    "written between them, send it by `weir produce FILE`",
+                    kept == nullptr ? "no longer beside" : kept->name + " now, no rotated name of",
                     settings.path, next_path));
   }
   // Of an empty one nothing but its inode is known, which the next file may get.
-  if (offset > 0) {
+  if (offset > 0 || gz != nullptr) {
     LinePlace end = place();
     if (gz == nullptr) {  // as it is now: a truncation may have left a hole
       end.file = identity_of(fd.get());

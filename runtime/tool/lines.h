@@ -29,7 +29,7 @@ struct LinePlace {
   std::uint64_t offset = 0;      // bytes, after decompression
   std::uint64_t tail_bytes = 0;  // so many before `offset` …
   std::uint64_t tail_hash = 0;   // … are these
-  std::int64_t modified_ns = 0;  // the file, when it was read last
+  std::int64_t modified_ns = 0;  // the file, when it was read last before it was rotated
 };
 
 // One thread.

@@ -14,8 +14,8 @@ namespace {
 
 constexpr std::array<std::string_view, 9> kCompressed = {".gz",  ".bz2", ".xz",  ".zst", ".lz4",
                                                          ".lzo", ".Z",   ".zip", ".br"};
-// More of them are a date or a time.
-constexpr std::size_t kCountDigitsMax = 4;
+// More of them are a date or a time: those of a process id or a port aren't.
+constexpr std::size_t kCountDigitsMax = 7;
 constexpr std::string_view kDigits = "0123456789";
 constexpr std::int64_t kSecondNs = 1'000'000'000;
 
@@ -134,23 +134,27 @@ Result<std::optional<SiblingFile>> file_after_held(const std::string& followed,
                                                    const std::vector<SiblingFile>& siblings,
                                                    std::int64_t held_ns) {
   const SiblingFile* held = find_held(followed, siblings);
+  const std::int64_t since_ns = held_ns - held_ns % kSecondNs;  // so do some compressors
   const std::optional<Mark> held_mark =
       held != nullptr ? find_mark(followed, held->name) : std::nullopt;
   std::vector<Rotated> after;
+  std::vector<Rotated> unreadable;
   for (const SiblingFile& file : siblings) {
     const std::optional<Mark> mark = find_mark(followed, file.name);
     if (!mark || file.is_held || file.is_past || file.bytes == 0 || !is_of_log(held_mark, *mark) ||
         is_being_compressed(file.name, siblings)) {
       continue;
     }
-    const bool is_after = is_unreadable(file.name)
-                              ? held != nullptr && file.modified_ns > held_ns
-                              : uncompressed_name(file.name) == file.name ||
-                                    file.modified_ns >= held_ns - held_ns % kSecondNs;
-    if (is_after) {
+    if (is_unreadable(file.name) && file.modified_ns >= since_ns) {
+      unreadable.push_back({file, *mark});
+    } else if (uncompressed_name(file.name) == file.name || file.modified_ns >= since_ns) {
       after.push_back({file, *mark});
     }
   }
+  // Of them the oldest is the held one, where that is gone.
+  std::sort(unreadable.begin(), unreadable.end(), is_older);
+  after.insert(after.end(), unreadable.begin() + (held == nullptr && !unreadable.empty() ? 1 : 0),
+               unreadable.end());
   if (after.empty()) {
     return newest_of(followed, siblings);
   }

@@ -41,7 +41,7 @@ const SiblingFile* find_held(const std::string& followed, const std::vector<Sibl
 //
 // A compressed one may have been made of what is past, and has to be as young as the held file,
 // which was modified at `held_ns`. bad_input, with names and way out: it comes next and can't be
-// read (.gz can). Where the held file is gone, it may be that, and is left out.
+// read (.gz can). Where the held file is gone, the oldest of those may be it, and is left out.
 Result<std::optional<SiblingFile>> file_after_held(const std::string& followed,
                                                    const std::vector<SiblingFile>& siblings,
                                                    std::int64_t held_ns);

@@ -92,7 +92,10 @@ TEST(Rotation, TheNextFileIsTheFirstToHaveBeenModifiedOfThoseThatArentPast) {
         "log.2"},
        {"the held one is gone, and may be what can't be read",
         {file("log", 200), file("log.1.zst", 150)},
-        "log"}},
+        "log"},
+       {"the held one is gone, and is what can't be read, with its time to the second",
+        {file("log", 200), file("log.1", 150), file("log.2.zst", 100)},
+        "log.1"}},
       "log");
 }
 
@@ -134,6 +137,9 @@ TEST(Rotation, OtherFilesAreLeftAlone) {
        {"a date within its name",
         {file("a.log", 200), held("a.log.1"), file("a-20261129.log", 150)},
         "a.log"},
+       {"a process id, where a date is",
+        {file("a.log", 200), held("a-20261129.log"), file("a-31337.log", 150)},
+        "a.log"},
        {"a number, where a date is",
         {file("a.log", 200), held("a-20261129.log"), file("a-2.log", 150)},
         "a.log"},
@@ -164,6 +170,16 @@ TEST(Rotation, WhatCannotBeReadIsNamedWithTheWayOut) {
   EXPECT_THAT(next.status().message(),
               AllOf(HasSubstr("log.2.xz, log.1;"), HasSubstr("weir produce FILE"),
                     Not(HasSubstr("log.4"))));
+}
+
+// It was left out without a word.
+TEST(Rotation, OfSeveralThatCannotBeReadOnlyOneMayBeTheFileThatIsGone) {
+  const auto next = file_after_held(
+      "log", {file("log", 200), file("log.1", 150), file("log.2.xz", 120), file("log.3.xz", 100)},
+      kHeldTime);
+  ASSERT_FALSE(next.is_ok());
+  EXPECT_THAT(next.status().message(),
+              AllOf(HasSubstr("log.2.xz, log.1;"), Not(HasSubstr("log.3"))));
 }
 
 }  // namespace
