@@ -185,7 +185,7 @@ Status Lane::run_loop() {
 }
 
 Status Lane::leave(Loop& loop) {
-  is_leaving_ = true;
+  leaving_since_ = steady_clock::now();
   const auto deadline = steady_clock::now() + kDrainWaitMax;
   Status drained = loop.drain();
   while (!drained.is_ok() && drained.remedy() == Remedy::retry && steady_clock::now() < deadline &&

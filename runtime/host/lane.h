@@ -62,15 +62,15 @@ class Lane {
 
   bool has_ended() const { return has_ended_; }
 
-  // After has_ended: ok, or why it ended before it was told to.
+  // After has_ended: ok, or why it ended before it was told to, or with what is to be mended.
   const Status& outcome() const { return outcome_; }
 
   // After has_ended with an outcome of ok: no turn was left uncommitted, for the next start to
   // repeat.
   bool is_drained() const { return is_drained_; }
 
-  // It has done what it will: what it still waits for is brokers.
-  bool is_leaving() const { return is_leaving_; }
+  // Since when no stage is called any more, and the last turn is committed; max: not yet.
+  std::chrono::steady_clock::time_point leaving_since() const { return leaving_since_; }
 
   bool is_ready() const { return is_ready_; }
 
@@ -125,7 +125,8 @@ class Lane {
   std::chrono::steady_clock::time_point obstacle_since_;
   Status outcome_;
   bool is_drained_ = true;
-  std::atomic<bool> is_leaving_ = false;
+  std::atomic<std::chrono::steady_clock::time_point> leaving_since_{
+      std::chrono::steady_clock::time_point::max()};
   std::thread thread_;
 };
 

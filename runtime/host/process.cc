@@ -40,8 +40,9 @@ constexpr std::chrono::milliseconds kWatchEvery{100};
 constexpr std::chrono::milliseconds kLookMax{50};
 // What lanes have to end when a second signal comes.
 constexpr std::chrono::seconds kEndAtOnceMax{3};
-// What they have when one failed, or when they are told to end and brokers don't answer: a request
-// that is under way, their drain, and their leaving.
+constexpr std::string_view kBrokerIsAwaited = "waits for brokers that are silent";
+// What they have when one failed: a request that is under way, their drain, and their leaving. And
+// each has for the last two, lest brokers that don't answer keep it.
 constexpr std::chrono::seconds kEndAfterFailureMax = kDrainWaitMax + std::chrono::seconds(20);
 
 // Two with one transactional id would fence each other for ever.
@@ -349,18 +350,19 @@ class Process {
 
   // Until all lanes ended: by themselves, because one had to stop, because all is done or nobody
   // tells whether it is, or because a signal came. After a second signal, or some time after the
-  // first failure, a lane that hangs is left behind, and with it this process; some time after the
-  // first signal, too, where it waits for brokers.
+  // first failure, or where it still leaves after some time, a lane that hangs is left behind, and
+  // with it this process.
   Status watch(EndWatch& ends) {
     Status failed;
     bool is_told = false;
     bool all_done = false;
     auto leave_at = steady_clock::time_point::max();
-    auto leave_brokers_at = steady_clock::time_point::max();
-    const auto wait_for_brokers = [&] {
-      return lane_watch_->is_cut_off() ||
-             std::any_of(lanes_.begin(), lanes_.end(),
-                         [](const auto& lane) { return lane->is_leaving() && !lane->has_ended(); });
+    // A lane that goes on leaving for longer.
+    const auto is_any_leaving = [&](steady_clock::duration longer_than) {
+      const auto before = steady_clock::now() - longer_than;
+      return std::any_of(lanes_.begin(), lanes_.end(), [before](const auto& lane) {
+        return !lane->has_ended() && lane->leaving_since() <= before;
+      });
     };
     const auto fail = [&](const Status& why) {
       failed = why;
@@ -381,11 +383,7 @@ class Process {
         for (const auto& lane : lanes_) {
           is_told ? lane->stop_at_once() : lane->stop();
         }
-        if (is_told) {
-          leave_at = std::min(leave_at, steady_clock::now() + kEndAtOnceMax);
-        } else {
-          leave_brokers_at = steady_clock::now() + kEndAfterFailureMax + longer_calls_;
-        }
+        leave_at = is_told ? std::min(leave_at, steady_clock::now() + kEndAtOnceMax) : leave_at;
         is_told = true;
         ends.stop();
       }
@@ -413,21 +411,23 @@ class Process {
           lane->stop();
         }
       }
-      if (steady_clock::now() >= leave_at ||
-          (steady_clock::now() >= leave_brokers_at && wait_for_brokers())) {
+      if (steady_clock::now() >= leave_at || is_any_leaving(kEndAfterFailureMax + longer_calls_)) {
         bool any_in_stage = false;
         for (const LaneStatus& lane : metrics_.lanes()) {
-          if (!lanes_[static_cast<std::size_t>(lane.index)]->has_ended()) {
-            any_in_stage = any_in_stage || !lane.partitions.empty();
+          const Lane& behind = *lanes_[static_cast<std::size_t>(lane.index)];
+          if (!behind.has_ended()) {
+            const bool is_leaving = behind.leaving_since() <= steady_clock::now();
+            any_in_stage = any_in_stage || (!is_leaving && !lane.partitions.empty());
             log_.warning("lane left behind", {{"lane", std::to_string(lane.index)},
                                               {"committed", committed_text(lane.partitions)}});
           }
         }
         const std::string left =
             fmt::format("a lane {}: {}",
-                        wait_for_brokers() ? "waits for brokers that are silent"
-                        : any_in_stage     ? kHangs
-                                           : "did not end, before it was given partitions",
+                        lane_watch_->is_cut_off() ? kBrokerIsAwaited
+                        : any_in_stage            ? kHangs
+                        : is_any_leaving({})      ? kBrokerIsAwaited
+                                                  : "did not end, before it was given partitions",
                         kLeftOpen);
         const Status ended =
             failed.is_ok()

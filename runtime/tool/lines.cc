@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <functional>
@@ -30,8 +31,9 @@ constexpr std::uint64_t kHeadBytesMax = 1024;
 constexpr std::uint64_t kTailBytesMax = 256;
 constexpr std::size_t kReadBeforeMax = 1'000;
 constexpr int kWaitMs = 100;
-// A compressor writes more often.
-constexpr int kQuietLooks = 20;
+// A rotation has renamed its files, and a compressor has written, within.
+constexpr std::chrono::milliseconds kRenamedWithin{50};
+constexpr std::chrono::milliseconds kWrittenWithin{2'000};
 constexpr std::int64_t kSecondNs = 1'000'000'000;
 
 Status disk_failure(const std::string& path) {
@@ -269,7 +271,7 @@ struct LineReader::State {
   bool is_skipping = false;  // within a line that is too long
   bool is_lent = false;      // the newline at the buffer's end isn't the file's
   std::string found_next;    // at the last look: which, or why there is none
-  int looks_alike = 0;       // in a row
+  std::chrono::steady_clock::time_point found_at{};
   bool has_ended = false;
   bool has_resumed = false;
   std::uint64_t too_long = 0;
@@ -356,11 +358,13 @@ void LineReader::State::mark(Folder& folder, const LinePlace& held) {
     file.is_past = !file.is_held && is_past(folder, file, since_ns);
   }
   const SiblingFile* named = folder.held();
+  const std::uint64_t bytes = open ? static_cast<std::uint64_t>(open->st_size) : 0;
   std::vector<SiblingFile*> copies;
   for (SiblingFile& file : folder.files) {
     const bool may_be = named == nullptr || (open && is_gz(file));
     if (may_be && !file.is_held && file.name != folder.followed && !file.is_past &&
-        file.modified_ns >= since_ns && is_copy(folder, file, held)) {
+        file.modified_ns >= since_ns && is_copy(folder, file, held) &&
+        (!open || gz != nullptr || ends_at(folder.path_of(file), bytes))) {
       copies.push_back(&file);
     }
   }
@@ -536,8 +540,11 @@ bool LineReader::State::is_settled(const Folder& folder,
       found += fmt::format(" {}", file.bytes);
     }
   }
-  looks_alike = std::exchange(found_next, found) == found ? looks_alike + 1 : 0;
-  return !found.empty() && looks_alike >= (may_grow ? kQuietLooks : 1);
+  const auto now = std::chrono::steady_clock::now();
+  if (std::exchange(found_next, found) != found) {
+    found_at = now;
+  }
+  return !found.empty() && now - found_at >= (may_grow ? kWrittenWithin : kRenamedWithin);
 }
 
 // At the end of a followed file. True: there may be more to read at once.

@@ -99,7 +99,7 @@ bool is_older(const Rotated& a, const Rotated& b) {
 std::optional<SiblingFile> newest_of(const std::string& followed,
                                      const std::vector<SiblingFile>& siblings) {
   const auto newest = std::find_if(siblings.begin(), siblings.end(), [&](const auto& file) {
-    return file.name == followed && file.bytes > 0;
+    return file.name == followed && file.bytes > 0 && !file.is_held;  // a link may be away
   });
   return newest != siblings.end() ? std::optional(*newest) : std::nullopt;
 }
@@ -139,22 +139,27 @@ Result<std::optional<SiblingFile>> file_after_held(const std::string& followed,
       held != nullptr ? find_mark(followed, held->name) : std::nullopt;
   std::vector<Rotated> after;
   std::vector<Rotated> unreadable;
+  bool is_held_unreadable = held != nullptr;
   for (const SiblingFile& file : siblings) {
     const std::optional<Mark> mark = find_mark(followed, file.name);
     if (!mark || file.is_held || file.is_past || file.bytes == 0 || !is_of_log(held_mark, *mark) ||
         is_being_compressed(file.name, siblings)) {
       continue;
     }
-    if (is_unreadable(file.name) && file.modified_ns >= since_ns) {
-      unreadable.push_back({file, *mark});
+    if (is_unreadable(file.name)) {
+      is_held_unreadable =
+          is_held_unreadable || (file.modified_ns >= since_ns && file.modified_ns <= held_ns);
+      if (file.modified_ns > held_ns) {
+        unreadable.push_back({file, *mark});
+      }
     } else if (uncompressed_name(file.name) == file.name || file.modified_ns >= since_ns) {
       after.push_back({file, *mark});
     }
   }
-  // Of them the oldest is the held one, where that is gone.
+  // Where the held one is gone it is one of them: that of its time, or else the oldest.
   std::sort(unreadable.begin(), unreadable.end(), is_older);
-  after.insert(after.end(), unreadable.begin() + (held == nullptr && !unreadable.empty() ? 1 : 0),
-               unreadable.end());
+  const bool is_first_held = held == nullptr && !is_held_unreadable && !unreadable.empty();
+  after.insert(after.end(), unreadable.begin() + (is_first_held ? 1 : 0), unreadable.end());
   if (after.empty()) {
     return newest_of(followed, siblings);
   }
