@@ -39,7 +39,7 @@ struct RunOptions {
 inline constexpr std::chrono::seconds kDrainWaitMax{10};
 
 inline constexpr std::string_view kLeftOpen =
-    "left with an open turn: what Kafka didn't commit of it, the next start repeats";
+    "left with an open turn: the next start repeats it, unless Kafka committed it";
 
 // Runs from construction. The destructor drains and joins. Others talk to it through stop() and the
 // questions, which any thread may ask.

@@ -218,7 +218,7 @@ class BrokerTest(unittest.TestCase):
                     process.terminate()
                     process.send_signal(signal.SIGCONT)
                     self.assertEqual(process.wait(STOP_S_MAX), 0, it.log()[-2000:])
-                    self.assertIn("left with an open turn: what Kafka didn't commit of it",
+                    self.assertIn("left with an open turn: the next start repeats it",
                                   it.log().splitlines()[-1])
                 it.finish()
                 self.assertEqual(it.verdict(), [], it.log()[-3000:])
