@@ -34,7 +34,7 @@ std::optional<FilePosition> CheckpointFile::read() const {
   FilePosition found;
   auto& [file, offset, tail_bytes, tail_hash, modified_ns] = found.place;
   in >> format >> found.topic_id >> file.device >> file.inode >> file.head_bytes >>
-      file.head_hash >> offset >> tail_bytes >> tail_hash >> modified_ns >> end;
+      file.head_hash >> offset >> tail_bytes >> tail_hash >> modified_ns >> file.born_ns >> end;
   const bool is_whole = in && format == kFormat && end == "end";
   return is_whole ? std::optional(found) : std::nullopt;
 }
@@ -45,9 +45,9 @@ Status CheckpointFile::write(const FilePosition& checkpoint) const {
   std::error_code failed;
   std::filesystem::create_directories(path_.parent_path(), failed);
   std::ofstream out(made, std::ios::trunc);
-  out << fmt::format("{} {} {} {} {} {} {} {} {} {} end\n", kFormat, checkpoint.topic_id,
+  out << fmt::format("{} {} {} {} {} {} {} {} {} {} {} end\n", kFormat, checkpoint.topic_id,
                      file.device, file.inode, file.head_bytes, file.head_hash, offset, tail_bytes,
-                     tail_hash, modified_ns);
+                     tail_hash, modified_ns, file.born_ns);
   out.close();
   if (out) {
     std::filesystem::rename(made, path_, failed);

@@ -31,12 +31,12 @@ TEST_F(CheckpointTest, WhatWasWrittenIsRead) {
   const CheckpointFile file = checkpoint("log");
   EXPECT_FALSE(file.is_there());
   EXPECT_FALSE(file.read());
-  ASSERT_TRUE(file.write({"cluster/id", {{1, 2, 3, 4}, 5, 6, 7, 8}}).is_ok());
+  ASSERT_TRUE(file.write({"cluster/id", {{1, 2, 3, 4, 9}, 5, 6, 7, 8}}).is_ok());
   const auto read = file.read();
   ASSERT_TRUE(read);
   EXPECT_EQ(read->topic_id, "cluster/id");
   const auto& [identity, offset, tail_bytes, tail_hash, modified_ns] = read->place;
-  EXPECT_EQ(identity, (FileIdentity{1, 2, 3, 4}));
+  EXPECT_EQ(identity, (FileIdentity{1, 2, 3, 4, 9}));
   EXPECT_EQ((std::vector<std::uint64_t>{offset, tail_bytes, tail_hash}),
             (std::vector<std::uint64_t>{5, 6, 7}));
   EXPECT_EQ(modified_ns, 8);
@@ -46,7 +46,7 @@ TEST_F(CheckpointTest, WhatWasWrittenIsRead) {
 
 TEST_F(CheckpointTest, OneThatIsCutShortIsThereAndNone) {
   const CheckpointFile file = checkpoint("log");
-  ASSERT_TRUE(file.write({"cluster/id", {{1, 2, 3, 4}, 5, 6, 7, 8}}).is_ok());
+  ASSERT_TRUE(file.write({"cluster/id", {{1, 2, 3, 4, 9}, 5, 6, 7, 8}}).is_ok());
   for (auto size = fs::file_size(file.path()) - 1; size > 0; --size) {
     fs::resize_file(file.path(), size - 1);
     EXPECT_FALSE(file.read()) << size;

@@ -69,6 +69,17 @@ bool is_or_was_cut(std::string_view now, std::string_view then) {
                     [](char a, char b) { return a == b || a == '\0'; });
 }
 
+// An inode that is free again is given to the next file as a rule.
+std::uint64_t born_ns(int fd) {
+  struct statx found {};
+
+  const bool is_told = ::statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &found) == 0 &&
+                       (found.stx_mask & STATX_BTIME) != 0;
+  return is_told ? static_cast<std::uint64_t>(found.stx_btime.tv_sec * kSecondNs) +
+                       found.stx_btime.tv_nsec
+                 : 0;
+}
+
 FileIdentity identity_of(int fd) {
   FileIdentity file;
   if (const auto found = stat_of(fd)) {
@@ -77,6 +88,7 @@ FileIdentity identity_of(int fd) {
     file.head_bytes =
         std::min<std::uint64_t>(static_cast<std::uint64_t>(found->st_size), kHeadBytesMax);
     file.head_hash = head_hash(fd, file.head_bytes);
+    file.born_ns = born_ns(fd);
   }
   return file;
 }
@@ -84,7 +96,9 @@ FileIdentity identity_of(int fd) {
 // The file may have grown since `then`.
 bool is_same(int fd, const FileIdentity& then) {
   const auto found = stat_of(fd);
-  return found && found->st_dev == then.device && found->st_ino == then.inode &&
+  const std::uint64_t born = born_ns(fd);
+  const bool is_born_alike = born == then.born_ns || born == 0 || then.born_ns == 0;
+  return found && found->st_dev == then.device && found->st_ino == then.inode && is_born_alike &&
          static_cast<std::uint64_t>(found->st_size) >= then.head_bytes &&
          head_hash(fd, then.head_bytes) == then.head_hash;
 }
@@ -534,7 +548,14 @@ bool LineReader::State::is_settled(const Folder& folder,
   std::string found = !next.is_ok()  ? next.status().message()
                       : next.value() ? std::to_string(next.value()->inode)
                                      : "";
-  const bool may_grow = !next.is_ok() || (next.value() && is_gz(*next.value()));
+  // One that is compressed has its time when that is done, as a rule that of the file before.
+  const auto is_fresh = [](const SiblingFile& file) {
+    const std::chrono::nanoseconds age = std::chrono::system_clock::now().time_since_epoch() -
+                                         std::chrono::nanoseconds(file.modified_ns);
+    return age < kWrittenWithin;
+  };
+  const bool may_grow =
+      !next.is_ok() || (next.value() && is_gz(*next.value()) && is_fresh(*next.value()));
   for (const SiblingFile& file : folder.files) {
     if (may_grow && is_rotated_name(folder.followed, file.name)) {
       found += fmt::format(" {}", file.bytes);

@@ -19,6 +19,7 @@ struct FileIdentity {
   std::uint64_t inode = 0;
   std::uint64_t head_bytes = 0;  // so many of its first bytes …
   std::uint64_t head_hash = 0;   // … are these
+  std::uint64_t born_ns = 0;     // 0: the file system doesn't tell
 
   friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
 };
