@@ -40,7 +40,6 @@ constexpr std::chrono::milliseconds kWatchEvery{100};
 constexpr std::chrono::milliseconds kLookMax{50};
 // What lanes have to end when a second signal comes.
 constexpr std::chrono::seconds kEndAtOnceMax{3};
-constexpr std::string_view kBrokerIsAwaited = "waits for brokers that are silent";
 // What they have when one failed: a request that is under way, their drain, and their leaving. And
 // each has for the last two, lest brokers that don't answer keep it.
 constexpr std::chrono::seconds kEndAfterFailureMax = kDrainWaitMax + std::chrono::seconds(20);
@@ -422,12 +421,13 @@ class Process {
                                               {"committed", committed_text(lane.partitions)}});
           }
         }
+        const bool is_for_brokers =
+            lane_watch_->is_cut_off() || (!any_in_stage && is_any_leaving({}));
         const std::string left =
             fmt::format("a lane {}: {}",
-                        lane_watch_->is_cut_off() ? kBrokerIsAwaited
-                        : any_in_stage            ? kHangs
-                        : is_any_leaving({})      ? kBrokerIsAwaited
-                                                  : "did not end, before it was given partitions",
+                        is_for_brokers ? "waits for brokers that are silent"
+                        : any_in_stage ? kHangs
+                                       : "did not end, before it was given partitions",
                         kLeftOpen);
         const Status ended =
             failed.is_ok()

@@ -95,6 +95,12 @@ class LoopTest : public ::testing::Test {
   }
 
   // Another member comes and goes.
+  void leave_a_turn_open() {
+    settings_.limits.turn_interval_max = std::chrono::hours(1);
+    send("a:1");
+    ASSERT_TRUE(run().is_ok());
+  }
+
   void rebalance() {
     struct Nobody final : AssignmentListener {
       Result<std::vector<Position>> assigned(std::span<const InputPartition>) override {
@@ -512,9 +518,7 @@ TEST_F(LoopTest, LeavingWhileTheProducerIsMadeAnewLeavesTheTurnAlone) {
 
 // It was said to be left open, and the next start found it committed.
 TEST_F(LoopTest, ATurnThatLeavingCommitsIsNotLeft) {
-  settings_.limits.turn_interval_max = std::chrono::hours(1);
-  send("a:1");
-  ASSERT_TRUE(run().is_ok());
+  leave_a_turn_open();
   fail("commit", Status::retry("away"), 2);
   ASSERT_FALSE(lane_->loop().drain().is_ok());
   EXPECT_TRUE(lane_->loop().leave().is_ok());
@@ -523,9 +527,7 @@ TEST_F(LoopTest, ATurnThatLeavingCommitsIsNotLeft) {
 
 // While brokers are silent, a lane that never gave up would hold its group for ever.
 TEST_F(LoopTest, ARevocationTriesToCommitForAWhileOnly) {
-  settings_.limits.turn_interval_max = std::chrono::hours(1);
-  send("a:1");
-  ASSERT_TRUE(run().is_ok());
+  leave_a_turn_open();
   fail("commit", Status::retry("away"), 1'000'000);
   std::chrono::milliseconds waited{0};
   probe_.on_asked = [&] {
@@ -548,9 +550,7 @@ TEST_F(LoopTest, ARevocationTriesToCommitForAWhileOnly) {
 
 // It was said to be drained.
 TEST_F(LoopTest, ATurnThatARevocationCouldNotEndIsLeftUntilItIsRecoveredFrom) {
-  settings_.limits.turn_interval_max = std::chrono::hours(1);
-  send("a:1");
-  ASSERT_TRUE(run().is_ok());
+  leave_a_turn_open();
   fail("commit", Status::retry("away"), 1'000'000);
   probe_.on_asked = [&] { lane_->clock().advance(std::chrono::milliseconds(500)); };
   rebalance();
@@ -560,9 +560,7 @@ TEST_F(LoopTest, ATurnThatARevocationCouldNotEndIsLeftUntilItIsRecoveredFrom) {
 }
 
 TEST_F(LoopTest, ATurnThatLeavingCannotCommitIsLeft) {
-  settings_.limits.turn_interval_max = std::chrono::hours(1);
-  send("a:1");
-  ASSERT_TRUE(run().is_ok());
+  leave_a_turn_open();
   fail("commit", Status::retry("away"), 1'000'000);
   probe_.on_asked = [&] { lane_->clock().advance(std::chrono::milliseconds(500)); };
   ASSERT_FALSE(lane_->loop().drain().is_ok());
@@ -573,9 +571,7 @@ TEST_F(LoopTest, ATurnThatLeavingCannotCommitIsLeft) {
 }
 
 TEST_F(LoopTest, ATurnOfLostPartitionsIsNotCommitted) {
-  settings_.limits.turn_interval_max = std::chrono::hours(1);
-  send("a:1");
-  ASSERT_TRUE(run().is_ok());
+  leave_a_turn_open();
   fail("session", Status::abort("it slept past its session"));
   fail("send_offsets", Status::abort("not its partitions"), 1'000);
   ASSERT_TRUE(run().is_ok());
@@ -1440,9 +1436,7 @@ TEST_F(LoopTest, ADrainWithoutATurnHasNothingToRecoverFrom) {
 }
 
 TEST_F(LoopTest, ADrainThatFailedFailsAgainUntilItsTurnIsAborted) {
-  settings_.limits.turn_interval_max = std::chrono::hours(1);
-  send("a:1");
-  ASSERT_TRUE(run().is_ok());
+  leave_a_turn_open();
   fail("send_offsets", Status::abort("the group has moved on"));
   EXPECT_FALSE(lane_->loop().drain().is_ok());
   EXPECT_FALSE(lane_->loop().drain().is_ok());

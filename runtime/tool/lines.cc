@@ -107,34 +107,37 @@ std::int64_t modified_ns(const struct stat& file) {
   return file.st_mtim.tv_sec * kSecondNs + file.st_mtim.tv_nsec;
 }
 
-// Whether `path`, decompressed where it is a .gz, has those bytes there.
-bool has_bytes(const std::string& path, std::uint64_t from, std::uint64_t size,
-               std::uint64_t hash) {
+// Of `path`, decompressed where it is a .gz; shorter where it ends before, nullopt where it can't
+// be read.
+std::optional<std::string> text_at(const std::string& path, std::uint64_t from,
+                                   std::uint64_t size) {
   const gzFile file = gzopen(path.c_str(), "rbe");
-  std::string bytes(size, '\0');
-  const bool has = file != nullptr && gzseek(file, static_cast<z_off_t>(from), SEEK_SET) >= 0 &&
-                   std::cmp_equal(gzread(file, bytes.data(), static_cast<unsigned>(size)), size) &&
-                   hash_of(bytes) == hash;
+  std::string text(size, '\0');
+  const int got = file != nullptr && gzseek(file, static_cast<z_off_t>(from), SEEK_SET) >= 0
+                      ? gzread(file, text.data(), static_cast<unsigned>(size))
+                      : -1;
   gzclose(file);
-  return has;
+  text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+  return got >= 0 ? std::optional(std::move(text)) : std::nullopt;
+}
+
+bool has_text(const std::string& path, std::uint64_t from, std::uint64_t size, std::uint64_t hash) {
+  const auto text = text_at(path, from, size);
+  return text && text->size() == size && hash_of(*text) == hash;
 }
 
 bool has_head(const std::string& path, const FileIdentity& then) {
-  return then.head_bytes > 0 && has_bytes(path, 0, then.head_bytes, then.head_hash);
+  return then.head_bytes > 0 && has_text(path, 0, then.head_bytes, then.head_hash);
 }
 
 bool has_tail(const std::string& path, const LinePlace& then) {
   return then.tail_bytes == 0 ||
-         has_bytes(path, then.offset - then.tail_bytes, then.tail_bytes, then.tail_hash);
+         has_text(path, then.offset - then.tail_bytes, then.tail_bytes, then.tail_hash);
 }
 
 bool ends_at(const std::string& path, std::uint64_t offset) {
-  const gzFile file = gzopen(path.c_str(), "rbe");
-  char next = '\0';
-  const bool ends = file != nullptr && gzseek(file, static_cast<z_off_t>(offset), SEEK_SET) >= 0 &&
-                    gzread(file, &next, 1) == 0;
-  gzclose(file);
-  return ends;
+  const auto text = text_at(path, offset, 1);
+  return text && text->empty();
 }
 
 class Descriptor {
@@ -350,7 +353,7 @@ LinePlace LineReader::State::place() {
 // Says of each file whether it is the held one, which is open or else of that place, and whether it
 // is past. What didn't change since the last look isn't read again.
 void LineReader::State::mark(Folder& folder, const LinePlace& held) {
-  const std::int64_t since_ns = held.modified_ns - held.modified_ns % kSecondNs;
+  const std::int64_t since_ns = compressed_since(held.modified_ns);
   const auto open = stat_of(file());
   const auto is_open = [&](const SiblingFile& file) {
     struct stat named {};
@@ -408,9 +411,8 @@ bool LineReader::State::is_past(const Folder& folder, const SiblingFile& file,
 void LineReader::State::call_past(const Folder& folder, std::int64_t before_ns) {
   followed_path = folder.path_of_followed();
   for (const SiblingFile& file : folder.files) {
-    // A compressor may keep the time to the second only.
     const bool is_before =
-        file.modified_ns < (is_gz(file) ? before_ns - before_ns % kSecondNs : before_ns);
+        file.modified_ns < (is_gz(file) ? compressed_since(before_ns) : before_ns);
     if (is_before && !file.is_held && is_rotated_name(folder.followed, file.name)) {
       older.insert({file.inode, file.modified_ns});
     }

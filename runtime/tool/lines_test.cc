@@ -58,6 +58,13 @@ class LinesTest : public testing::Test {
     return open({path(), true, from});
   }
 
+  // Where a follower stands that was killed behind its first line.
+  LinePlace follow_one_line() const {
+    const auto lines = follow();
+    EXPECT_TRUE(lines->next().is_ok());
+    return lines->place();
+  }
+
   // `warnings` outlives it.
   std::unique_ptr<LineReader> follow_telling(std::vector<std::string>& warnings) const {
     return open({path(), true, {}, [&](const std::string& text) { warnings.push_back(text); }});
@@ -294,13 +301,10 @@ TEST_F(LinesTest, WhatIsAppendedToALastLineThatWasSentIsReadOn) {
 
 TEST_F(LinesTest, ARotationWhileNobodyReadIsCaughtUpWith) {
   append("a\nb\n");
-  auto lines = follow();
-  ASSERT_TRUE(lines->next().is_ok());
-  const LinePlace place = lines->place();
-  lines.reset();
+  const LinePlace place = follow_one_line();
   fs::rename(path(), path("log.1"));
   append("c\n");
-  lines = follow(place);
+  const auto lines = follow(place);
   EXPECT_TRUE(lines->has_resumed());
   EXPECT_THAT(read(*lines), ElementsAre("b", "c"));
 }
@@ -435,10 +439,7 @@ TEST_F(LinesTest, BehindAFileThatGotANameWithoutANumberTheOthersAreRead) {
 // A file was left out, where a name told another order than the times.
 TEST_F(LinesTest, DatesInAnyOrderOfTheirPartsAreFollowed) {
   append("a\n");
-  auto lines = follow();
-  ASSERT_TRUE(lines->next().is_ok());
-  const LinePlace place = lines->place();
-  lines.reset();
+  const LinePlace place = follow_one_line();
   for (const std::string name : {"log-30112026", "log-01122026", "log.2026-12-02.1"}) {
     fs::rename(path(), path(name));
     append("behind " + name + "\n");
@@ -485,17 +486,14 @@ TEST_F(LinesTest, OlderFilesThatAreTouchedAreNotRead) {
 
 TEST_F(LinesTest, AFileThatIsWrittenByOneThatDidNotMoveOnHidesNone) {
   append("a\nb\n");
-  auto lines = follow();
-  ASSERT_TRUE(lines->next().is_ok());
-  const LinePlace place = lines->place();
-  lines.reset();
+  const LinePlace place = follow_one_line();
   rotate();
   append("c\n");
   rotate();
   append("d\n");
   std::ofstream(path("log.2"), std::ios::app) << "late\n";
   fs::last_write_time(path("log.2"), fs::last_write_time(path()) + std::chrono::hours(1));
-  lines = follow(place);
+  const auto lines = follow(place);
   ASSERT_TRUE(lines->next().is_ok());
   ASSERT_TRUE(lines->next().is_ok());
   EXPECT_THAT(read(*follow(lines->place())), ElementsAre("c", "d"));
@@ -504,15 +502,12 @@ TEST_F(LinesTest, AFileThatIsWrittenByOneThatDidNotMoveOnHidesNone) {
 
 TEST_F(LinesTest, RotationsWhileNobodyReadAreCaughtUpWith) {
   append("a\nb\n");
-  auto lines = follow();
-  ASSERT_TRUE(lines->next().is_ok());
-  const LinePlace place = lines->place();
-  lines.reset();
+  const LinePlace place = follow_one_line();
   rotate();
   append("c\n");
   rotate();
   append("d\n");
-  lines = follow(place);
+  const auto lines = follow(place);
   EXPECT_TRUE(lines->has_resumed());
   EXPECT_THAT(read(*lines), ElementsAre("b", "c", "d"));
 }
@@ -595,10 +590,7 @@ TEST_F(LinesTest, ACompressedFileThatBeginsLikeOneThatWasReadIsRead) {
 
 TEST_F(LinesTest, AFileThatWasCopiedAndCutWhileNobodyReadIsCaughtUpWith) {
   append("a\nb\n");
-  auto lines = follow();
-  ASSERT_TRUE(lines->next().is_ok());
-  const LinePlace place = lines->place();
-  lines.reset();
+  const LinePlace place = follow_one_line();
   fs::copy_file(path(), path("log.1"));
   std::ofstream(path(), std::ios::trunc) << "c\n";
   EXPECT_THAT(read(*follow(place)), ElementsAre("b", "c"));
@@ -676,16 +668,14 @@ TEST_F(LinesTest, WhereTheFileIsGoneWhatWasRotatedAfterItIsRead) {
   rotate();
   fs::last_write_time(path("log.1"), fs::last_write_time(path("log.1")) - std::chrono::hours(1));
   append("a\nb\n");
-  auto lines = follow();
-  ASSERT_TRUE(lines->next().is_ok());
-  const LinePlace place = lines->place();
-  lines.reset();
+  const LinePlace place = follow_one_line();
   fs::remove(path());
   append("c\n");
   rotate();
   append("d\n");
   std::vector<std::string> warnings;
-  lines = open({path(), true, place, [&](const std::string& text) { warnings.push_back(text); }});
+  const auto lines =
+      open({path(), true, place, [&](const std::string& text) { warnings.push_back(text); }});
   EXPECT_FALSE(lines->has_resumed());
   EXPECT_THAT(read(*lines), ElementsAre("c", "d"));
   EXPECT_THAT(warnings, ElementsAre(HasSubstr("beginning with " + path("log.1"))));

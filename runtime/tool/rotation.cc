@@ -17,7 +17,6 @@ constexpr std::array<std::string_view, 9> kCompressed = {".gz",  ".bz2", ".xz", 
 // More of them are a date or a time: those of a process id or a port aren't.
 constexpr std::size_t kCountDigitsMax = 7;
 constexpr std::string_view kDigits = "0123456789";
-constexpr std::int64_t kSecondNs = 1'000'000'000;
 
 // Without the extension of a compressor.
 std::string_view uncompressed_name(std::string_view name) {
@@ -110,6 +109,11 @@ bool is_rotated_name(std::string_view followed, std::string_view name) {
   return find_mark(followed, name).has_value();
 }
 
+std::int64_t compressed_since(std::int64_t ns) {
+  constexpr std::int64_t kSecondNs = 1'000'000'000;
+  return ns - ns % kSecondNs;
+}
+
 bool is_being_compressed(std::string_view name, const std::vector<SiblingFile>& siblings) {
   const std::string_view plain = uncompressed_name(name);
   return plain != name && std::any_of(siblings.begin(), siblings.end(),
@@ -134,7 +138,7 @@ Result<std::optional<SiblingFile>> file_after_held(const std::string& followed,
                                                    const std::vector<SiblingFile>& siblings,
                                                    std::int64_t held_ns) {
   const SiblingFile* held = find_held(followed, siblings);
-  const std::int64_t since_ns = held_ns - held_ns % kSecondNs;  // so do some compressors
+  const std::int64_t since_ns = compressed_since(held_ns);
   const std::optional<Mark> held_mark =
       held != nullptr ? find_mark(followed, held->name) : std::nullopt;
   std::vector<Rotated> after;

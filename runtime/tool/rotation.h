@@ -25,6 +25,9 @@ struct SiblingFile {
 // more than the ending of a compressor: log.1, log-20261129, a.2026-11-29.log, log.2.gz.
 bool is_rotated_name(std::string_view followed, std::string_view name);
 
+// The least time that what is as young as `ns` has once it is compressed: some keep only seconds.
+std::int64_t compressed_since(std::int64_t ns);
+
 // A compressed file beside the file that it is made of: not whole yet.
 bool is_being_compressed(std::string_view name, const std::vector<SiblingFile>& siblings);
 
